@@ -1,0 +1,226 @@
+# jitd. `make help` lists the targets; a folder is a module, and every .c file in it belongs to it.
+#
+#   V=1          show the commands          O=DIR        build there (default build, or build/SAN)
+#   SAN=address  ASan and UBSan             T=SUITE/TEST run only the tests that match
+
+CC      ?= gcc
+SAN     ?=
+O       ?= build$(if $(SAN),/$(SAN))
+V       ?=
+T       ?= *
+Q       := $(if $(V),,@)
+VERSION := 0.1.0
+prefix  ?= /usr/local
+bindir  := $(prefix)/bin
+libdir  := $(prefix)/lib
+libexecdir := $(prefix)/libexec/jitd
+
+SAN_address := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+SAN_thread  := -fsanitize=thread
+SANFLAGS    := $(SAN_$(SAN))
+
+WARN   := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
+CFLAGS ?= -O2 -g
+BASE   := -std=gnu11 -D_GNU_SOURCE -I. -I$(O)/gen -MMD -MP -fPIC -fvisibility=hidden -fstack-protector-strong \
+          -DJITD_VERSION_TEXT='"$(VERSION)"' $(if $(SAN),-DJITD_SANITIZED)
+FORTIFY := $(if $(SAN),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+COMPILE  = $(CC) $(BASE) $(CFLAGS) $(FORTIFY)
+TOOLCHAIN_ARCHIVES = -DLIBGCC_ARCHIVE='"$(shell $(CC) -print-libgcc-file-name)"' \
+                     -DLIBC_NONSHARED_ARCHIVE='"$(shell $(CC) -print-file-name=libc_nonshared.a)"'
+
+sources = $(wildcard $(1)/*.c)
+objects = $(patsubst %.c,$(O)/obj/%.o,$(1))
+
+COMMON     := $(call objects,$(call sources,common) $(call sources,proto)) $(O)/obj/gen/proto/jitd.pb-c.o
+CLIENT     := $(call objects,$(call sources,client))
+JITCTL     := $(call objects,$(call sources,client/jitctl))
+SUPERVISOR := $(call objects,$(call sources,daemon/supervisor))
+LINKER     := $(call objects,$(call sources,daemon/linker))
+RUNNER     := $(call objects,$(call sources,daemon/runner))
+SANDBOX    := $(call objects,$(filter-out daemon/sandbox/generate.c,$(call sources,daemon/sandbox)))
+UNIT       := $(call objects,$(call sources,tests/unit))
+INTEGRATION := $(call objects,$(call sources,tests/integration))
+TESTLIB    := $(call objects,$(call sources,tests/lib))
+BENCH      := $(call objects,$(filter-out bench/peer%,$(call sources,bench)))
+EXAMPLES   := $(patsubst client/examples/%.c,$(O)/examples/%,$(wildcard client/examples/*.c))
+BINARIES   := $(addprefix $(O)/bin/,jitd jitd-linker jitd-runner jitctl)
+
+.PHONY: all
+all: $(BINARIES) $(EXAMPLES) $(O)/lib/libjitd.a $(O)/lib/libjitd.so $(O)/lib/pkgconfig/jitd.pc $(O)/include/jitd.h
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+# ---- generated sources ----
+
+$(O)/gen/proto/jitd.pb-c.c $(O)/gen/proto/jitd.pb-c.h &: proto/jitd.proto
+	@mkdir -p $(O)/gen/proto
+	@echo "  PROTOC  $<"
+	$(Q)protoc-c --c_out=$(O)/gen $<
+
+$(O)/tool/generate-filters: daemon/sandbox/generate.c $(wildcard daemon/sandbox/*.h)
+	@mkdir -p $(@D)
+	@echo "  TOOL    $@"
+	$(Q)$(CC) $(BASE) $(CFLAGS) $(WARN) -MF $@.d -o $@ $< -lseccomp
+
+$(O)/gen/sandbox/filters.inc: $(O)/tool/generate-filters
+	@mkdir -p $(@D)
+	@echo "  FILTERS $@"
+	$(Q)$< > $@
+
+# ---- objects ----
+
+$(JITCTL): BASE += $(TOOLCHAIN_ARCHIVES)
+$(CLIENT): BASE += -DJITD_DEFAULT_DAEMON='"$(bindir)/jitd"'
+
+$(SANDBOX): | $(O)/gen/sandbox/filters.inc
+
+$(O)/obj/%.o: %.c | $(O)/gen/proto/jitd.pb-c.h
+	@mkdir -p $(@D)
+	@echo "  CC      $<"
+	$(Q)$(COMPILE) $(WARN) $(SANFLAGS) -c -o $@ $<
+
+$(O)/obj/tests/%.o: WARN := -Wall -Wextra -Wshadow -Werror -Wno-unused-parameter
+$(O)/obj/tests/%.o: BASE += -fvisibility=default
+
+$(O)/obj/gen/%.o: $(O)/gen/%.c
+	@mkdir -p $(@D)
+	@echo "  CC      $<"
+	$(Q)$(COMPILE) -w $(SANFLAGS) -c -o $@ $<
+
+# ---- libraries and programs ----
+
+define link
+	@mkdir -p $(@D)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(CFLAGS) $(SANFLAGS)
+endef
+
+$(O)/lib/libcommon.a: $(COMMON)
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(Q)ar rcs $@ $^
+
+# One object whose only global names are those of jitd.h: it goes into other people's programs.
+$(O)/lib/libjitd.a: $(CLIENT) $(COMMON)
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(Q)$(LD) -r -o $(O)/obj/libjitd.o $^
+	$(Q)objcopy --localize-hidden $(O)/obj/libjitd.o
+	$(Q)ar rcs $@ $(O)/obj/libjitd.o
+
+$(O)/lib/libjitd.so: $(CLIENT) $(COMMON) client/jitd.map
+	$(link) -shared -Wl,-soname,libjitd.so.0 -Wl,--version-script=client/jitd.map -Wl,-z,defs -o $@ \
+	    $(CLIENT) $(COMMON) -lprotobuf-c
+	$(Q)ln -sf libjitd.so $(O)/lib/libjitd.so.0
+
+# As anybody's program would be built: from the header and the library alone.
+$(O)/examples/%: client/examples/%.c $(O)/lib/libjitd.a $(O)/include/jitd.h
+	@mkdir -p $(@D)
+	@echo "  EXAMPLE $@"
+	$(Q)$(CC) $(CFLAGS) $(SANFLAGS) -Wall -Wextra -I$(O)/include -o $@ $< $(O)/lib/libjitd.a -lprotobuf-c -luv
+
+$(O)/lib/pkgconfig/jitd.pc: client/jitd.pc.in
+	@mkdir -p $(@D)
+	$(Q)sed 's|@prefix@|$(prefix)|;s|@version@|$(VERSION)|' $< > $@
+
+$(O)/include/jitd.h: client/jitd.h
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
+
+$(O)/bin/jitctl: $(JITCTL) $(O)/lib/libjitd.a $(O)/lib/libcommon.a
+	$(link) -o $@ $^ -lprotobuf-c -ldw -lelf
+
+$(O)/bin/jitd: $(SUPERVISOR) $(O)/lib/libcommon.a
+	$(link) -o $@ $^ -luv
+
+$(O)/bin/jitd-linker: $(LINKER) $(SANDBOX) $(O)/lib/libcommon.a
+	$(link) -o $@ $^ -luv -lprotobuf-c -lelf
+
+# -fPIC code in a PIE, so that the file holds no COPY relocation and data of the libraries stays beside them; the
+# unwinder and libm are start-up dependencies whether the runner itself uses them or not.
+$(O)/bin/jitd-runner: $(RUNNER) $(SANDBOX) $(O)/lib/libcommon.a daemon/runner/exports.list
+	$(link) -pie -Wl,--no-as-needed -Wl,-z,now -Wl,--dynamic-list=daemon/runner/exports.list -o $@ \
+	    $(RUNNER) $(SANDBOX) $(O)/lib/libcommon.a -l:libffi_pic.a -lm -lgcc_s
+
+# ---- tests ----
+
+TESTFLAGS := -Itests
+
+$(O)/test/unit: $(UNIT) $(TESTLIB) $(filter-out %/main.o,$(LINKER)) $(filter-out %/main.o,$(JITCTL)) $(SANDBOX) $(CLIENT) \
+                $(O)/lib/libcommon.a
+	$(link) -o $@ $^ -lcriterion -luv -lprotobuf-c -lelf -ldw
+
+$(O)/test/integration: $(INTEGRATION) $(TESTLIB) $(O)/lib/libjitd.a $(O)/lib/libcommon.a
+	$(link) -rdynamic -o $@ $^ -lcriterion -luv -lprotobuf-c -lelf -ldl
+
+.PHONY: setup test check demo bench
+setup:
+	@tools/setup
+
+test: setup
+	@+$(MAKE) --no-print-directory check
+
+check: all $(O)/test/unit $(O)/test/integration
+	@O=$(O) T='$(T)' tests/run
+
+demo: setup
+	@+$(MAKE) --no-print-directory all
+	@O=$(O) demo/run
+
+# The peers are measured where they are installed; `tools/setup bench` installs them.
+LLVM_CONFIG := $(firstword $(wildcard /usr/lib/llvm-19/bin/llvm-config))
+PEERS       := $(if $(LLVM_CONFIG),$(O)/bench/peer-lljit)
+
+bench: setup
+	@+$(MAKE) --no-print-directory all $(O)/bench/bench $(PEERS)
+	@O=$(O) PEERS='$(PEERS)' UPDATE=$(UPDATE) bench/run $(if $(JSON),--json $(JSON))
+
+$(O)/bench/bench: $(BENCH) $(O)/lib/libjitd.a
+	$(link) -o $@ $^ -lprotobuf-c
+
+$(O)/obj/bench/peer_lljit.o: BASE += -isystem $(shell $(LLVM_CONFIG) --includedir)
+$(O)/bench/peer-lljit: $(addprefix $(O)/obj/bench/,peer_lljit.o object_writer.o measure.o)
+	$(link) -o $@ $^ $(shell $(LLVM_CONFIG) --link-shared --ldflags --libs)
+
+# ---- habits ----
+
+C_FILES := $(filter-out bench/peer%,$(shell git ls-files '*.c' '*.h' 2>/dev/null))
+
+.PHONY: fmt check-fmt layers symbols lint help install clean
+fmt:
+	clang-format -i $(C_FILES)
+
+check-fmt:
+	$(Q)clang-format --dry-run --Werror $(C_FILES)
+
+layers:
+	$(Q)tools/layers
+
+symbols: $(O)/lib/libjitd.so
+	$(Q)tools/exported-symbols $<
+
+install: all
+	install -D -t $(DESTDIR)$(bindir) $(O)/bin/jitd $(O)/bin/jitctl
+	install -D -t $(DESTDIR)$(libexecdir) $(O)/bin/jitd-linker $(O)/bin/jitd-runner
+	install -D -m 644 -t $(DESTDIR)$(prefix)/include client/jitd.h
+	install -D -m 644 -t $(DESTDIR)$(libdir) $(O)/lib/libjitd.a
+	install -D $(O)/lib/libjitd.so $(DESTDIR)$(libdir)/libjitd.so.0
+	ln -sf libjitd.so.0 $(DESTDIR)$(libdir)/libjitd.so
+	install -D -m 644 -t $(DESTDIR)$(libdir)/pkgconfig $(O)/lib/pkgconfig/jitd.pc
+	install -D -m 644 -t $(DESTDIR)$(prefix)/share/man/man1 docs/man/jitctl.1
+	install -D -m 644 -t $(DESTDIR)$(prefix)/share/man/man8 docs/man/jitd.8
+
+clean:
+	rm -rf build
+
+help:
+	@echo "all        build build/bin/{jitd,jitd-linker,jitd-runner,jitctl} and build/lib/libjitd.*"
+	@echo "demo       install what is missing, build, run a real program through the daemon"
+	@echo "test       install what is missing, build, run all tests (SAN=address: under ASan and UBSan)"
+	@echo "check      the tests alone          bench     measure, beside peers (UPDATE=1 JSON=)"
+	@echo "check-fmt  clang-format             fmt       reformat in place"
+	@echo "layers     who may include whom     symbols   libjitd exports what jitd.map says"
+	@echo "install    DESTDIR= prefix=         clean     remove build/"
+
+-include $(shell find $(O)/obj $(O)/tool -name '*.d' 2>/dev/null)

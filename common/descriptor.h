@@ -1,0 +1,32 @@
+/*
+ * File descriptors: the few things every process here does with them.
+ */
+#ifndef COMMON_DESCRIPTOR_H
+#define COMMON_DESCRIPTOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/error.h"
+
+/* Closes *fd unless it is -1, and makes it -1. errno is preserved. */
+void descriptor_close(int *fd);
+
+int descriptor_set_nonblocking(int fd, bool nonblocking, struct error *error);
+int descriptor_set_close_on_exec(int fd, bool close_on_exec, struct error *error);
+
+/* One sendmsg of `length` bytes with `count` descriptors (0 for none) riding on the first byte; MSG_NOSIGNAL; EINTR
+   retried. Returns the bytes sent, or -1 with errno (EAGAIN where a nonblocking socket is full). */
+ssize_t descriptor_send(int socket, const void *bytes, size_t length, const int *fds, size_t count);
+
+/* One recvmsg with MSG_CMSG_CLOEXEC. Up to `room` descriptors are stored in fds and *count is set; any the kernel
+   delivered beyond that are closed at once and *count is set to room + 1, as it is for MSG_CTRUNC: the caller must then
+   close the first `room` and refuse the peer. Returns bytes, 0 at end of file, -1 with errno. */
+ssize_t descriptor_receive(int socket, void *bytes, size_t length, int *fds, size_t room, size_t *count);
+
+/* A memfd with MFD_CLOEXEC | MFD_ALLOW_SEALING and, where the kernel knows it, MFD_NOEXEC_SEAL; of `bytes`, sparse. */
+int descriptor_create_memfd(const char *name, uint64_t bytes, int *fd_out, struct error *error);
+
+#endif
