@@ -1,0 +1,103 @@
+/*
+ * The channel between a session's linker and its live runner: one shared memfd, mapped read-write by the linker, the
+ * template and every live runner.
+ *
+ * Requests go to one of two queues: MAIN, served by the runner's main thread, and AGENT, served by its agent thread
+ * while the main thread is busy in a call. Both are single-producer single-consumer rings. Replies come back in one
+ * ring; the runner serialises its writers, and writes to FD_WAKE after each group of replies.
+ *
+ *   waiting: the reader of a request queue sleeps in FUTEX_WAIT (shared) on `head` while head == tail;
+ *            the linker stores records, then `head` with release order, then wakes one sleeper.
+ *   epochs:  a live runner does nothing with the rings until channel.epoch equals its own number. The linker drains
+ *            and resets the rings when the template has told it that the former runner has ended, then stores the
+ *            next epoch and wakes both of its threads. So nothing of one life is ever read as another's.
+ *
+ * TRUST: the runner executes hostile code and can write every byte here at any time. The linker reads each word once
+ * into a local, masks indices, bounds counts, and believes nothing; a ring whose head runs more than its size ahead is
+ * a broken rule that ends the session. The runner trusts the linker.
+ */
+#ifndef PROTO_CHANNEL_H
+#define PROTO_CHANNEL_H
+
+#include <stdint.h>
+
+#include "proto/limits.h"
+
+#define CHANNEL_QUEUE_RECORDS 256u /* a power of two */
+
+enum channel_request {
+    /* Copy bytes of zone D's pristine image into the runner's private pages: a = offset in D, b = bytes. Sent for
+       every unit with initialised data: a page that the runner has written no longer sees the linker's stores. */
+    CHANNEL_COPY_DATA = 1,
+    /* Call each pointer of an array in zone R, in order, as an initialiser (argc, argv, envp): a = address, b = count.
+     */
+    CHANNEL_INITIALISE,
+    /* Remember an array of finalisers to be called in reverse at exit, later arrays first: a = address, b = count. */
+    CHANNEL_FINALISERS,
+    /* Call main: a = address; the runner exits with what it returns. No reply but the end of its life. */
+    CHANNEL_MAIN,
+    /* Call a function: a = address, b = result type, c = count of arguments, which lie in channel.call. */
+    CHANNEL_CALL
+};
+
+struct channel_record {
+    uint32_t kind;   /* requests: enum channel_request; replies: the kind that is being answered */
+    uint32_t status; /* replies: 0, or an enum error_code */
+    uint64_t id;     /* the linker's; echoed */
+    uint64_t a;      /* replies to CHANNEL_CALL: the result's bits */
+    uint64_t b;
+    uint64_t c;
+    uint64_t spare[3];
+};
+
+struct channel_queue {
+    _Alignas(64) _Atomic uint32_t head; /* count of records ever written; futex */
+    _Alignas(64) _Atomic uint32_t tail; /* count of records ever taken */
+    _Alignas(64) struct channel_record records[CHANNEL_QUEUE_RECORDS];
+};
+
+/* The arguments of the one call under way. */
+struct channel_call {
+    uint32_t types[LIMIT_CALL_ARGUMENTS]; /* enum ValueType of jitd.proto */
+    uint64_t values[LIMIT_CALL_ARGUMENTS];
+};
+
+/* What the crash handler saw; claimed by the runner, attested by nobody. */
+enum channel_crash_state { CRASH_NONE, CRASH_WRITING, CRASH_COMPLETE };
+
+#define CRASH_REGISTERS 18 /* rax rbx rcx rdx rsi rdi rbp rsp r8..r15 rip eflags: in this order */
+
+struct channel_crash {
+    _Atomic uint32_t state; /* enum channel_crash_state; the first crashing thread takes it by compare-and-swap */
+    int32_t signal;
+    int32_t code; /* si_code */
+    uint32_t stack_overflow;
+    uint64_t address; /* si_addr */
+    uint64_t thread;
+    uint64_t registers[CRASH_REGISTERS];
+    uint32_t frame_count;
+    uint32_t zero;
+    uint64_t frames[LIMIT_BACKTRACE_FRAMES]; /* program counters, innermost (the faulting one) first */
+};
+
+/* Written by the linker before CONTROL_START, read by the template once. Strings lie NUL-terminated, back to back, in
+   `bytes`: the arguments, then the environment, then the working directory (empty: the daemon's own). */
+struct channel_startup {
+    uint32_t profile;
+    uint32_t argument_count;
+    uint32_t environment_count;
+    uint32_t used;
+    char bytes[LIMIT_STARTUP_BYTES];
+};
+
+struct channel {
+    _Alignas(64) _Atomic uint32_t epoch; /* futex; written by the linker only */
+    _Alignas(64) struct channel_queue main;
+    struct channel_queue agent;
+    struct channel_queue replies;
+    struct channel_call call;
+    struct channel_crash crash;
+    struct channel_startup startup;
+};
+
+#endif

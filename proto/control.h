@@ -1,0 +1,108 @@
+/*
+ * Inside the daemon: what the supervisor hands to the processes it starts, and the fixed-size messages between them.
+ *
+ * Two SOCK_SEQPACKET socket pairs per session, one message a packet:
+ *   control    supervisor <-> linker     CONTROL_START, then CONTROL_STARTED or CONTROL_REFUSED
+ *   lifecycle  template   <-> linker     LIFECYCLE_* : the template's word on the lives of the runner
+ * The supervisor reads nothing else that a session sends. Neither structure holds a pointer, a length or a string that
+ * its reader follows; a packet of another size ends the session.
+ */
+#ifndef PROTO_CONTROL_H
+#define PROTO_CONTROL_H
+
+/*
+ * Command lines (the supervisor's own words, decimal numbers):
+ *   jitd-linker DISABLED LIBRARY...       layers not to put on (bits 1 << Layer); the allowed libraries, in index order
+ *   jitd-runner DISABLED LAYERS           the same; layers that the supervisor has already put on
+ * The linker's environment holds JITD_LOG and JITD_TRACE (and the sanitizers' options in a sanitizer build) where the
+ * daemon has them; the runner's holds LD_PRELOAD with the session's libraries where there are any, and nothing else.
+ */
+
+#include <stdint.h>
+
+#include "proto/limits.h"
+
+/* The descriptors that the linker and the template are started with, by number. All others are closed. 0 and 1 of the
+   linker are /dev/null and 2 is the daemon's standard error; 0, 1 and 2 of the template are the program's own. */
+enum inherited_descriptor {
+    FD_CONTROLLER = 3, /* linker: the controller's socket */
+    FD_CONTROL = 4,    /* linker */
+    FD_LIFECYCLE = 5,  /* both: their ends of the pair */
+    FD_WAKE = 6,       /* both: eventfd, runner -> linker: "look at the replies" */
+    FD_CHANNEL = 7,    /* both: memfd, struct channel */
+    FD_SYMBOLS = 8,    /* both: memfd, process symbols (proto/process_symbols.h) */
+    FD_ZONE_X = 9,     /* both: memfds of the zones; the linker maps and seals them before it says CONTROL_START */
+    FD_ZONE_S = 10,
+    FD_ZONE_R = 11,
+    FD_ZONE_D = 12,
+    FD_INHERITED_END = 13
+};
+
+/* The zones of the arena (docs/architecture.md), in address order. Z has no memfd: it is the runner's alone. */
+enum zone { ZONE_X, ZONE_S, ZONE_R, ZONE_D, ZONE_Z, ZONE_COUNT };
+
+/* Offsets from the arena's base and sizes; all multiples of 2 MiB. The first 64 bytes of every zone stay unused. */
+#define ARENA_BYTES   MIB(1024)
+#define ZONE_X_OFFSET MIB(0)
+#define ZONE_X_BYTES  MIB(256)
+#define ZONE_S_OFFSET MIB(256)
+#define ZONE_S_BYTES  MIB(64)
+#define ZONE_R_OFFSET MIB(320)
+#define ZONE_R_BYTES  MIB(256)
+#define ZONE_D_OFFSET MIB(576)
+#define ZONE_D_BYTES  MIB(192)
+#define ZONE_Z_OFFSET MIB(768)
+#define ZONE_Z_BYTES  MIB(256)
+
+/* Unwinding: zone R begins with the granule map, one u32 for each 64 bytes of X, in X's order: the offset in R, divided
+   by 4, of the .eh_frame_hdr of the unit whose code covers that granule; 0 where there is none. The linker writes it
+   with release stores at publish. The first granule of R's payload lies behind it. */
+#define GRANULE_BYTES     64
+#define GRANULE_MAP_BYTES (ZONE_X_BYTES / GRANULE_BYTES * 4)
+
+enum control_kind { CONTROL_START = 1, CONTROL_STARTED, CONTROL_REFUSED };
+
+/* linker -> supervisor, once, after Hello: start the template. Three descriptors ride with it where `streams` is 1.
+   Everything is an enumeration, a number or an index; the supervisor checks each against its configuration. */
+struct control_start {
+    uint32_t kind; /* CONTROL_START */
+    uint32_t placement;
+    uint32_t profile;
+    uint32_t streams;
+    uint32_t library_count;
+    uint32_t libraries[LIMIT_LIBRARIES]; /* indices into the daemon's allowed libraries */
+    uint32_t zero;
+    uint64_t address_space_bytes; /* 0: the daemon's own */
+    uint64_t cpu_seconds;
+    uint64_t open_files;
+};
+
+/* supervisor -> linker: the answer. The template's own first word follows on the lifecycle socket. */
+struct control_answer {
+    uint32_t kind;   /* CONTROL_STARTED or CONTROL_REFUSED */
+    int32_t error;   /* enum error_code where refused */
+    int32_t os;      /* errno or 0 */
+    uint32_t layers; /* bit (1 << Layer) that the supervisor put on */
+};
+
+enum lifecycle_kind {
+    LIFECYCLE_TEMPLATE_READY = 1, /* zones mapped, symbols written; the arena's base is known */
+    LIFECYCLE_TEMPLATE_FAILED,    /* set-up failed at `stage` with errno `value`; the template exits */
+    LIFECYCLE_RUNNER_STARTED,     /* forked; it waits for channel.epoch to become `epoch` */
+    LIFECYCLE_RUNNER_ENDED        /* `value` is the status from wait(2) */
+};
+
+/* template -> linker. */
+struct lifecycle {
+    uint32_t kind;
+    uint32_t epoch; /* 1 for the first life */
+    int32_t value;
+    uint32_t layers;       /* READY: bits of the layers that are on, the supervisor's included */
+    uint64_t arena_base;   /* READY */
+    uint64_t symbol_bytes; /* READY: bytes used of the symbols memfd */
+    uint64_t span_low;     /* READY: lowest and one past the highest address of the libraries */
+    uint64_t span_high;
+    char stage[64]; /* FAILED: NUL-terminated: "map zone X" */
+};
+
+#endif

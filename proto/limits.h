@@ -1,0 +1,52 @@
+/*
+ * Every cap in one place. A number here bounds what a peer can make a process allocate, keep or loop over; both sides
+ * check the ones that are theirs. Sizes are in bytes.
+ */
+#ifndef PROTO_LIMITS_H
+#define PROTO_LIMITS_H
+
+#define KIB(n) ((n)*1024ull)
+#define MIB(n) ((n)*1024ull * 1024ull)
+
+/* Frames. */
+#define LIMIT_MESSAGE_BYTES     MIB(16)  /* the protobuf part of one frame */
+#define LIMIT_ATTACHMENT_BYTES  MIB(256) /* the raw bytes behind it */
+#define LIMIT_FRAME_DESCRIPTORS 16       /* riding on one frame */
+#define LIMIT_DECODE_FACTOR     64       /* heap for one decoded message, as a multiple of its wire size, plus... */
+#define LIMIT_DECODE_FLOOR      KIB(64)  /* ...this; and never more than... */
+#define LIMIT_DECODE_BYTES      MIB(256) /* ...this */
+#define LIMIT_OUTPUT_BYTES      MIB(8) /* queued for a peer that does not read; past it nothing more is read from it */
+
+/* Hello. */
+#define LIMIT_STARTUP_BYTES   MIB(1) /* arguments, environment and working directory together */
+#define LIMIT_STARTUP_STRINGS 16384
+#define LIMIT_LIBRARIES       32
+#define LIMIT_PATH_BYTES      4096
+
+/* Submissions. */
+#define LIMIT_UNITS_PER_BATCH   65536
+#define LIMIT_UNITS_PER_SESSION 4194304
+#define LIMIT_OBJECT_BYTES      MIB(256)
+#define LIMIT_NAME_BYTES        KIB(64)  /* one symbol's or unit's name */
+#define LIMIT_SECTIONS          1048576  /* of one object */
+#define LIMIT_SYMBOLS           4194304  /* of one object */
+#define LIMIT_RELOCATIONS       16777216 /* of one object */
+#define LIMIT_ALIGNMENT         MIB(2)   /* of one section */
+
+/* Replies and events. */
+#define LIMIT_ERRORS_PER_REPLY     256 /* listed; the rest are counted */
+#define LIMIT_REFERENCES_PER_ERROR 8   /* who refers to a missing symbol; the rest are counted */
+#define LIMIT_LOOKUPS_PER_REQUEST  65536
+#define LIMIT_CALLS_QUEUED         1024
+#define LIMIT_CALL_ARGUMENTS       32
+#define LIMIT_BACKTRACE_FRAMES     128
+
+/* The runner. */
+#define LIMIT_THREAD_STACK_BYTES   MIB(8)
+#define LIMIT_PROCESS_SYMBOL_BYTES MIB(64) /* names and tables of all the libraries of one session */
+
+/* Daemon. */
+#define LIMIT_SESSIONS          64
+#define LIMIT_ALLOWED_LIBRARIES 256
+
+#endif
