@@ -1,0 +1,478 @@
+/*
+ * One session from the controller's socket to the last reaped child. A session is freed when no child, no handle and
+ * nobody's callback is left (session_settle).
+ */
+#include "daemon/supervisor/session.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/bytes.h"
+#include "common/descriptor.h"
+#include "common/log.h"
+#include "daemon/supervisor/child.h"
+#include "daemon/supervisor/control.h"
+#include "proto/channel.h"
+#include "proto/message.h"
+
+#define LOG_TAG "session"
+
+/* What a linker may take; bounds an accident, not what a session needs. */
+#define LINKER_ADDRESS_SPACE MIB(16384)
+#define LINKER_OPEN_FILES    1024
+
+struct session {
+    struct session_set *set;         /* borrowed */
+    struct session *previous, *next; /* links of set->first */
+    struct child linker;
+    struct child template;
+    uv_poll_t control_poll;
+    int control;                    /* owned; our end */
+    int shared[FD_INHERITED_END];   /* owned; what both children inherit, by its number there; the lifecycle socket
+                                       is the template's end. All closed once the template has been started. */
+    struct control_request request; /* the streams are owned until the template has been started */
+    bool linker_is_open, template_is_open, control_is_open; /* a callback is to come */
+    bool asked;                                             /* CONTROL_START has come */
+    bool failed; /* by the linker's fault: it could not run, crashed, or broke the rules */
+};
+
+/* ---- what the children share ---- */
+
+static const struct {
+    int number;
+    const char *name;
+    uint64_t bytes;
+} memories[] = {
+    {FD_CHANNEL, "jitd-channel", sizeof(struct channel)},
+    {FD_SYMBOLS, "jitd-symbols", LIMIT_PROCESS_SYMBOL_BYTES},
+    {FD_ZONE_X, "jitd-zone-x", ZONE_X_BYTES},
+    {FD_ZONE_S, "jitd-zone-s", ZONE_S_BYTES},
+    {FD_ZONE_R, "jitd-zone-r", ZONE_R_BYTES},
+    {FD_ZONE_D, "jitd-zone-d", ZONE_D_BYTES},
+};
+
+static void close_all(int *fds, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        descriptor_close(&fds[i]);
+}
+
+static int create_shared(struct session *session, struct error *error)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(memories); i++)
+        if (descriptor_create_memfd(memories[i].name, memories[i].bytes, &session->shared[memories[i].number], error))
+            return error->code;
+    session->shared[FD_WAKE] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return session->shared[FD_WAKE] < 0 ? error_system(error, "create an eventfd") : 0;
+}
+
+static int create_pair(int *ours, int *theirs, struct error *error)
+{
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+        return error_system(error, "create a socket pair");
+    *ours = ends[0];
+    *theirs = ends[1];
+    return 0;
+}
+
+/* ---- the end ---- */
+
+static void session_settle(struct session *session)
+{
+    if (session->linker_is_open || session->template_is_open || session->control_is_open)
+        return;
+    struct session_set *set = session->set;
+    bool failed = session->failed;
+    if (session->next)
+        session->next->previous = session->previous;
+    *(session->previous ? &session->previous->next : &set->first) = session->next;
+    set->count--;
+    free(session);
+    set->ended(set, failed);
+}
+
+static void control_closed(uv_handle_t *handle)
+{
+    struct session *session = handle->data;
+    session->control_is_open = false;
+    session_settle(session);
+}
+
+static void close_control(struct session *session)
+{
+    if (session->control < 0)
+        return;
+    if (session->control_is_open)
+        uv_close((uv_handle_t *)&session->control_poll, control_closed);
+    descriptor_close(&session->control);
+}
+
+/* What only a session that still goes on needs. */
+static void release(struct session *session)
+{
+    close_all(session->shared, ARRAY_LENGTH(session->shared));
+    control_close(&session->request);
+    close_control(session);
+}
+
+static struct session *session_of_linker(struct child *child)
+{
+    return (struct session *)((char *)child - offsetof(struct session, linker));
+}
+
+static struct session *session_of_template(struct child *child)
+{
+    return (struct session *)((char *)child - offsetof(struct session, template));
+}
+
+static void linker_ended(struct child *child)
+{
+    struct session *session = session_of_linker(child);
+    session->failed |= child_was_signalled(child) && !child->was_killed;
+    if (child_was_signalled(child) && !child->was_killed)
+        log_error("a linker was killed by signal %d (%s)", child->status.si_status, strsignal(child->status.si_status));
+    else
+        log_info("a linker ended: %s %d", child_was_signalled(child) ? "signal" : "status", child->status.si_status);
+    child_kill(&session->template);
+    release(session);
+    session->linker_is_open = false;
+    session_settle(session);
+}
+
+/* ---- the template ---- */
+
+static uint64_t at_most(uint64_t asked, uint64_t own)
+{
+    if (asked == 0 || own == 0)
+        return max_u64(asked, own);
+    return min_u64(asked, own);
+}
+
+static void add_limit(struct child_plan *plan, __rlimit_resource_t resource, uint64_t soft, uint64_t hard)
+{
+    plan->limits[plan->limit_count++] = (struct child_limit){resource, {.rlim_cur = soft, .rlim_max = hard}};
+}
+
+/* The arena and the symbols count as address space; a session's figure is about what comes on top. The second between
+   the two limits of processor time is for the program's own handler of SIGXCPU. */
+static void add_runner_limits(struct child_plan *plan, const struct control_start *start,
+                              const struct configuration *configuration)
+{
+    uint64_t memory = at_most(start->address_space_bytes, configuration->address_space_bytes);
+    uint64_t seconds = at_most(start->cpu_seconds, configuration->cpu_seconds);
+    uint64_t files = at_most(start->open_files, configuration->open_files);
+    add_limit(plan, RLIMIT_CORE, 0, 0);
+    if (files != 0)
+        add_limit(plan, RLIMIT_NOFILE, files, files);
+    if (seconds != 0 && seconds < UINT32_MAX)
+        add_limit(plan, RLIMIT_CPU, seconds, seconds + 1);
+#ifndef JITD_SANITIZED
+    uint64_t overhead = ARENA_BYTES + LIMIT_PROCESS_SYMBOL_BYTES + sizeof(struct channel);
+    if (memory != 0 && memory < UINT64_MAX - overhead)
+        add_limit(plan, RLIMIT_AS, memory + overhead, memory + overhead);
+#else
+    (void)memory;
+#endif
+}
+
+/* Names hold no separator of LD_PRELOAD: configuration_parse has seen to it. */
+static void join_libraries(char *out, size_t size, const struct control_start *start,
+                           const struct configuration *configuration)
+{
+    size_t used = (size_t)snprintf(out, size, "LD_PRELOAD=");
+    for (size_t i = 0; i < start->library_count && used < size; i++)
+        used += (size_t)snprintf(out + used, size - used, "%s%s", i ? ":" : "",
+                                 configuration->libraries[start->libraries[i]]);
+}
+
+static uint32_t layers_on(const struct configuration *configuration, bool in_namespace)
+{
+    uint32_t layers = 1u << JITD__PROTO__LAYER__LAYER_NO_NEW_PRIVILEGES;
+    if (!configuration_disables(configuration, JITD__PROTO__LAYER__LAYER_RLIMITS))
+        layers |= 1u << JITD__PROTO__LAYER__LAYER_RLIMITS;
+    if (in_namespace)
+        layers |= 1u << JITD__PROTO__LAYER__LAYER_PID_NAMESPACE;
+    return layers;
+}
+
+static int start_template(struct session *session, struct error *error)
+{
+    const struct configuration *configuration = session->set->configuration;
+    const struct control_start *start = &session->request.start;
+    static char libraries[LIMIT_LIBRARIES * LIMIT_PATH_BYTES + sizeof "LD_PRELOAD="];
+    join_libraries(libraries, sizeof libraries, start, configuration);
+    struct child_plan plan = {.path = configuration->runner};
+    plan.pid_namespace = !configuration_disables(configuration, JITD__PROTO__LAYER__LAYER_PID_NAMESPACE);
+    if (!configuration_disables(configuration, JITD__PROTO__LAYER__LAYER_RLIMITS))
+        add_runner_limits(&plan, start, configuration);
+    memcpy(plan.descriptors, session->shared, sizeof plan.descriptors);
+    memcpy(plan.descriptors, session->request.streams, sizeof session->request.streams);
+
+    char disabled[16], layers[2][16];
+    snprintf(disabled, sizeof disabled, "%u", configuration->disabled);
+    for (size_t i = 0; i < ARRAY_LENGTH(layers); i++)
+        snprintf(layers[i], sizeof layers[i], "%u", layers_on(configuration, i == 1));
+    plan.arguments = (char *[]){"jitd-runner", disabled, layers[0], NULL};
+    plan.arguments_in_namespace = (char *[]){"jitd-runner", disabled, layers[1], NULL};
+    plan.environment = (char *[]){start->library_count ? libraries : NULL, NULL};
+    int code = child_start(&session->template, session->set->loop, &plan, error);
+    session->template_is_open = code == 0;
+    return code;
+}
+
+/* The answer to CONTROL_START; what only the template needed is given up. */
+static void session_answer(struct session *session, const struct error *refused)
+{
+    if (refused)
+        log_error("a template could not be started: %s", refused->text);
+    close_all(session->shared, ARRAY_LENGTH(session->shared));
+    control_close(&session->request);
+    if (session->control < 0)
+        return;
+    struct error error;
+    uint32_t layers = layers_on(session->set->configuration, session->template.namespace != NAMESPACE_NONE);
+    if (control_answer(session->control, refused, layers, &error) != 0)
+        child_kill(&session->linker);
+}
+
+static void template_started(struct child *child, const struct error *failure)
+{
+    struct session *session = session_of_template(child);
+    if (child->try_again)
+        return; /* once this attempt has been reaped: template_ended */
+    struct error error;
+    if (failure)
+        error_set(&error, ERROR_SETUP, "%s: %s", session->set->configuration->runner, failure->text);
+    if (failure)
+        error.os = failure->os;
+    session_answer(session, failure ? &error : NULL);
+}
+
+static void session_start(struct session *session)
+{
+    struct error error;
+    int code = control_check(&session->request.start, session->set->configuration, &error);
+    if (code == 0)
+        code = control_check_seals(&session->shared[FD_ZONE_X], &error);
+    if (code == 0)
+        code = start_template(session, &error);
+    if (code != 0)
+        session_answer(session, &error);
+}
+
+static void template_ended(struct child *child)
+{
+    struct session *session = session_of_template(child);
+    session->template_is_open = false;
+    if (child->try_again && child_is_running(&session->linker)) {
+        log_info("a user namespace cannot be entered; going on without");
+        session_start(session);
+        return;
+    }
+    log_info("a template ended: %s %d", child_was_signalled(child) ? "signal" : "status", child->status.si_status);
+    session_settle(session);
+}
+
+/* ---- the linker ---- */
+
+static void session_refuse_linker(struct session *session, const struct error *why)
+{
+    log_error("a linker broke the rules and is killed: %s", why->text);
+    session->failed = true;
+    child_kill(&session->linker);
+}
+
+static void control_ready(uv_poll_t *poll, int status, int events)
+{
+    struct session *session = poll->data;
+    (void)status, (void)events;
+    struct control_request request;
+    struct error error;
+    switch (control_receive(session->control, &request, &error)) {
+    case CONTROL_WAIT:
+        return;
+    case CONTROL_GONE:
+        close_control(session);
+        return;
+    case CONTROL_BROKEN:
+        session_refuse_linker(session, &error);
+        close_control(session);
+        return;
+    case CONTROL_RECEIVED:
+        break;
+    }
+    if (session->asked) {
+        control_close(&request);
+        error_set(&error, ERROR_PROTOCOL, "it asked for a second template");
+        session_refuse_linker(session, &error);
+        close_control(session);
+        return;
+    }
+    session->asked = true;
+    session->request = request;
+    session_start(session);
+}
+
+static void linker_started(struct child *child, const struct error *failure)
+{
+    struct session *session = session_of_linker(child);
+    session->failed |= failure != NULL;
+    if (failure)
+        log_error("%s could not be started: %s", session->set->configuration->linker, failure->text);
+}
+
+/* What the daemon was told about logging; nothing else of its environment is the linker's business. */
+static void copy_environment(char **out)
+{
+    static const char *const names[] = {
+        "JITD_LOG",     "JITD_TRACE",
+#ifdef JITD_SANITIZED
+        "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS",
+#endif
+    };
+    for (char **entry = environ; *entry; entry++)
+        for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
+            if (strncmp(*entry, names[i], strlen(names[i])) == 0 && (*entry)[strlen(names[i])] == '=')
+                *out++ = *entry;
+    *out = NULL;
+}
+
+#define LINKER_ENVIRONMENT 8 /* more than copy_environment knows names */
+
+static void add_linker_limits(struct child_plan *plan)
+{
+    add_limit(plan, RLIMIT_CORE, 0, 0);
+    add_limit(plan, RLIMIT_NOFILE, LINKER_OPEN_FILES, LINKER_OPEN_FILES);
+#ifndef JITD_SANITIZED
+    add_limit(plan, RLIMIT_AS, LINKER_ADDRESS_SPACE, LINKER_ADDRESS_SPACE);
+#endif
+}
+
+static int start_linker(struct session *session, int controller, int control, int lifecycle, struct error *error)
+{
+    const struct configuration *configuration = session->set->configuration;
+    char disabled[16];
+    snprintf(disabled, sizeof disabled, "%u", configuration->disabled);
+    char *arguments[LIMIT_ALLOWED_LIBRARIES + 3] = {"jitd-linker", disabled};
+    for (size_t i = 0; i < configuration->library_count; i++)
+        arguments[2 + i] = (char *)configuration->libraries[i];
+    char *environment[LINKER_ENVIRONMENT];
+    copy_environment(environment);
+
+    struct child_plan plan = {.path = configuration->linker,
+                              .arguments = arguments,
+                              .arguments_in_namespace = arguments,
+                              .environment = environment,
+                              .ignores_interrupts = true};
+    memcpy(plan.descriptors, session->shared, sizeof plan.descriptors);
+    plan.descriptors[STDERR_FILENO] = STDERR_FILENO;
+    plan.descriptors[FD_CONTROLLER] = controller;
+    plan.descriptors[FD_CONTROL] = control;
+    plan.descriptors[FD_LIFECYCLE] = lifecycle;
+    if (!configuration_disables(configuration, JITD__PROTO__LAYER__LAYER_RLIMITS))
+        add_linker_limits(&plan);
+    int code = child_start(&session->linker, session->set->loop, &plan, error);
+    session->linker_is_open = code == 0;
+    return code;
+}
+
+/* ---- the beginning ---- */
+
+static struct session *session_new(struct session_set *set)
+{
+    struct session *session = calloc(1, sizeof *session);
+    if (!session)
+        return NULL;
+    session->set = set;
+    session->control = -1;
+    for (size_t i = 0; i < ARRAY_LENGTH(session->shared); i++)
+        session->shared[i] = -1;
+    for (size_t i = 0; i < ARRAY_LENGTH(session->request.streams); i++)
+        session->request.streams[i] = -1;
+    child_prepare(&session->linker);
+    child_prepare(&session->template);
+    session->linker.started = linker_started;
+    session->linker.ended = linker_ended;
+    session->template.started = template_started;
+    session->template.ended = template_ended;
+    return session;
+}
+
+static int watch_control(struct session *session, struct error *error)
+{
+    int status = uv_poll_init(session->set->loop, &session->control_poll, session->control);
+    if (status == 0)
+        status = uv_poll_start(&session->control_poll, UV_READABLE | UV_DISCONNECT, control_ready);
+    if (status < 0)
+        return error_set(error, ERROR_SYSTEM, "watch a control socket: %s", uv_strerror(status));
+    session->control_poll.data = session;
+    session->control_is_open = true;
+    return 0;
+}
+
+static void link_session(struct session *session)
+{
+    struct session_set *set = session->set;
+    session->next = set->first;
+    if (set->first)
+        set->first->previous = session;
+    set->first = session;
+    set->count++;
+}
+
+/* The last thing that can fail is what is hardest to take back. */
+static int session_begin(struct session *session, int controller, struct error *error)
+{
+    int control = -1, lifecycle = -1;
+    int code = create_shared(session, error);
+    if (code == 0)
+        code = create_pair(&session->control, &control, error);
+    if (code == 0)
+        code = create_pair(&session->shared[FD_LIFECYCLE], &lifecycle, error);
+    if (code == 0)
+        code = start_linker(session, controller, control, lifecycle, error);
+    descriptor_close(&control);
+    descriptor_close(&lifecycle);
+    return code;
+}
+
+int session_open(struct session_set *set, int controller, struct error *error)
+{
+    struct session *session = NULL;
+    int code = 0;
+    if (set->count >= set->configuration->maximum_sessions)
+        code = error_set(error, ERROR_LIMIT, "there are %zu sessions already", set->count);
+    else if (!(session = session_new(set)))
+        code = error_set(error, ERROR_NO_MEMORY, "no memory for a session");
+    else
+        code = session_begin(session, controller, error);
+    descriptor_close(&controller);
+    if (code != 0) {
+        if (session) {
+            close_all(session->shared, ARRAY_LENGTH(session->shared));
+            descriptor_close(&session->control);
+        }
+        free(session);
+        return code;
+    }
+    link_session(session);
+    /* A linker that cannot be heard is no use; its end ends the session. */
+    if (watch_control(session, error) != 0)
+        session_refuse_linker(session, error);
+    return 0;
+}
+
+void session_end_all(struct session_set *set)
+{
+    for (struct session *session = set->first; session; session = session->next) {
+        child_kill(&session->linker);
+        child_kill(&session->template);
+    }
+}

@@ -1,0 +1,41 @@
+/*
+ * Sessions, as the supervisor sees them: two children and the descriptors they share. It creates those, starts the
+ * linker, starts the template when the linker asks for it, and cleans up; it reads nothing else.
+ *
+ *   linker ends   -> the template is killed, and with it its pid namespace; the session ends when both are reaped
+ *   template ends -> the linker sees that itself, on the lifecycle socket, and tells its controller
+ *   linker breaks the rules of the control socket -> it is killed
+ *
+ * Sessions know nothing of each other.
+ */
+#ifndef SUPERVISOR_SESSION_H
+#define SUPERVISOR_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <uv.h>
+
+#include "common/error.h"
+#include "daemon/supervisor/configuration.h"
+
+struct session;
+
+/* All sessions of a daemon, and what they have in common. */
+struct session_set {
+    uv_loop_t *loop;                           /* borrowed */
+    const struct configuration *configuration; /* borrowed */
+    struct session *first;                     /* owned; doubly linked */
+    size_t count;
+    /* A session has ended, nothing of it is left. `failed`: by its linker's fault, which could not be executed, crashed
+       or broke the rules of the control socket. */
+    void (*ended)(struct session_set *set, bool failed);
+};
+
+/* Takes over `controller`, a connected stream socket, also on failure. Errors: LIMIT (too many sessions), NO_MEMORY,
+   SYSTEM; `ended` is called only for sessions that were opened. */
+int session_open(struct session_set *set, int controller, struct error *error);
+
+/* Kills the children of all sessions; `ended` follows for each, from the loop. */
+void session_end_all(struct session_set *set);
+
+#endif

@@ -1,0 +1,187 @@
+/*
+ * daemon/supervisor: the command line and the checks on what a linker asks for. The sources are included, since the
+ * supervisor's objects are not part of the program of unit tests (two of its modules have namesakes in the linker).
+ */
+#include <criterion/criterion.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include "daemon/supervisor/configuration.c"
+#include "daemon/supervisor/control.c"
+#include "tests/lib/fds.h"
+
+static int parse(struct configuration *out, struct error *error, const char *line)
+{
+    static char words[512];
+    char *argv[32] = {"jitd", "--linker", "/l", "--runner", "/r"};
+    int argc = 5;
+    snprintf(words, sizeof words, "%s", line);
+    for (char *word = strtok(words, " "); word; word = strtok(NULL, " "))
+        argv[argc++] = word;
+    return configuration_parse(argc, argv, out, error);
+}
+
+Test(options, takes_one_way_to_be_reached)
+{
+    struct configuration out;
+    struct error error;
+    cr_assert_eq(parse(&out, &error, "--fd 7"), 0);
+    cr_expect(out.mode == MODE_FD && out.fd == 7);
+    cr_assert_eq(parse(&out, &error, "--listen /run/x/socket"), 0);
+    cr_expect(out.mode == MODE_LISTEN && strcmp(out.path, "/run/x/socket") == 0);
+    cr_assert_eq(parse(&out, &error, "--stdio"), 0);
+    cr_expect_eq(out.mode, MODE_STDIO);
+    cr_expect_str_eq(out.linker, "/l");
+    cr_expect_str_eq(out.runner, "/r");
+}
+
+Test(options, answers_help_and_version_without_anything_else)
+{
+    struct configuration out;
+    struct error error;
+    cr_assert_eq(parse(&out, &error, "--help"), 0);
+    cr_expect_eq(out.mode, MODE_HELP);
+    cr_assert_eq(parse(&out, &error, "--fd 3 --version"), 0);
+    cr_expect_eq(out.mode, MODE_VERSION);
+}
+
+Test(options, has_defaults_that_bound_a_session)
+{
+    struct configuration out;
+    struct error error;
+    cr_assert_eq(parse(&out, &error, "--fd 3"), 0);
+    cr_expect_eq(out.maximum_sessions, LIMIT_SESSIONS);
+    cr_expect_eq(out.address_space_bytes, MIB(4096));
+    cr_expect_eq(out.open_files, 256);
+    cr_expect_eq(out.cpu_seconds, 0);
+    cr_expect_eq(out.disabled, 0);
+    cr_expect_eq(out.library_count, 0);
+}
+
+Test(options, collects_libraries_and_disabled_layers)
+{
+    struct configuration out;
+    struct error error;
+    cr_assert_eq(parse(&out, &error,
+                       "--stdio --library libm.so.6 --library libz.so.1 --disable-layer seccomp "
+                       "--disable-layer pid-namespace"),
+                 0);
+    cr_expect_eq(out.library_count, 2);
+    cr_expect_str_eq(out.libraries[1], "libz.so.1");
+    cr_expect(configuration_disables(&out, JITD__PROTO__LAYER__LAYER_SECCOMP));
+    cr_expect(configuration_disables(&out, JITD__PROTO__LAYER__LAYER_PID_NAMESPACE));
+    cr_expect_not(configuration_disables(&out, JITD__PROTO__LAYER__LAYER_LANDLOCK));
+}
+
+Test(options, refuses_what_it_does_not_understand)
+{
+    static const char *const lines[] = {
+        "",
+        "--fd 3 --stdio",
+        "--fd -1",
+        "--fd 3x",
+        "--fd 99999999999999999999",
+        "--fd",
+        "--stdio --loud",
+        "--stdio word",
+        "--stdio --max-sessions 65",
+        "--stdio --disable-layer everything",
+        "--stdio --library a:b",
+        "--stdio --library /no/such/library.so",
+        "--stdio --address-space 4G",
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(lines); i++) {
+        struct configuration out;
+        struct error error = {0};
+        cr_expect_neq(parse(&out, &error, lines[i]), 0, "'%s' was taken", lines[i]);
+        cr_expect_neq(error.text[0], '\0');
+    }
+}
+
+/* ---- control ---- */
+
+static const struct control_start plain = {.kind = CONTROL_START};
+
+Test(control, takes_a_request_within_the_configuration)
+{
+    struct configuration allowed = {.library_count = 2};
+    struct control_start start = plain;
+    start.library_count = 2;
+    start.libraries[0] = 1;
+    struct error error;
+    cr_expect_eq(control_check(&start, &allowed, &error), 0);
+}
+
+Test(control, refuses_every_number_outside_its_range)
+{
+    struct configuration allowed = {.library_count = 2};
+    struct control_start rows[7];
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++)
+        rows[i] = plain;
+    rows[0].kind = CONTROL_STARTED;
+    rows[1].placement = 1;
+    rows[2].placement = 2;
+    rows[3].profile = 3;
+    rows[4].library_count = LIMIT_LIBRARIES + 1;
+    rows[5].library_count = 1, rows[5].libraries[0] = 2;
+    rows[6].zero = 1;
+    struct error error;
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++)
+        cr_expect_neq(control_check(&rows[i], &allowed, &error), 0, "row %zu was taken", i);
+}
+
+Test(control, refuses_zones_that_lack_a_seal)
+{
+    static const int seals[] = {F_SEAL_GROW, F_SEAL_SHRINK, F_SEAL_FUTURE_WRITE, F_SEAL_SEAL};
+    int zones[4];
+    struct error error;
+    for (size_t missing = 0; missing <= ARRAY_LENGTH(seals); missing++) {
+        for (size_t zone = 0; zone < ARRAY_LENGTH(zones); zone++) {
+            zones[zone] = memfd_create("zone", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+            for (size_t i = 0; i < ARRAY_LENGTH(seals); i++)
+                if (zone != 3 || i != missing)
+                    cr_assert_eq(fcntl(zones[zone], F_ADD_SEALS, seals[i]), 0);
+        }
+        cr_expect_eq(control_check_seals(zones, &error), missing < ARRAY_LENGTH(seals) ? ERROR_PROTOCOL : 0);
+        for (size_t zone = 0; zone < ARRAY_LENGTH(zones); zone++)
+            descriptor_close(&zones[zone]);
+    }
+}
+
+Test(control, closes_the_descriptors_of_a_packet_that_it_refuses)
+{
+    int ends[2];
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, ends), 0);
+    struct control_start with = plain;
+    with.streams = 1;
+    struct {
+        size_t length, fds;
+        const struct control_start *start;
+        enum control_outcome outcome;
+    } rows[] = {
+        {sizeof plain, 0, &plain, CONTROL_RECEIVED},   {sizeof plain, 3, &with, CONTROL_RECEIVED},
+        {sizeof plain, 0, &with, CONTROL_BROKEN},      {sizeof plain, 3, &plain, CONTROL_BROKEN},
+        {sizeof plain, 2, &with, CONTROL_BROKEN},      {sizeof plain, 5, &with, CONTROL_BROKEN},
+        {sizeof plain - 1, 0, &plain, CONTROL_BROKEN},
+    };
+    size_t before = fds_open();
+    static const int fds[5] = {0, 0, 0, 0, 0};
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct control_request request;
+        struct error error;
+        cr_assert_eq(descriptor_send(ends[0], rows[i].start, rows[i].length, fds, rows[i].fds),
+                     (ssize_t)rows[i].length);
+        cr_expect_eq(control_receive(ends[1], &request, &error), rows[i].outcome, "row %zu", i);
+        control_close(&request);
+        cr_expect_eq(fds_open(), before, "row %zu leaks", i);
+    }
+    char longer[sizeof plain + 8] = {CONTROL_START};
+    struct control_request request;
+    struct error error;
+    cr_assert_eq(descriptor_send(ends[0], longer, sizeof longer, NULL, 0), (ssize_t)sizeof longer);
+    cr_expect_eq(control_receive(ends[1], &request, &error), CONTROL_BROKEN);
+    cr_expect_eq(control_receive(ends[1], &request, &error), CONTROL_WAIT);
+    descriptor_close(&ends[0]);
+    cr_expect_eq(control_receive(ends[1], &request, &error), CONTROL_GONE);
+}
