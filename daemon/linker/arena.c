@@ -1,0 +1,322 @@
+#include "daemon/linker/arena.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "common/bytes.h"
+#include "common/descriptor.h"
+
+/* How far ahead of its bump pointer a zone is kept touched, and how much of that one idle step does. */
+#define WARM_WINDOW KIB(256)
+#define WARM_STEP   KIB(64)
+#define PAGE        KIB(4)
+
+/* A free stretch below the bump pointer; the list is in address order and neighbours are always merged. */
+struct free_extent {
+    struct free_extent *next;
+    uint64_t offset;
+    uint64_t bytes;
+};
+
+struct zone_state {
+    uint8_t *bytes;           /* the writable alias; NULL for Z */
+    uint64_t start;           /* offset in the arena */
+    uint64_t limit;           /* size */
+    uint64_t first;           /* where the first allocation may lie */
+    uint64_t bump;            /* everything at or above it is free */
+    uint64_t touched;         /* pages below it exist and hold the fill byte where free */
+    uint8_t fill;             /* what free bytes hold */
+    struct free_extent *free; /* owned */
+};
+
+struct arena {
+    uint64_t base;
+    struct zone_state zones[ZONE_COUNT];
+};
+
+const char *const zone_names[ZONE_COUNT] = {"X", "S", "R", "D", "Z"};
+
+static const struct {
+    uint64_t start, bytes, first;
+} zone_table[ZONE_COUNT] = {
+    [ZONE_X] = {ZONE_X_OFFSET, ZONE_X_BYTES, ARENA_GRAIN},
+    [ZONE_S] = {ZONE_S_OFFSET, ZONE_S_BYTES, ARENA_GRAIN},
+    [ZONE_R] = {ZONE_R_OFFSET, ZONE_R_BYTES, GRANULE_MAP_BYTES + ARENA_GRAIN},
+    [ZONE_D] = {ZONE_D_OFFSET, ZONE_D_BYTES, ARENA_GRAIN},
+    [ZONE_Z] = {ZONE_Z_OFFSET, ZONE_Z_BYTES, ARENA_GRAIN},
+};
+
+/* The order matters: a view made before the seals is the only one that can ever write. */
+static int map_and_seal(int fd, uint64_t bytes, uint8_t **out, struct error *error)
+{
+    void *view = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+
+    if (view == MAP_FAILED)
+        return error_system(error, "mapping a zone of %llu bytes", (unsigned long long)bytes);
+    if (fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) != 0) {
+        error_system(error, "sealing a zone");
+        munmap(view, bytes);
+        return ERROR_SYSTEM;
+    }
+    madvise(view, bytes, MADV_DONTFORK);
+    *out = view;
+    return 0;
+}
+
+static int open_zone(struct zone_state *zone, int which, int fd, uint8_t fill, struct error *error)
+{
+    zone->start = zone_table[which].start;
+    zone->limit = zone_table[which].bytes;
+    zone->first = zone->bump = zone->touched = zone_table[which].first;
+    zone->fill = fill;
+    if (which == ZONE_Z || map_and_seal(fd, zone->limit, &zone->bytes, error) == 0)
+        return 0;
+    return error_prefix(error, "zone %s", zone_names[which]);
+}
+
+int arena_open(const int fds[ZONE_COUNT], uint8_t trap, struct arena **out, struct error *error)
+{
+    struct arena *arena = calloc(1, sizeof *arena);
+    int code = arena ? 0 : error_set(error, ERROR_NO_MEMORY, "no memory for the arena");
+
+    for (int z = 0; z < ZONE_COUNT; z++) {
+        int fd = z == ZONE_Z ? -1 : fds[z];
+
+        if (!code)
+            code = open_zone(&arena->zones[z], z, fd, z == ZONE_X ? trap : 0, error);
+        descriptor_close(&fd);
+    }
+    if (code)
+        arena_close(arena);
+    else
+        *out = arena;
+    return code;
+}
+
+void arena_close(struct arena *arena)
+{
+    if (!arena)
+        return;
+    for (int z = 0; z < ZONE_COUNT; z++) {
+        struct zone_state *zone = &arena->zones[z];
+
+        if (zone->bytes)
+            munmap(zone->bytes, zone->limit);
+        while (zone->free) {
+            struct free_extent *next = zone->free->next;
+            free(zone->free);
+            zone->free = next;
+        }
+    }
+    free(arena);
+}
+
+void arena_set_base(struct arena *arena, uint64_t base)
+{
+    arena->base = base;
+}
+
+uint64_t arena_base(const struct arena *arena)
+{
+    return arena->base;
+}
+
+uint64_t arena_address(const struct arena *arena, enum zone zone, uint64_t offset)
+{
+    return arena->base + arena->zones[zone].start + offset;
+}
+
+uint8_t *arena_bytes(const struct arena *arena, enum zone zone, uint64_t offset)
+{
+    return arena->zones[zone].bytes + offset;
+}
+
+bool arena_find(const struct arena *arena, uint64_t address, enum zone *zone, uint64_t *offset)
+{
+    for (int z = 0; z < ZONE_COUNT; z++) {
+        uint64_t within = address - arena->base - arena->zones[z].start;
+
+        if (within >= arena->zones[z].limit)
+            continue;
+        *zone = (enum zone)z;
+        *offset = within;
+        return true;
+    }
+    return false;
+}
+
+/* Fresh memory must hold the fill byte before anything may be told of it; whole pages, so that code never shares a page
+   with bytes that are neither code nor trap. */
+static void touch_up_to(struct zone_state *zone, uint64_t end)
+{
+    end = min_u64(align_up(end, PAGE), zone->limit);
+    if (!zone->bytes || end <= zone->touched)
+        return;
+    memset(zone->bytes + zone->touched, zone->fill, end - zone->touched);
+    zone->touched = end;
+}
+
+static int insert_free(struct zone_state *zone, uint64_t offset, uint64_t bytes)
+{
+    struct free_extent **link = &zone->free, *previous = NULL, *extent;
+
+    while (*link && (*link)->offset < offset) {
+        previous = *link;
+        link = &(*link)->next;
+    }
+    if (previous && previous->offset + previous->bytes == offset) {
+        previous->bytes += bytes;
+        extent = previous;
+    } else {
+        extent = malloc(sizeof *extent);
+        if (!extent)
+            return ERROR_NO_MEMORY;
+        *extent = (struct free_extent){*link, offset, bytes};
+        *link = extent;
+    }
+    if (extent->next && extent->offset + extent->bytes == extent->next->offset) {
+        struct free_extent *gone = extent->next;
+
+        extent->bytes += gone->bytes;
+        extent->next = gone->next;
+        free(gone);
+    }
+    return 0;
+}
+
+/* The last free stretch may end at the bump pointer: then the pointer moves back. */
+static void lower_bump(struct zone_state *zone)
+{
+    struct free_extent **link = &zone->free;
+
+    if (!*link)
+        return;
+    while ((*link)->next)
+        link = &(*link)->next;
+    if ((*link)->offset + (*link)->bytes == zone->bump) {
+        zone->bump = (*link)->offset;
+        free(*link);
+        *link = NULL;
+    }
+}
+
+/* First fit. A stretch that is used up leaves the list; what is left of it before and after stays. */
+static bool take_free(struct zone_state *zone, uint64_t bytes, uint64_t alignment, uint64_t *offset)
+{
+    for (struct free_extent **link = &zone->free; *link; link = &(*link)->next) {
+        struct free_extent *extent = *link;
+        uint64_t at = align_up(extent->offset, alignment), end = extent->offset + extent->bytes;
+
+        if (at > end || end - at < bytes)
+            continue;
+        *link = extent->next;
+        if (at > extent->offset)
+            insert_free(zone, extent->offset, at - extent->offset);
+        if (at + bytes < end)
+            insert_free(zone, at + bytes, end - at - bytes);
+        free(extent);
+        *offset = at;
+        return true;
+    }
+    return false;
+}
+
+static bool take_fresh(struct zone_state *zone, uint64_t bytes, uint64_t alignment, uint64_t *offset)
+{
+    uint64_t at = align_up(zone->bump, alignment);
+
+    if (at > zone->limit || zone->limit - at < bytes)
+        return false;
+    if (at > zone->bump && insert_free(zone, zone->bump, at - zone->bump) != 0)
+        return false;
+    zone->bump = at + bytes;
+    touch_up_to(zone, zone->bump);
+    *offset = at;
+    return true;
+}
+
+int arena_allocate(struct arena *arena, const struct arena_need needs[ZONE_COUNT], struct arena_block *out,
+                   struct error *error)
+{
+    *out = (struct arena_block){0};
+    for (int z = 0; z < ZONE_COUNT; z++) {
+        struct zone_state *zone = &arena->zones[z];
+        uint64_t alignment = max_u64(needs[z].alignment, ARENA_GRAIN), bytes, offset;
+
+        if (needs[z].bytes == 0)
+            continue;
+        bytes = needs[z].bytes <= zone->limit ? align_up(needs[z].bytes, ARENA_GRAIN) : UINT64_MAX;
+        if (!take_free(zone, bytes, alignment, &offset) && !take_fresh(zone, bytes, alignment, &offset)) {
+            uint64_t left = zone->limit - zone->bump;
+
+            arena_free(arena, out);
+            return error_set(
+                error, ERROR_ARENA_FULL,
+                "zone %s is full: %llu bytes wanted, %llu of %llu left at its end; remove units or start a "
+                "new session",
+                zone_names[z], (unsigned long long)needs[z].bytes, (unsigned long long)left,
+                (unsigned long long)zone->limit);
+        }
+        out->extent[z] = (struct arena_extent){offset, bytes};
+    }
+    return 0;
+}
+
+void arena_free(struct arena *arena, const struct arena_block *block)
+{
+    if (block->extent[ZONE_X].bytes)
+        arena_map_granules(arena, &block->extent[ZONE_X], 0);
+    for (int z = 0; z < ZONE_COUNT; z++) {
+        struct zone_state *zone = &arena->zones[z];
+        const struct arena_extent *extent = &block->extent[z];
+
+        if (extent->bytes == 0)
+            continue;
+        if (zone->bytes)
+            memset(zone->bytes + extent->offset, zone->fill, extent->bytes);
+        /* Without memory for the list entry the stretch is lost until the session ends, and nothing else. */
+        if (insert_free(zone, extent->offset, extent->bytes) == 0)
+            lower_bump(zone);
+    }
+}
+
+uint64_t arena_used(const struct arena *arena, enum zone zone)
+{
+    return arena->zones[zone].bump - arena->zones[zone].first;
+}
+
+uint64_t arena_digest(const struct arena *arena, enum zone zone)
+{
+    const struct zone_state *state = &arena->zones[zone];
+
+    return state->bytes ? XXH3_64bits(state->bytes + state->first, state->bump - state->first) : 0;
+}
+
+bool arena_warm(struct arena *arena)
+{
+    for (int z = 0; z < ZONE_COUNT; z++) {
+        struct zone_state *zone = &arena->zones[z];
+        uint64_t wanted = min_u64(zone->bump + WARM_WINDOW, zone->limit);
+
+        if (!zone->bytes || zone->touched >= wanted)
+            continue;
+        touch_up_to(zone, min_u64(zone->touched + WARM_STEP, wanted));
+        return true;
+    }
+    return false;
+}
+
+void arena_map_granules(struct arena *arena, const struct arena_extent *code, uint64_t header)
+{
+    uint32_t *map = (uint32_t *)(void *)arena->zones[ZONE_R].bytes;
+    uint32_t entry = (uint32_t)(header / 4);
+
+    for (uint64_t granule = code->offset / GRANULE_BYTES; granule < (code->offset + code->bytes) / GRANULE_BYTES;
+         granule++)
+        __atomic_store_n(&map[granule], entry, __ATOMIC_RELEASE);
+}

@@ -1,0 +1,80 @@
+/*
+ * The arena: the linker's writable view of the session's zones, and who owns which bytes of them.
+ *
+ * All zones are mapped once, at start-up, and sealed at once: from then on no process, this one included, can make a
+ * second writable view. Allocation makes no system call: a bump pointer for each zone, and address-ordered free lists.
+ * A block takes room in all zones together or in none; freeing it leaves the zones byte for byte as if it had never
+ * been allocated. What is free or not yet linked in X holds trap bytes.
+ *
+ * Offsets count from the beginning of a zone. Zone Z has no memory here: it is the runner's alone.
+ */
+#ifndef LINKER_ARENA_H
+#define LINKER_ARENA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "proto/control.h"
+
+/* The grain of allocation: code is packed to cache lines, which the granule map relies on. */
+#define ARENA_GRAIN 64
+
+struct arena;
+
+struct arena_need {
+    uint64_t bytes;
+    uint64_t alignment; /* a power of two; 0 means 1 */
+};
+
+struct arena_extent {
+    uint64_t offset;
+    uint64_t bytes; /* a multiple of ARENA_GRAIN; 0: nothing in this zone */
+};
+
+struct arena_block {
+    struct arena_extent extent[ZONE_COUNT];
+};
+
+/* Maps the zones' memfds (none for Z) read-write, seals them (F_SEAL_GROW, SHRINK, FUTURE_WRITE, SEAL) and closes them,
+   also on failure. `trap` fills X. */
+int arena_open(const int fds[ZONE_COUNT], uint8_t trap, struct arena **out, struct error *error);
+void arena_close(struct arena *arena);
+
+/* Where the runner has mapped the arena; told once by the template. Addresses may be asked for only after that. */
+void arena_set_base(struct arena *arena, uint64_t base);
+uint64_t arena_base(const struct arena *arena);
+
+/* The runner's address of a byte, and the linker's own writable alias of it (not for Z). */
+uint64_t arena_address(const struct arena *arena, enum zone zone, uint64_t offset);
+uint8_t *arena_bytes(const struct arena *arena, enum zone zone, uint64_t offset);
+
+/* Which zone an address of the runner lies in, and where; false when in none. */
+bool arena_find(const struct arena *arena, uint64_t address, enum zone *zone, uint64_t *offset);
+
+/* Room in every zone at once. ARENA_FULL names the zone, what was asked for and what is left; nothing is taken then. */
+int arena_allocate(struct arena *arena, const struct arena_need needs[ZONE_COUNT], struct arena_block *out,
+                   struct error *error);
+
+/* Gives a block back: X gets traps, S, R and D get zeros, bump pointers move back where they can. */
+void arena_free(struct arena *arena, const struct arena_block *block);
+
+/* Bytes from the zone's beginning to its bump pointer. */
+uint64_t arena_used(const struct arena *arena, enum zone zone);
+
+/* A digest (XXH3, 64 bits) of a zone's used bytes as the linker wrote them; 0 for Z. In R the granule map is left out.
+ */
+uint64_t arena_digest(const struct arena *arena, enum zone zone);
+
+/* Touches the next few pages ahead of the bump pointers, so that linking does not pay for first touches. Called while
+   the loop is idle; true while more is wanted. Makes no system call. */
+bool arena_warm(struct arena *arena);
+
+/* The granule map (proto/control.h): tells the unwinder that code in `code` belongs to the header at `header` (an
+   offset in R), or to none with 0. */
+void arena_map_granules(struct arena *arena, const struct arena_extent *code, uint64_t header);
+
+extern const char *const zone_names[ZONE_COUNT];
+
+#endif

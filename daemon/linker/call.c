@@ -1,0 +1,173 @@
+/*
+ * Calls: carried out one after another on the runner's main thread, in the order of their arrival. The arguments of the
+ * one under way lie in the channel. A call that had not begun when a life of the runner ended waits for the next life.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "daemon/linker/session.h"
+
+struct call {
+    struct call *next;
+    uint64_t request;
+    uint64_t address;
+    const struct unit *unit; /* borrowed; NULL for a function of a library */
+    bool main;
+    uint32_t result;
+    uint32_t argument_count;
+    struct channel_call arguments;
+};
+
+static int find_symbol(struct session *session, const ProtobufCBinaryData *name, uint64_t *address, struct error *error)
+{
+    char shown[256];
+    bool ready, function;
+
+    log_escape(shown, sizeof shown, name->data, name->len);
+    if (name->len > LIMIT_NAME_BYTES ||
+        !link_lookup(&session->linker, (const char *)name->data, name->len, address, &ready, &function)) {
+        error_set(error, ERROR_NOT_FOUND, "no definition of '%s' to call", shown);
+        error_set_symbol(error, shown);
+        return error->code;
+    }
+    if (ready && function)
+        return 0;
+    error_set(error, ERROR_NOT_CALLABLE, ready ? "'%s' is not a function" : "'%s' is not ready", shown);
+    error_set_symbol(error, shown);
+    return error->code;
+}
+
+/* Code that may be called: of a ready unit; a library's only when it was asked for by name. */
+static int find_function(struct session *session, const Jitd__Proto__Call *request, struct call *call,
+                         struct error *error)
+{
+    bool by_name = request->function_case == JITD__PROTO__CALL__FUNCTION_SYMBOL;
+
+    call->address = request->address;
+    if (by_name) {
+        int code = find_symbol(session, &request->symbol, &call->address, error);
+        if (code)
+            return code;
+    }
+    call->unit = link_find_code(&session->linker, call->address);
+    if (call->unit ? call->unit->state == UNIT_READY : by_name)
+        return 0;
+    return error_set(error, ERROR_NOT_CALLABLE, "address 0x%llx is not in the code of a ready unit",
+                     (unsigned long long)call->address);
+}
+
+static int take_arguments(const Jitd__Proto__Call *request, struct call *call, struct error *error)
+{
+    if (request->n_arguments > LIMIT_CALL_ARGUMENTS)
+        return error_set(error, ERROR_LIMIT, "%zu arguments; at most %d are taken", request->n_arguments,
+                         LIMIT_CALL_ARGUMENTS);
+    call->argument_count = (uint32_t)request->n_arguments;
+    for (uint32_t i = 0; i < call->argument_count; i++) {
+        if (request->arguments[i]->type == JITD__PROTO__VALUE_TYPE__VOID)
+            return error_set(error, ERROR_INVALID, "argument %u has no type", i);
+        call->arguments.types[i] = request->arguments[i]->type;
+        call->arguments.values[i] = request->arguments[i]->bits;
+    }
+    call->result = request->result;
+    call->main = request->main;
+    return 0;
+}
+
+void call_request(struct session *session, uint64_t request, const Jitd__Proto__Call *message)
+{
+    struct call *call = calloc(1, sizeof *call), **last = &session->calls;
+    struct error error;
+    int code = 0;
+
+    if (!call || session->call_count >= LIMIT_CALLS_QUEUED)
+        code = error_set(&error, ERROR_LIMIT, "%u calls are waiting already", session->call_count);
+    if (!code)
+        code = find_function(session, message, call, &error);
+    if (!code)
+        code = take_arguments(message, call, &error);
+    if (code) {
+        free(call);
+        session_fail(session, request, &error);
+        return;
+    }
+    call->request = request;
+    while (*last)
+        last = &(*last)->next;
+    *last = call;
+    session->call_count++;
+    call_next(session);
+}
+
+static void drop_first(struct session *session)
+{
+    struct call *call = session->calls;
+
+    session->calls = call->next;
+    session->call_count--;
+    session->calling = false;
+    free(call);
+}
+
+void call_next(struct session *session)
+{
+    struct call *call = session->calls;
+    struct error error;
+
+    if (!call || session->calling || !runner_is_live(session->runner))
+        return;
+    if (call->unit && call->unit->state != UNIT_READY) {
+        error_set(&error, ERROR_NOT_CALLABLE, "%s failed before it could be called", call->unit->name);
+        session_fail(session, call->request, &error);
+        drop_first(session);
+        call_next(session);
+        return;
+    }
+    *runner_call(session->runner) = call->arguments;
+    struct task task = {.purpose = TASK_CALL,
+                        .kind = call->main ? CHANNEL_MAIN : CHANNEL_CALL,
+                        .call = call,
+                        .a = call->address,
+                        .b = call->result,
+                        .c = call->argument_count};
+    if (runner_send(session->runner, RUNNER_MAIN, &task) != 0) {
+        error_set(&error, ERROR_NO_MEMORY, "no memory for a call");
+        session_end(session, &error);
+        return;
+    }
+    session->calling = true;
+}
+
+void call_replied(struct session *session, const struct task *task, const struct channel_record *reply)
+{
+    Jitd__Proto__Returned message = JITD__PROTO__RETURNED__INIT;
+    Jitd__Proto__Value value = JITD__PROTO__VALUE__INIT;
+    struct error error;
+
+    value.type = (Jitd__Proto__ValueType)task->call->result;
+    value.bits = reply->a;
+    message.result = &value;
+    if (reply->status == 0)
+        session_send(session, MESSAGE_RETURNED, task->call->request, &message.base);
+    else {
+        error_set(&error, ERROR_INVALID, "the runner could not make a call of that signature");
+        session_fail(session, task->call->request, &error);
+    }
+    drop_first(session);
+    call_next(session);
+}
+
+void call_ended(struct session *session, struct call *call, const Jitd__Proto__Ended *ended)
+{
+    session->calling = false;
+    if (!call)
+        return;
+    session_send(session, MESSAGE_ENDED, call->request, &ended->base);
+    drop_first(session);
+}
+
+void call_close(struct session *session)
+{
+    while (session->calls)
+        drop_first(session);
+}

@@ -1,0 +1,288 @@
+#include "daemon/linker/component.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "daemon/linker/relocate.h"
+#include "daemon/linker/unwind.h"
+
+/* One unit as relocation sees it. */
+static void describe_local(const struct linker *linker, const struct unit *unit, uint32_t index,
+                           struct relocation_target *target)
+{
+    const Elf64_Sym *entry = &unit->object.symbols[index];
+    uint32_t section = object_symbol_section(&unit->object, index);
+
+    target->bytes = entry->st_size;
+    target->function = ELF64_ST_TYPE(entry->st_info) == STT_FUNC;
+    if (section == OBJECT_ABSOLUTE)
+        target->address = entry->st_value;
+    else if (section == OBJECT_UNDEFINED || section >= unit->object.section_count)
+        target->weak_missing = true;
+    else if (unit->placements[section].zone == ZONE_COUNT)
+        target->discarded = true;
+    else
+        target->address = unit_section_address(linker->arena, unit, section) + entry->st_value;
+}
+
+static void describe_global(const struct symbol *symbol, struct relocation_target *target)
+{
+    target->address = symbol->binding == SYMBOL_UNBOUND ? 0 : symbol->address;
+    target->weak_missing = symbol->binding == SYMBOL_UNBOUND;
+    target->bytes = symbol->bytes;
+    target->function = symbol->function;
+    target->slot = symbol->slot;
+    target->stub = symbol->stub;
+}
+
+static int describe_targets(const struct linker *linker, struct unit *unit, struct relocation_context *context,
+                            struct error *error)
+{
+    const struct object *object = &unit->object;
+
+    *context = (struct relocation_context){
+        .arch = linker->arch, .object = object, .got = arena_address(linker->arena, ZONE_S, 0), .unit = unit->name};
+    context->targets = pool_allocate_array(&unit->batch->pool, object->symbol_count, sizeof *context->targets);
+    if (!context->targets)
+        return error_set(error, ERROR_NO_MEMORY, "%s: no memory for %u symbols", unit->name, object->symbol_count);
+    for (uint32_t i = 1; i < object->symbol_count; i++) {
+        if (i < object->first_global)
+            describe_local(linker, unit, i, &context->targets[i]);
+        else
+            describe_global(unit->globals[i - object->first_global], &context->targets[i]);
+    }
+    return 0;
+}
+
+static bool is_placed(const struct unit *unit, uint32_t section)
+{
+    return unit->placements[section].zone != ZONE_COUNT;
+}
+
+/* Which symbols need a slot or a stub that do not have one, now that all addresses are known. */
+static void scan(const struct linker *linker, const struct unit *unit, const struct relocation_context *context,
+                 uint64_t *slots, uint64_t *stubs)
+{
+    for (uint32_t i = 1; i < unit->object.section_count; i++)
+        if (is_placed(unit, i) && unit->object.sections[i].relocations)
+            relocate_scan(context, i, unit_section_address(linker->arena, unit, i));
+    for (uint32_t i = 1; i < unit->object.symbol_count; i++) {
+        struct relocation_target *target = &context->targets[i];
+
+        if (target->needs & NEEDS_STUB)
+            target->needs |= NEEDS_SLOT;
+        *slots += (target->needs & NEEDS_SLOT) && !target->slot;
+        *stubs += (target->needs & NEEDS_STUB) && !target->stub;
+    }
+}
+
+/* Where the next slot and stub of the unit go. */
+struct slot_cursor {
+    uint64_t slot, stub; /* offsets in S and X */
+};
+
+static void make_slot(struct linker *linker, struct slot_cursor *cursor, struct relocation_target *target)
+{
+    uint64_t *slot = (uint64_t *)(void *)arena_bytes(linker->arena, ZONE_S, cursor->slot);
+
+    __atomic_store_n(slot, target->address, __ATOMIC_RELEASE);
+    target->slot = arena_address(linker->arena, ZONE_S, cursor->slot);
+    cursor->slot += SLOT_BYTES;
+}
+
+static void make_stub(struct linker *linker, struct slot_cursor *cursor, struct relocation_target *target)
+{
+    target->stub = arena_address(linker->arena, ZONE_X, cursor->stub);
+    linker->arch->write_stub(arena_bytes(linker->arena, ZONE_X, cursor->stub), target->stub, target->slot, 0);
+    cursor->stub += STUB_BYTES;
+}
+
+/* Slots and stubs of global symbols are shared by all units that are linked from now on. */
+static int allocate_slots(struct linker *linker, struct unit *unit, const struct relocation_context *context,
+                          uint64_t slots, uint64_t stubs, struct error *error)
+{
+    const struct arena_need needs[ZONE_COUNT] = {
+        [ZONE_S] = {slots * SLOT_BYTES, SLOT_BYTES}, [ZONE_X] = {stubs * STUB_BYTES, STUB_BYTES}};
+    int code = arena_allocate(linker->arena, needs, &unit->slots, error);
+
+    if (code)
+        return error_prefix(error, "%s: slots and stubs", unit->name);
+    struct slot_cursor cursor = {unit->slots.extent[ZONE_S].offset, unit->slots.extent[ZONE_X].offset};
+    for (uint32_t i = 1; i < unit->object.symbol_count; i++) {
+        struct relocation_target *target = &context->targets[i];
+
+        if ((target->needs & NEEDS_SLOT) && !target->slot)
+            make_slot(linker, &cursor, target);
+        if ((target->needs & NEEDS_STUB) && !target->stub)
+            make_stub(linker, &cursor, target);
+        if (!target->needs || i < unit->object.first_global || target->weak_missing)
+            continue;
+        struct symbol *symbol = unit->globals[i - unit->object.first_global];
+        symbol->slot = target->slot;
+        symbol->stub = target->stub;
+    }
+    return 0;
+}
+
+static bool lies_in(const struct linker *linker, enum zone zone, const struct arena_extent *extent, uint64_t address)
+{
+    return address - arena_address(linker->arena, zone, extent->offset) < extent->bytes;
+}
+
+/* Nobody else has been linked since: whatever symbol has its slot or stub there is as it was before. */
+static void free_slots(struct linker *linker, struct unit *unit)
+{
+    for (uint32_t i = unit->object.first_global; i < unit->object.symbol_count; i++) {
+        struct symbol *symbol = unit->globals[i - unit->object.first_global];
+
+        if (lies_in(linker, ZONE_S, &unit->slots.extent[ZONE_S], symbol->slot))
+            symbol->slot = 0;
+        if (lies_in(linker, ZONE_X, &unit->slots.extent[ZONE_X], symbol->stub))
+            symbol->stub = 0;
+    }
+    arena_free(linker->arena, &unit->slots);
+    unit->slots = (struct arena_block){0};
+}
+
+static void copy(struct linker *linker, const struct unit *unit)
+{
+    for (uint32_t i = 1; i < unit->object.section_count; i++) {
+        const struct object_section *section = &unit->object.sections[i];
+        const struct placement *placement = &unit->placements[i];
+
+        if (is_placed(unit, i) && section->content)
+            memcpy(arena_bytes(linker->arena, placement->zone, placement->offset), section->content, section->bytes);
+    }
+}
+
+static int relocate(struct linker *linker, const struct unit *unit, const struct relocation_context *context,
+                    struct error *error)
+{
+    for (uint32_t i = 1; i < unit->object.section_count; i++) {
+        const struct placement *placement = &unit->placements[i];
+
+        if (!is_placed(unit, i) || !unit->object.sections[i].relocations)
+            continue;
+        int code = relocate_apply(context, i, arena_bytes(linker->arena, placement->zone, placement->offset),
+                                  arena_address(linker->arena, placement->zone, placement->offset), error);
+        if (code)
+            return code;
+    }
+    return 0;
+}
+
+/* From here on the unwinder finds the unit's frames. */
+static int publish_unwind(struct linker *linker, const struct unit *unit, struct error *error)
+{
+    const struct arena_extent *code_extent = &unit->block.extent[ZONE_X];
+    uint64_t code_low = arena_address(linker->arena, ZONE_X, code_extent->offset);
+    uint64_t at, length;
+
+    if (!unit->eh_frame || code_extent->bytes == 0)
+        return 0;
+    at = unit->placements[unit->eh_frame].offset;
+    length = unit->object.sections[unit->eh_frame].bytes;
+    int code =
+        unwind_build(arena_bytes(linker->arena, ZONE_R, at), length, arena_address(linker->arena, ZONE_R, at), code_low,
+                     code_low + code_extent->bytes, arena_bytes(linker->arena, ZONE_R, unit->unwind_header),
+                     arena_address(linker->arena, ZONE_R, unit->unwind_header), unit->fde_count, error);
+    if (code)
+        return error_prefix(error, "%s", unit->name);
+    arena_map_granules(linker->arena, code_extent, unit->unwind_header);
+    return 0;
+}
+
+static void add_range(struct unit *unit, uint64_t offset, uint64_t bytes, const char *name, bool section, size_t *used)
+{
+    unit->ranges[unit->range_count++] = (struct code_range){offset, bytes, (uint32_t)*used, section};
+    *used = (size_t)(stpcpy(unit->range_names + *used, name) - unit->range_names) + 1;
+}
+
+/* Walks the unit's code sections and functions; without `out` only counts them and the bytes of their names. */
+static void walk_code(struct unit *unit, bool out, size_t *count, size_t *names)
+{
+    const struct object *object = &unit->object;
+
+    for (uint32_t i = 1; i < object->section_count; i++) {
+        if (unit->placements[i].zone != ZONE_X || object->sections[i].bytes == 0)
+            continue;
+        *count += 1;
+        if (out)
+            add_range(unit, unit->placements[i].offset, object->sections[i].bytes, object->sections[i].name, true,
+                      names);
+        else
+            *names += strlen(object->sections[i].name) + 1;
+    }
+    for (uint32_t i = 1; i < object->symbol_count; i++) {
+        uint32_t section = object_symbol_section(object, i);
+        const Elf64_Sym *symbol = &object->symbols[i];
+
+        if (ELF64_ST_TYPE(symbol->st_info) != STT_FUNC || section >= object->section_count ||
+            unit->placements[section].zone != ZONE_X)
+            continue;
+        *count += 1;
+        if (out)
+            add_range(unit, unit->placements[section].offset + symbol->st_value, symbol->st_size,
+                      object_symbol_name(object, i), false, names);
+        else
+            *names += strlen(object_symbol_name(object, i)) + 1;
+    }
+}
+
+/* The map of functions and code sections that crash reports are made from; without memory for it reports are poorer. */
+static void remember_code(struct unit *unit)
+{
+    size_t count = 0, names = 0, ignored = 0;
+
+    walk_code(unit, false, &count, &names);
+    unit->ranges = malloc(count * sizeof *unit->ranges);
+    unit->range_names = malloc(names);
+    if (!unit->ranges || !unit->range_names || names > UINT32_MAX)
+        return;
+    names = 0;
+    walk_code(unit, true, &ignored, &names);
+}
+
+static int link_unit_bytes(struct linker *linker, struct unit *unit, struct error *error)
+{
+    struct relocation_context context;
+    uint64_t slots = 0, stubs = 0;
+    int code = describe_targets(linker, unit, &context, error);
+
+    if (!code) {
+        scan(linker, unit, &context, &slots, &stubs);
+        if (slots || stubs)
+            code = allocate_slots(linker, unit, &context, slots, stubs, error);
+    }
+    if (code)
+        return code;
+    copy(linker, unit);
+    code = relocate(linker, unit, &context, error);
+    if (!code)
+        code = publish_unwind(linker, unit, error);
+    if (code)
+        return code;
+    remember_code(unit);
+    unit->state = UNIT_LINKED;
+    log_trace(TRACE_LINK, "linked %s: X+0x%llx %llu bytes, %llu slots, %llu stubs", unit->name,
+              (unsigned long long)unit->block.extent[ZONE_X].offset,
+              (unsigned long long)unit->block.extent[ZONE_X].bytes, (unsigned long long)slots,
+              (unsigned long long)stubs);
+    return 0;
+}
+
+int component_link(struct linker *linker, struct unit *root, struct unit **culprit, struct error *error)
+{
+    for (struct unit *unit = root; unit; unit = graph_next_member(unit)) {
+        int code = link_unit_bytes(linker, unit, error);
+
+        if (!code)
+            continue;
+        *culprit = unit;
+        for (struct unit *member = root; member; member = graph_next_member(member))
+            free_slots(linker, member);
+        return code;
+    }
+    return 0;
+}

@@ -1,0 +1,154 @@
+/*
+ * News to the controller: collected while frames are handled, sent as one message when the turn is over, since wake-ups
+ * cost far more than bytes.
+ */
+#include <string.h>
+
+#include "daemon/linker/session.h"
+
+/* Past this many events one message is sent, whatever else is going on. */
+#define EVENTS_PER_MESSAGE 16384
+
+static ProtobufCBinaryData text(struct pool *pool, const char *string)
+{
+    size_t length = strlen(string);
+    char *copy = pool_copy_string(pool, string, length);
+
+    return (ProtobufCBinaryData){copy ? length : 0, (uint8_t *)copy};
+}
+
+static Jitd__Proto__Error *event_error(struct pool *pool, const struct report_entry *entry)
+{
+    const struct error *error = &entry->error;
+    Jitd__Proto__Error *out = pool_allocate(pool, sizeof *out);
+
+    if (!out)
+        return NULL;
+    jitd__proto__error__init(out);
+    out->code = (uint32_t)error->code;
+    out->text = text(pool, error->text);
+    out->unit = text(pool, error->unit);
+    out->section = text(pool, error->section);
+    out->offset = error->offset;
+    out->relocation = text(pool, error->relocation);
+    out->symbol = text(pool, error->symbol);
+    out->references_omitted = entry->references_omitted;
+    out->references = pool_allocate_array(pool, entry->reference_count + 1u, sizeof *out->references);
+    for (uint32_t i = 0; i < entry->reference_count && out->references; i++) {
+        Jitd__Proto__Reference *reference = pool_allocate(pool, sizeof *reference);
+
+        if (!reference)
+            break;
+        jitd__proto__reference__init(reference);
+        reference->unit = text(pool, entry->references[i].unit);
+        reference->section = text(pool, entry->references[i].section);
+        reference->offset = entry->references[i].offset;
+        out->references[out->n_references++] = reference;
+    }
+    return out;
+}
+
+/* As many as there is memory for. */
+Jitd__Proto__Error **event_errors(struct pool *pool, const struct report *report, size_t *count)
+{
+    Jitd__Proto__Error **errors = pool_allocate_array(pool, report->count + 1u, sizeof *errors);
+
+    *count = 0;
+    for (uint32_t i = 0; i < report->count && errors; i++) {
+        errors[*count] = event_error(pool, &report->entries[i]);
+        if (!errors[*count])
+            break;
+        *count += 1;
+    }
+    return errors;
+}
+
+Jitd__Proto__Definition **event_definitions(struct pool *pool, const struct unit *unit, size_t *count)
+{
+    Jitd__Proto__Definition *definitions = pool_allocate_array(pool, unit->definition_count, sizeof *definitions);
+    Jitd__Proto__Definition **list = pool_allocate_array(pool, unit->definition_count, sizeof *list);
+
+    *count = 0;
+    for (uint32_t i = 0; i < unit->definition_count && definitions && list; i++) {
+        const struct symbol *symbol = unit->definitions[i];
+
+        jitd__proto__definition__init(&definitions[i]);
+        definitions[i].name = (ProtobufCBinaryData){symbol->name_length, (uint8_t *)(uintptr_t)symbol->name};
+        definitions[i].address = symbol->address;
+        definitions[i].bytes = symbol->bytes;
+        list[(*count)++] = &definitions[i];
+    }
+    return list;
+}
+
+static bool make_room(struct session *session)
+{
+    size_t capacity = session->event_capacity ? session->event_capacity * 2 : 64;
+
+    if (session->event_count < session->event_capacity)
+        return true;
+    Jitd__Proto__UnitEvent **list = pool_allocate_array(&session->events, capacity, sizeof *list);
+    if (!list)
+        return false;
+    if (session->event_count)
+        memcpy(list, session->event_list, session->event_count * sizeof *list);
+    session->event_list = list;
+    session->event_capacity = capacity;
+    return true;
+}
+
+static Jitd__Proto__UnitEvent *add_event(struct session *session)
+{
+    Jitd__Proto__UnitEvent *event = make_room(session) ? pool_allocate(&session->events, sizeof *event) : NULL;
+
+    if (!event)
+        return NULL;
+    jitd__proto__unit_event__init(event);
+    session->event_list[session->event_count++] = event;
+    return event;
+}
+
+static void unit_changed(void *owner, const struct unit *unit, const struct report *report)
+{
+    struct session *session = owner;
+    Jitd__Proto__UnitEvent *event = session->event_count < EVENTS_PER_MESSAGE ? add_event(session) : NULL;
+
+    if (!event) {
+        event_flush(session);
+        event = add_event(session);
+    }
+    if (!event) {
+        struct error error;
+
+        error_set(&error, ERROR_NO_MEMORY, "no memory for news of units");
+        session_end(session, &error);
+        return;
+    }
+    event->unit = unit->id;
+    event->state = (Jitd__Proto__UnitState)unit->state;
+    if (report)
+        event->errors = event_errors(&session->events, report, &event->n_errors);
+    if (unit->state == UNIT_RESOLVED && unit->batch->report_addresses)
+        event->definitions = event_definitions(&session->events, unit, &event->n_definitions);
+}
+
+void event_flush(struct session *session)
+{
+    Jitd__Proto__Units message = JITD__PROTO__UNITS__INIT;
+
+    if (session->event_count == 0)
+        return;
+    message.events = session->event_list;
+    message.n_events = session->event_count;
+    session_send(session, MESSAGE_UNITS, 0, &message.base);
+    pool_reset(&session->events);
+    session->event_list = NULL;
+    session->event_count = session->event_capacity = 0;
+}
+
+static void component_linked(void *owner, struct unit *root)
+{
+    publish_component(owner, root);
+}
+
+const struct link_hooks event_hooks = {.unit_changed = unit_changed, .component_linked = component_linked};

@@ -1,0 +1,197 @@
+#include "daemon/linker/layout.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "daemon/linker/unwind.h"
+
+/* gABI: a section without a number runs after all that have one, which go up to 65535. */
+#define PRIORITY_LAST 65536u
+
+/* libgcc walks .eh_frame up to a record of length 0. */
+#define EH_FRAME_TERMINATOR 4
+
+static bool starts_with(const char *name, const char *prefix)
+{
+    return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+/* Sections that the linker writes once and nobody after it. */
+static bool is_relocated_constant(const struct object_section *section)
+{
+    return section->type == SHT_INIT_ARRAY || section->type == SHT_FINI_ARRAY || section->type == SHT_PREINIT_ARRAY ||
+           starts_with(section->name, ".data.rel.ro");
+}
+
+static enum zone zone_of(const struct object_section *section)
+{
+    if (section->flags & SHF_EXECINSTR)
+        return ZONE_X;
+    if (!(section->flags & SHF_WRITE))
+        return ZONE_R;
+    if (section->type == SHT_NOBITS)
+        return ZONE_Z;
+    return is_relocated_constant(section) ? ZONE_R : ZONE_D;
+}
+
+static bool is_eh_frame(const struct object_section *section)
+{
+    return strcmp(section->name, ".eh_frame") == 0;
+}
+
+/* Code that ran only because crt files of a program put a call to it there; here nothing would call it. */
+static int refuse_old_initialisers(const struct object_section *section, struct error *error)
+{
+    static const char *const names[] = {".ctors", ".dtors", ".init", ".fini"};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+        size_t length = strlen(names[i]);
+
+        if (section->bytes == 0 || strncmp(section->name, names[i], length) != 0 ||
+            (section->name[length] != '\0' && section->name[length] != '.'))
+            continue;
+        error_set(error, ERROR_UNSUPPORTED,
+                  "section %s is not supported: compile with a compiler that uses .init_array and .fini_array",
+                  names[i]);
+        error_set_section(error, section->name, 0);
+        return ERROR_UNSUPPORTED;
+    }
+    return 0;
+}
+
+static uint64_t append(struct arena_need *need, uint64_t bytes, uint64_t alignment)
+{
+    uint64_t at = align_up(need->bytes, alignment);
+
+    need->bytes = at + bytes;
+    need->alignment = max_u64(need->alignment, alignment);
+    return at;
+}
+
+/* Room for the records, their terminator and the header, one behind another. */
+static int plan_eh_frame(struct unit *unit, uint32_t index, struct arena_need *need, struct error *error)
+{
+    const struct object_section *section = &unit->object.sections[index];
+    int code = unwind_check(section->content, section->bytes, &unit->fde_count, error);
+
+    if (code)
+        return code;
+    if (unit->eh_frame) {
+        error_set(error, ERROR_UNSUPPORTED, "more than one .eh_frame section in one object");
+        error_set_section(error, section->name, 0);
+        return ERROR_UNSUPPORTED;
+    }
+    unit->eh_frame = index;
+    unit->placements[index].offset = append(need, section->bytes + EH_FRAME_TERMINATOR, max_u64(section->alignment, 8));
+    unit->unwind_header = append(need, unwind_header_bytes(unit->fde_count), 4);
+    return 0;
+}
+
+static int plan_section(struct unit *unit, uint32_t index, struct arena_need needs[ZONE_COUNT], struct error *error)
+{
+    const struct object_section *section = &unit->object.sections[index];
+    struct placement *placement = &unit->placements[index];
+    int code = refuse_old_initialisers(section, error);
+
+    if (code)
+        return code;
+    placement->zone = zone_of(section);
+    if (section->type == SHT_INIT_ARRAY || section->type == SHT_FINI_ARRAY || section->type == SHT_PREINIT_ARRAY)
+        unit->array_count += section->bytes >= 8;
+    if (is_eh_frame(section) && section->bytes > 0)
+        return plan_eh_frame(unit, index, &needs[ZONE_R], error);
+    placement->offset = append(&needs[placement->zone], section->bytes, section->alignment);
+    return 0;
+}
+
+/* Common symbols that this unit won for its batch (gABI: value is the alignment). */
+static void plan_commons(struct unit *unit, struct arena_need *need)
+{
+    const struct object *object = &unit->object;
+
+    for (uint32_t i = object->first_global; i < object->symbol_count; i++) {
+        struct symbol *symbol = unit->globals[i - object->first_global];
+
+        if (symbol->tentative_batch != unit->batch->number || symbol->tentative != unit ||
+            symbol->tentative_index != i || symbol->tentative_strength != STRENGTH_COMMON)
+            continue;
+        symbol->common_offset = append(need, symbol->common_bytes, symbol->common_alignment);
+    }
+}
+
+static uint32_t array_priority(const struct object_section *section)
+{
+    const char *dot = strrchr(section->name, '.');
+
+    if (section->type == SHT_PREINIT_ARRAY)
+        return 0;
+    if (!dot || dot == section->name || dot[1] < '0' || dot[1] > '9')
+        return PRIORITY_LAST;
+    return (uint32_t)min_u64(strtoul(dot + 1, NULL, 10), PRIORITY_LAST);
+}
+
+static int collect_arrays(struct unit *unit, struct error *error)
+{
+    uint32_t count = 0;
+
+    if (unit->array_count == 0)
+        return 0;
+    unit->arrays = calloc(unit->array_count, sizeof *unit->arrays);
+    if (!unit->arrays)
+        return error_set(error, ERROR_NO_MEMORY, "no memory for the list of initialisers");
+    for (uint32_t i = 1; i < unit->object.section_count; i++) {
+        const struct object_section *section = &unit->object.sections[i];
+
+        if (unit->placements[i].zone != ZONE_R || section->bytes < 8 ||
+            (section->type != SHT_INIT_ARRAY && section->type != SHT_FINI_ARRAY && section->type != SHT_PREINIT_ARRAY))
+            continue;
+        unit->arrays[count++] = (struct call_array){
+            .address = i, /* the section, until layout_settle */
+            .count = (uint32_t)(section->bytes / 8),
+            .priority = array_priority(section),
+            .finalisers = section->type == SHT_FINI_ARRAY,
+        };
+    }
+    unit->array_count = count;
+    return 0;
+}
+
+int layout_plan(struct unit *unit, struct arena_need needs[ZONE_COUNT], struct error *error)
+{
+    memset(needs, 0, ZONE_COUNT * sizeof needs[0]);
+    for (uint32_t i = 1; i < unit->object.section_count; i++) {
+        bool discarded = unit->placements[i].zone == ZONE_COUNT;
+
+        unit->placements[i].zone = ZONE_COUNT;
+        if (discarded || !object_section_is_loaded(&unit->object.sections[i]))
+            continue;
+        int code = plan_section(unit, i, needs, error);
+        if (code)
+            return code;
+        /* Sections are capped one by one; so many of them that the sum is absurd end here, before it can wrap. */
+        for (int z = 0; z < ZONE_COUNT; z++)
+            if (needs[z].bytes > ARENA_BYTES)
+                return error_set(error, ERROR_ARENA_FULL, "the object needs more than %llu bytes of zone %s",
+                                 ARENA_BYTES, zone_names[z]);
+    }
+    plan_commons(unit, &needs[ZONE_Z]);
+    unit->data_bytes = needs[ZONE_D].bytes;
+    return collect_arrays(unit, error);
+}
+
+void layout_settle(struct unit *unit, const struct arena *arena)
+{
+    for (uint32_t i = 1; i < unit->object.section_count; i++) {
+        struct placement *placement = &unit->placements[i];
+
+        if (placement->zone != ZONE_COUNT)
+            placement->offset += unit->block.extent[placement->zone].offset;
+    }
+    if (unit->eh_frame)
+        unit->unwind_header += unit->block.extent[ZONE_R].offset;
+    unit->data_offset = unit->block.extent[ZONE_D].offset;
+    unit->common_offset = unit->block.extent[ZONE_Z].offset;
+    for (uint32_t i = 0; i < unit->array_count; i++)
+        unit->arrays[i].address = unit_section_address(arena, unit, (uint32_t)unit->arrays[i].address);
+}

@@ -1,0 +1,23 @@
+/*
+ * Layout: which zone each section of a unit goes to, and where in the unit's block.
+ *
+ *   X  executable sections, one behind another, so that one unwind header serves the unit
+ *   R  constants, .data.rel.ro and the arrays of initialisers (only the linker ever writes them), .eh_frame with a
+ *      terminator and the header that unwind.h builds
+ *   D  initialised data        Z  zero data and common symbols        nowhere: notes, debug information, losing COMDATs
+ */
+#ifndef LINKER_LAYOUT_H
+#define LINKER_LAYOUT_H
+
+#include "common/error.h"
+#include "daemon/linker/unit.h"
+
+/* Decides zones and offsets inside the block, and what the block needs. `unit->placements` marks sections that lost
+   their COMDAT group with ZONE_COUNT beforehand. Fills eh_frame, fde_count, arrays, data_bytes. UNSUPPORTED for .ctors
+   and the like; errors of the unwind tables; NO_MEMORY. */
+int layout_plan(struct unit *unit, struct arena_need needs[ZONE_COUNT], struct error *error);
+
+/* The block has its room: makes offsets in the block offsets in zones. */
+void layout_settle(struct unit *unit, const struct arena *arena);
+
+#endif

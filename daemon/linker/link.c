@@ -1,0 +1,369 @@
+#include "daemon/linker/link.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "common/bytes.h"
+#include "daemon/linker/component.h"
+#include "daemon/linker/layout.h"
+#include "daemon/linker/resolve.h"
+#include "proto/limits.h"
+
+/* What ld defines itself and compilers refer to: provided by name, at addresses that no unit has. */
+static int provide(struct linker *linker, const char *name, uint64_t address, struct error *error)
+{
+    struct symbol *symbol = symbols_intern(linker->symbols, name, strlen(name));
+
+    if (!symbol)
+        return error_set(error, ERROR_NO_MEMORY, "no memory for the symbol table");
+    symbol->binding = SYMBOL_PROCESS;
+    symbol->address = address;
+    return 0;
+}
+
+int link_open(struct linker *linker, const struct arch *arch, struct arena *arena, struct process_symbols *process,
+              const struct link_hooks *hooks, void *owner, struct error *error)
+{
+    uint64_t seed = 0;
+
+    *linker = (struct linker){.arch = arch, .arena = arena, .process = process, .hooks = hooks, .owner = owner};
+    if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed)
+        return error_system(error, "getrandom");
+    linker->symbols = symbols_new(seed);
+    if (!linker->symbols)
+        return error_set(error, ERROR_NO_MEMORY, "no memory for the symbol table");
+    /* The first granule of R holds zeros and belongs to no unit: an identity for __cxa_atexit, nothing more. */
+    int code = provide(linker, "__dso_handle", arena_address(arena, ZONE_R, GRANULE_MAP_BYTES), error);
+    return code ? code : provide(linker, "_GLOBAL_OFFSET_TABLE_", arena_address(arena, ZONE_S, 0), error);
+}
+
+void link_close(struct linker *linker)
+{
+    for (uint64_t i = 0; i < linker->unit_count; i++) {
+        unit_finish(linker->units[i]);
+        unit_free(linker->units[i]);
+    }
+    free(linker->units);
+    symbols_free(linker->symbols);
+    process_symbols_close(linker->process);
+    arena_close(linker->arena);
+    *linker = (struct linker){0};
+}
+
+struct unit *link_unit(const struct linker *linker, uint64_t id)
+{
+    return id >= 1 && id <= linker->unit_count ? linker->units[id - 1] : NULL;
+}
+
+struct unit *link_find_code(const struct linker *linker, uint64_t address)
+{
+    enum zone zone;
+    uint64_t offset;
+
+    if (!arena_find(linker->arena, address, &zone, &offset) || zone != ZONE_X)
+        return NULL;
+    for (uint64_t i = 0; i < linker->unit_count; i++) {
+        const struct arena_extent *code = &linker->units[i]->block.extent[ZONE_X];
+
+        if (offset - code->offset < code->bytes && linker->units[i]->state != UNIT_FAILED)
+            return linker->units[i];
+    }
+    return NULL;
+}
+
+bool link_lookup(struct linker *linker, const char *name, size_t length, uint64_t *address, bool *ready, bool *function)
+{
+    struct symbol *symbol = length ? symbols_intern(linker->symbols, name, length) : NULL;
+
+    if (!symbol)
+        return false;
+    resolve_process(linker, symbol);
+    if (symbol->binding == SYMBOL_UNBOUND)
+        return false;
+    *address = symbol->address;
+    *ready = symbol->binding == SYMBOL_PROCESS || symbol->definer->state == UNIT_READY;
+    *function = symbol->function;
+    return true;
+}
+
+/* ---- submission ---- */
+
+static int check_unit(struct linker *linker, struct batch *batch, struct unit *unit, const struct link_input *input,
+                      struct report *report)
+{
+    struct error error;
+    int code =
+        object_open(&unit->object, &batch->pool, input->object, input->object_bytes, linker->arch->machine, &error);
+
+    unit->batch = batch;
+    if (!code) {
+        unit->placements = pool_allocate_array(&batch->pool, unit->object.section_count, sizeof *unit->placements);
+        if (!unit->placements)
+            code = error_set(&error, ERROR_NO_MEMORY, "no memory for %u sections", unit->object.section_count);
+    }
+    if (code) {
+        error_prefix(&error, "%s", unit->name);
+        error_set_unit(&error, unit->name);
+        report_add(report, &error);
+    }
+    return code;
+}
+
+/* Opens every object, so that all that are bad are named at once. */
+static int check(struct linker *linker, struct batch *batch, const struct link_input *inputs, uint32_t count,
+                 struct report *report)
+{
+    batch->units = pool_allocate_array(&batch->pool, count, sizeof *batch->units);
+    for (uint32_t i = 0; i < count && batch->units; i++) {
+        batch->units[i] = unit_new(inputs[i].name, inputs[i].name_length);
+        if (!batch->units[i])
+            break;
+        batch->unit_count++;
+        check_unit(linker, batch, batch->units[i], &inputs[i], report);
+    }
+    if (batch->unit_count < count) {
+        struct error error;
+
+        error_set(&error, ERROR_NO_MEMORY, "no memory for %u units", count);
+        report_add(report, &error);
+    }
+    return report_code(report);
+}
+
+static int unit_error(struct report *report, const struct unit *unit, struct error *error)
+{
+    error_prefix(error, "%s", unit->name);
+    error_set_unit(error, unit->name);
+    report_add(report, error);
+    return error->code;
+}
+
+/* Lays every unit out and takes its room, all or none. */
+static int allocate(struct linker *linker, struct batch *batch, struct report *report)
+{
+    uint32_t done = 0;
+    int code = 0;
+
+    for (; done < batch->unit_count; done++) {
+        struct unit *unit = batch->units[done];
+        struct arena_need needs[ZONE_COUNT];
+        struct error error;
+
+        code = layout_plan(unit, needs, &error);
+        if (!code)
+            code = arena_allocate(linker->arena, needs, &unit->block, &error);
+        if (code) {
+            unit_error(report, unit, &error);
+            break;
+        }
+        layout_settle(unit, linker->arena);
+    }
+    /* Backwards, so that every bump pointer comes back to where it was. */
+    while (code && done-- > 0)
+        arena_free(linker->arena, &batch->units[done]->block);
+    return code;
+}
+
+static int make_room_for_units(struct linker *linker, uint32_t count, struct report *report)
+{
+    uint64_t wanted = linker->unit_count + count, capacity = linker->unit_capacity;
+    struct error error;
+
+    if (wanted > LIMIT_UNITS_PER_SESSION) {
+        error_set(&error, ERROR_LIMIT, "a session holds at most %d units", LIMIT_UNITS_PER_SESSION);
+        report_add(report, &error);
+        return ERROR_LIMIT;
+    }
+    if (wanted <= capacity)
+        return 0;
+    while (capacity < wanted)
+        capacity = capacity ? capacity * 2 : 64;
+    struct unit **units = realloc(linker->units, capacity * sizeof *units);
+    if (!units) {
+        error_set(&error, ERROR_NO_MEMORY, "no memory for %u units", count);
+        report_add(report, &error);
+        return ERROR_NO_MEMORY;
+    }
+    linker->units = units;
+    linker->unit_capacity = capacity;
+    return 0;
+}
+
+/* From here on the batch is part of the session. Cannot fail. */
+static void commit(struct linker *linker, struct batch *batch)
+{
+    batch->unfinished = batch->unit_count;
+    for (uint32_t i = 0; i < batch->unit_count; i++) {
+        struct unit *unit = batch->units[i];
+
+        linker->units[linker->unit_count++] = unit;
+        unit->id = linker->unit_count;
+        unit->state = UNIT_RESOLVED;
+        graph_add(unit);
+    }
+    resolve_commit(linker, batch);
+}
+
+int link_submit(struct linker *linker, struct batch *batch, const struct link_input *inputs, uint32_t count,
+                struct report *report)
+{
+    batch->number = ++linker->batch_count;
+    int code = make_room_for_units(linker, count, report);
+    if (!code)
+        code = check(linker, batch, inputs, count, report);
+    if (!code)
+        code = resolve_batch(linker, batch, report);
+    if (!code)
+        code = allocate(linker, batch, report);
+    if (!code) {
+        commit(linker, batch);
+        return 0;
+    }
+    for (uint32_t i = 0; i < batch->unit_count; i++)
+        unit_free(batch->units[i]);
+    batch_free(batch);
+    return code;
+}
+
+/* ---- from resolved to ready ---- */
+
+/* A hook may call link_ready, which comes back here: the outermost call does the work, so that a chain of a hundred
+   thousand units is a loop and not a hundred thousand stack frames. */
+static void run_queue(struct linker *linker)
+{
+    if (linker->running)
+        return;
+    linker->running = true;
+    for (struct unit *root = graph_take(&linker->graph); root; root = graph_take(&linker->graph)) {
+        struct unit *culprit = root;
+        struct error error;
+
+        if (component_link(linker, root, &culprit, &error) != 0)
+            link_fail(linker, culprit, &error);
+        else
+            linker->hooks->component_linked(linker->owner, root);
+    }
+    linker->running = false;
+}
+
+void link_run(struct linker *linker, struct batch *batch)
+{
+    uint32_t count = batch->unit_count;
+
+    for (uint32_t i = 0; i < count; i++)
+        linker->hooks->unit_changed(linker->owner, batch->units[i], NULL);
+    for (uint32_t i = 0; i < count; i++)
+        for (uint32_t d = 0; d < batch->units[i]->definition_count; d++)
+            graph_symbol_bound(&linker->graph, batch->units[i]->definitions[d]);
+    for (uint32_t i = 0; i < count; i++)
+        graph_start(&linker->graph, batch->units[i]);
+    run_queue(linker);
+}
+
+void link_ready(struct linker *linker, struct unit *root)
+{
+    for (struct unit *unit = root, *next; unit; unit = next) {
+        next = graph_next_member(unit);
+        unit->state = UNIT_READY;
+        for (uint32_t i = 0; i < unit->use_count; i++)
+            symbol_remove_use(&unit->uses[i]);
+        linker->hooks->unit_changed(linker->owner, unit, NULL);
+        unit_finish(unit);
+    }
+    graph_done(&linker->graph, root);
+    run_queue(linker);
+}
+
+/* ---- failure ---- */
+
+/* Units still to be failed, each with the one that took it along. */
+struct failing {
+    struct unit *unit;
+    const struct unit *because;  /* NULL for the first */
+    const struct symbol *symbol; /* of `because`, that it needs; NULL: by a cycle of weak needs */
+};
+
+struct failing_list {
+    struct failing *entries; /* owned */
+    size_t count, capacity;
+};
+
+static void add_failing(struct failing_list *list, struct unit *unit, const struct unit *because,
+                        const struct symbol *symbol)
+{
+    if (unit->state == UNIT_FAILED)
+        return;
+    if (list->count == list->capacity) {
+        size_t capacity = list->capacity ? list->capacity * 2 : 16;
+        struct failing *entries = realloc(list->entries, capacity * sizeof *entries);
+
+        if (!entries)
+            abort(); /* our own few bytes; going on would report units ready that are not */
+        list->entries = entries;
+        list->capacity = capacity;
+    }
+    unit->state = UNIT_FAILED;
+    list->entries[list->count++] = (struct failing){unit, because, symbol};
+}
+
+/* Those that wait for the unit are in its symbols' lists, or in its own component; those that were ready before must be
+   searched for. */
+static void add_dependents(struct linker *linker, struct failing_list *list, struct unit *failed, bool was_ready)
+{
+    for (uint32_t d = 0; d < failed->definition_count; d++)
+        for (struct use *use = failed->definitions[d]->uses; use; use = use->next)
+            add_failing(list, use->unit, failed, use->symbol);
+    if (graph_root(failed)->node.phase != GRAPH_DONE)
+        for (struct unit *member = graph_root(failed); member; member = graph_next_member(member))
+            add_failing(list, member, failed, NULL);
+    for (uint64_t i = 0; was_ready && i < linker->unit_count; i++)
+        for (uint32_t u = 0; u < linker->units[i]->use_count; u++)
+            if (linker->units[i]->uses[u].symbol->definer == failed)
+                add_failing(list, linker->units[i], failed, linker->units[i]->uses[u].symbol);
+}
+
+static void report_failure(struct linker *linker, const struct failing *failing, const struct error *cause)
+{
+    struct report report = {0};
+    struct error error = *cause;
+
+    if (failing->because) {
+        const char *name = failing->symbol ? failing->symbol->name : "";
+
+        error_set(&error, ERROR_DEPENDENCY_FAILED, "%s: needs '%s' of %s, which failed: %s", failing->unit->name, name,
+                  failing->because->name, cause->text);
+        error_set_symbol(&error, name);
+    }
+    error_set_unit(&error, failing->unit->name);
+    report_add(&report, &error);
+    linker->hooks->unit_changed(linker->owner, failing->unit, &report);
+    report_fini(&report);
+}
+
+/* All that fails is known before anything is taken apart, so that nobody is woken by a unit that is about to fail. */
+void link_fail(struct linker *linker, struct unit *unit, const struct error *error)
+{
+    struct failing_list list = {0};
+    bool was_ready = unit->state == UNIT_READY;
+
+    add_failing(&list, unit, NULL, NULL);
+    for (size_t i = 0; i < list.count; i++)
+        add_dependents(linker, &list, list.entries[i].unit, was_ready);
+    for (size_t i = 0; i < list.count; i++)
+        report_failure(linker, &list.entries[i], error);
+    for (size_t i = list.count; i-- > 0;) {
+        resolve_withdraw(list.entries[i].unit);
+        arena_free(linker->arena, &list.entries[i].unit->block);
+        list.entries[i].unit->block = (struct arena_block){0};
+    }
+    for (size_t i = 0; i < list.count; i++) {
+        struct unit *root = graph_root(list.entries[i].unit);
+
+        unit_finish(list.entries[i].unit);
+        if (root->node.phase != GRAPH_DONE)
+            graph_done(&linker->graph, root);
+    }
+    free(list.entries);
+    run_queue(linker);
+}

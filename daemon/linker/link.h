@@ -1,0 +1,88 @@
+/*
+ * Linking: the life of a unit, as a column of phases.
+ *
+ *   on submission, over a batch:     check  ->  resolve  ->  lay out  ->  allocate  ->  commit      (link_submit)
+ *   when its needs are met, over a
+ *   component of units:              scan  ->  allocate slots  ->  copy  ->  relocate  ->  publish   (link_component)
+ *   when its initialisers have run:  ready                                                          (link_ready)
+ *
+ * A batch is committed as a whole or not at all; until then nothing that lasts has been written. A unit that fails
+ * later takes its dependents with it, each told why, and leaves the arena and the symbols as if it had never come.
+ *
+ * This is the owner of the session's units, symbols, arena and graph. It knows no socket and no runner: news and work
+ * for the runner go out through `hooks`.
+ */
+#ifndef LINKER_LINK_H
+#define LINKER_LINK_H
+
+#include "common/error.h"
+#include "daemon/linker/arch.h"
+#include "daemon/linker/arena.h"
+#include "daemon/linker/graph.h"
+#include "daemon/linker/process_symbols.h"
+#include "daemon/linker/report.h"
+#include "daemon/linker/symbols.h"
+#include "daemon/linker/unit.h"
+
+struct link_hooks {
+    /* The unit's state has become RESOLVED, READY or FAILED (then with the report). */
+    void (*unit_changed)(void *owner, const struct unit *unit, const struct report *report);
+    /* The component's bytes are in place. The owner has the runner copy data and run initialisers and calls link_ready,
+       or link_fail, now or later. */
+    void (*component_linked)(void *owner, struct unit *root);
+};
+
+struct linker {
+    const struct arch *arch;
+    struct arena *arena;             /* owned */
+    struct symbols *symbols;         /* owned */
+    struct process_symbols *process; /* owned; NULL in tests without a runner */
+    struct graph graph;
+    struct unit **units; /* owned; a unit's id is its index + 1 */
+    uint64_t unit_count;
+    uint64_t unit_capacity;
+    uint64_t batch_count;
+    bool running; /* the queue of runnable components is being worked off: hooks that come back here only add to it */
+    const struct link_hooks *hooks;
+    void *owner; /* handed to the hooks */
+};
+
+/* The arena's base is known. Takes over arena and process symbols, also on failure. */
+int link_open(struct linker *linker, const struct arch *arch, struct arena *arena, struct process_symbols *process,
+              const struct link_hooks *hooks, void *owner, struct error *error);
+void link_close(struct linker *linker);
+
+/* What is submitted: names and bytes, the latter 16-byte aligned and alive as long as the batch (its frame, its
+   mappings). */
+struct link_input {
+    const char *name;
+    size_t name_length;
+    const void *object;
+    size_t object_bytes;
+};
+
+/* Takes the batch over. On success its units exist (batch->units, in order, with their ids): send the reply, then call
+   link_run, which reports them. On failure the report says why, and nothing of the batch is left. */
+int link_submit(struct linker *linker, struct batch *batch, const struct link_input *inputs, uint32_t count,
+                struct report *report);
+
+/* Reports the batch's units as resolved and links everything that can be linked now. The batch may be gone after it. */
+void link_run(struct linker *linker, struct batch *batch);
+
+/* The component's initialisers have run: its units are ready, and whoever waited for them goes on. */
+void link_ready(struct linker *linker, struct unit *root);
+
+/* The unit failed for the reason given, at any stage; so do all that depend on it. */
+void link_fail(struct linker *linker, struct unit *unit, const struct error *error);
+
+/* NULL for a number that is no unit. */
+struct unit *link_unit(const struct linker *linker, uint64_t id);
+
+/* The unit whose code covers an address of the runner, or NULL. Slow: for crash reports. */
+struct unit *link_find_code(const struct linker *linker, uint64_t address);
+
+/* A symbol's address and whether it may be used now; false when nobody offers it. Asks the libraries too. */
+bool link_lookup(struct linker *linker, const char *name, size_t length, uint64_t *address, bool *ready,
+                 bool *function);
+
+#endif

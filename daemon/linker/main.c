@@ -1,0 +1,46 @@
+/*
+ * jitd-linker: one process a session. It parses what the controller sends, owns the only writable mappings of code
+ * memory, and drives the session's runner. Everything that it needs from the system it takes before its filter goes on,
+ * and the filter is on before the first byte is read: it is trusted with nothing that its runner is not.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/log.h"
+#include "daemon/linker/session.h"
+#include "daemon/sandbox/filter.h"
+
+#define LOG_TAG "main"
+
+static int confine(struct session *session, struct error *error)
+{
+    if (session->configuration->disabled_layers & 1u << JITD__PROTO__LAYER__LAYER_LINKER_SECCOMP)
+        return 0;
+    int code = filter_install(FILTER_LINKER, error);
+    if (!code)
+        session->layers |= 1u << JITD__PROTO__LAYER__LAYER_LINKER_SECCOMP;
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    static struct session session;
+    struct session_configuration configuration = {0};
+    struct error error;
+
+    log_open("linker");
+    if (argc < 2) {
+        fprintf(stderr, "jitd-linker is started by jitd\n");
+        return 2;
+    }
+    configuration.disabled_layers = (uint32_t)strtoul(argv[1], NULL, 10);
+    configuration.libraries = (const char *const *)argv + 2;
+    configuration.library_count = (uint32_t)(argc - 2);
+    if (session_open(&session, &configuration, &error) != 0 || confine(&session, &error) != 0) {
+        log_error("%s", error.text);
+        return 1;
+    }
+    int status = session_run(&session);
+    session_close(&session);
+    return status;
+}

@@ -1,0 +1,381 @@
+/*
+ * Checks an object in four steps, each relying on the ones before: the ELF header, by hand, since libelf allocates by
+ * the counts that it finds there; every section header; the sections that point to other sections (symbol table,
+ * relocations, groups); every symbol.
+ *
+ * One pass over the section headers and one over the symbols, nothing copied but what later phases read: opening a
+ * small object has to cost less than linking it. Names in errors are escaped: they are the submitter's bytes.
+ */
+#include "daemon/linker/object.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "common/bytes.h"
+#include "common/log.h"
+#include "daemon/linker/object_internal.h"
+#include "proto/control.h"
+#include "proto/limits.h"
+
+struct foreign_format {
+    const char *magic;
+    const char *what;
+};
+
+static const struct foreign_format foreign_formats[] = {
+    {"!<arch>\n", "an archive; submit its members one by one"},
+    {"!<thin>\n", "a thin archive; submit the objects it names one by one"},
+    {"BC\xc0\xde", "LLVM bitcode; compile it to an object (without -flto or -emit-llvm)"},
+};
+
+static int refuse_foreign(const uint8_t *bytes, size_t length, struct error *error)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(foreign_formats); i++) {
+        const struct foreign_format *format = &foreign_formats[i];
+        size_t magic_length = strlen(format->magic);
+        if (length >= magic_length && memcmp(bytes, format->magic, magic_length) == 0)
+            return error_set(error, ERROR_OBJECT_FORMAT, "not an ELF object: %s", format->what);
+    }
+    return error_set(error, ERROR_OBJECT_FORMAT, "not an ELF object: it begins with %02x %02x %02x %02x", bytes[0],
+                     bytes[1], bytes[2], bytes[3]);
+}
+
+struct identification {
+    uint8_t index;
+    uint8_t value;
+    const char *what;
+};
+
+static const struct identification identifications[] = {
+    {EI_CLASS, ELFCLASS64, "class (EI_CLASS)"},
+    {EI_DATA, ELFDATA2LSB, "byte order (EI_DATA)"},
+    {EI_VERSION, EV_CURRENT, "version (EI_VERSION)"},
+};
+
+static int check_identification(const uint8_t *bytes, size_t length, struct error *error)
+{
+    if (length >= SELFMAG && memcmp(bytes, ELFMAG, SELFMAG) != 0)
+        return refuse_foreign(bytes, length, error);
+    if (length < sizeof(Elf64_Ehdr))
+        return error_set(error, ERROR_OBJECT_TRUNCATED, "%zu bytes are too few for an ELF header (%zu)", length,
+                         sizeof(Elf64_Ehdr));
+    for (size_t i = 0; i < ARRAY_LENGTH(identifications); i++) {
+        const struct identification *row = &identifications[i];
+        if (bytes[row->index] != row->value)
+            return error_set(error, ERROR_OBJECT_FORMAT, "ELF %s is %u; only %u is supported", row->what,
+                             bytes[row->index], row->value);
+    }
+    if (bytes[EI_OSABI] != ELFOSABI_NONE && bytes[EI_OSABI] != ELFOSABI_GNU)
+        return error_set(error, ERROR_OBJECT_FORMAT, "ELF ABI (EI_OSABI) is %u; only %u and %u (GNU) are supported",
+                         bytes[EI_OSABI], ELFOSABI_NONE, ELFOSABI_GNU);
+    return 0;
+}
+
+/* A position-independent executable and a shared object have the same e_type; only the former names an interpreter. */
+static bool has_interpreter(const struct object *object, const Elf64_Ehdr *header)
+{
+    for (uint32_t i = 0; i < header->e_phnum; i++) {
+        Elf64_Phdr segment;
+        uint64_t into = (uint64_t)i * sizeof segment;
+        if (!range_within(header->e_phoff, into + sizeof segment, object->length))
+            return false;
+        memcpy(&segment, object->bytes + header->e_phoff + into, sizeof segment);
+        if (segment.p_type == PT_INTERP)
+            return true;
+    }
+    return false;
+}
+
+static int check_type(const struct object *object, const Elf64_Ehdr *header, struct error *error)
+{
+    if (header->e_type == ET_REL)
+        return 0;
+    static const char advice[] = "jitd links relocatable objects: compile with cc -c";
+    switch (header->e_type) {
+    case ET_EXEC:
+        return error_set(error, ERROR_OBJECT_TYPE, "an executable (ET_EXEC); %s", advice);
+    case ET_DYN:
+        if (has_interpreter(object, header))
+            return error_set(error, ERROR_OBJECT_TYPE, "an executable (ET_DYN with PT_INTERP); %s", advice);
+        return error_set(error, ERROR_OBJECT_TYPE,
+                         "a shared object (ET_DYN); name it among the session's libraries instead");
+    case ET_CORE:
+        return error_set(error, ERROR_OBJECT_TYPE, "a core file (ET_CORE); %s", advice);
+    default:
+        return error_set(error, ERROR_OBJECT_TYPE, "ELF type %u; %s", header->e_type, advice);
+    }
+}
+
+static int check_header(const struct object *object, const Elf64_Ehdr *header, uint16_t machine, struct error *error)
+{
+    if (header->e_machine != machine)
+        return error_set(error, ERROR_OBJECT_MACHINE, "ELF machine is %u; this daemon links for %u", header->e_machine,
+                         machine);
+    int code = check_type(object, header, error);
+    if (code)
+        return code;
+    if (header->e_version != EV_CURRENT || header->e_ehsize != sizeof *header)
+        return error_set(error, ERROR_OBJECT_FORMAT, "ELF header: version %" PRIu32 " of %u bytes, must be %u of %zu",
+                         header->e_version, header->e_ehsize, EV_CURRENT, sizeof *header);
+    if (header->e_phnum != 0)
+        return error_set(error, ERROR_OBJECT_FORMAT, "%u program headers (e_phnum) in a relocatable object",
+                         header->e_phnum);
+    return 0;
+}
+
+int object_refuse_section(struct opening *opening, uint32_t index, int code, const char *format, ...)
+{
+    char what[320], name[96];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(what, sizeof what, format, arguments);
+    va_end(arguments);
+    const char *raw = opening->object->sections[index].name;
+    if (!raw)
+        raw = "";
+    error_set(opening->error, code, "section %" PRIu32 " '%s': %s", index,
+              log_escape(name, sizeof name, raw, strnlen(raw, sizeof name)), what);
+    error_set_section(opening->error, raw, 0);
+    return code;
+}
+
+static int out_of_memory(struct error *error)
+{
+    return error_set(error, ERROR_NO_MEMORY, "no memory for the object's tables");
+}
+
+/* Finds the table and takes memory for as many sections as it has. `names` becomes the index of .shstrtab. */
+static int check_section_table(struct opening *opening, const Elf64_Ehdr *header, uint32_t *names)
+{
+    struct object *object = opening->object;
+    if (header->e_shentsize != sizeof(Elf64_Shdr))
+        return error_set(opening->error, ERROR_OBJECT_SECTION, "section headers of %u bytes (e_shentsize), must be %zu",
+                         header->e_shentsize, sizeof(Elf64_Shdr));
+    if (header->e_shoff < sizeof *header)
+        return error_set(opening->error, ERROR_OBJECT_SECTION, "no section headers: e_shoff is %#" PRIx64,
+                         header->e_shoff);
+    Elf64_Shdr first;
+    if (!range_within(header->e_shoff, sizeof first, object->length))
+        return error_set(opening->error, ERROR_OBJECT_TRUNCATED,
+                         "section headers: offset %#" PRIx64 " (e_shoff) is past the end of the file (%#zx bytes)",
+                         header->e_shoff, object->length);
+    memcpy(&first, object->bytes + header->e_shoff, sizeof first);
+
+    /* gABI, "Section Header": numbers that do not fit into the ELF header stand in the null section's header. */
+    uint64_t count = header->e_shnum ? header->e_shnum : first.sh_size;
+    *names = header->e_shstrndx == SHN_XINDEX ? first.sh_link : header->e_shstrndx;
+    if (count > LIMIT_SECTIONS)
+        return error_set(opening->error, ERROR_LIMIT, "%" PRIu64 " sections, at most %d are allowed", count,
+                         LIMIT_SECTIONS);
+    if (!range_within(header->e_shoff, count * sizeof first, object->length))
+        return error_set(opening->error, ERROR_OBJECT_TRUNCATED,
+                         "section headers: offset %#" PRIx64 " + %" PRIu64
+                         " headers of 64 bytes is past the end of the file (%#zx bytes)",
+                         header->e_shoff, count, object->length);
+    if (*names == SHN_UNDEF || *names >= count)
+        return error_set(opening->error, ERROR_OBJECT_SECTION,
+                         "section names: section %" PRIu32 " (e_shstrndx) of %" PRIu64 " does not exist", *names,
+                         count);
+    object->section_count = (uint32_t)count;
+    object->sections = pool_allocate_array(opening->pool, count, sizeof *object->sections);
+    return object->sections ? 0 : out_of_memory(opening->error);
+}
+
+static int open_elf(struct opening *opening)
+{
+    elf_version(EV_CURRENT);
+    /* elf_memory takes char *, but writes only through elf_update. */
+    opening->elf = elf_memory((char *)(uintptr_t)opening->object->bytes, opening->object->length);
+    size_t count;
+    if (!opening->elf || elf_getshdrnum(opening->elf, &count) != 0 || count != opening->object->section_count)
+        return error_set(opening->error, ERROR_OBJECT_FORMAT, "libelf cannot open it: %s", elf_errmsg(-1));
+    return 0;
+}
+
+int object_read_section_header(struct opening *opening, uint32_t index, GElf_Shdr *header)
+{
+    if (!gelf_getshdr(elf_getscn(opening->elf, index), header))
+        return object_refuse_section(opening, index, ERROR_OBJECT_SECTION, "libelf cannot read its header: %s",
+                                     elf_errmsg(-1));
+    return 0;
+}
+
+/* A string table's end is what makes every string in it safe to read. */
+int object_check_string_table(struct opening *opening, uint32_t index, const GElf_Shdr *header, const char **strings)
+{
+    const struct object *object = opening->object;
+    if (header->sh_type != SHT_STRTAB)
+        return object_refuse_section(opening, index, ERROR_OBJECT_SECTION,
+                                     "used as a string table, but its type is %" PRIu32 " instead of %d",
+                                     header->sh_type, SHT_STRTAB);
+    if (!range_within(header->sh_offset, header->sh_size, object->length))
+        return object_refuse_section(opening, index, ERROR_OBJECT_TRUNCATED,
+                                     "offset %#" PRIx64 " + size %#" PRIx64 " is past the end of the file (%#zx bytes)",
+                                     header->sh_offset, header->sh_size, object->length);
+    if (header->sh_size == 0 || object->bytes[header->sh_offset + header->sh_size - 1] != '\0')
+        return object_refuse_section(opening, index, ERROR_OBJECT_SECTION,
+                                     "a string table that does not end with a NUL byte");
+    *strings = (const char *)object->bytes + header->sh_offset;
+    return 0;
+}
+
+static int find_section_names(struct opening *opening, uint32_t index)
+{
+    GElf_Shdr header;
+    int code = object_read_section_header(opening, index, &header);
+    if (!code)
+        code = object_check_string_table(opening, index, &header, &opening->section_names);
+    if (code)
+        return code;
+    opening->section_names_length = header.sh_size;
+    return 0;
+}
+
+/* Notes that tell a static linker something. None of it survives into memory that a program could read. */
+static bool is_abi_note(const char *name)
+{
+    return strncmp(name, ".note", 5) == 0 &&
+           (strcmp(name, ".note.gnu.property") == 0 || strcmp(name, ".note.GNU-stack") == 0 ||
+            strcmp(name, ".note.ABI-tag") == 0);
+}
+
+static bool is_loadable_type(uint32_t type)
+{
+    switch (type) {
+    case SHT_PROGBITS:
+    case SHT_NOBITS:
+    case SHT_NOTE:
+    case SHT_INIT_ARRAY:
+    case SHT_FINI_ARRAY:
+    case SHT_PREINIT_ARRAY:
+    case SHT_X86_64_UNWIND:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static int check_loaded_section(struct opening *opening, uint32_t index)
+{
+    const struct object_section *section = &opening->object->sections[index];
+    if (!is_loadable_type(section->type))
+        return object_refuse_section(opening, index, ERROR_UNSUPPORTED,
+                                     "a section of type %#" PRIx32 " cannot be loaded", section->type);
+    if (section->flags & (SHF_COMPRESSED | SHF_OS_NONCONFORMING))
+        return object_refuse_section(opening, index, ERROR_UNSUPPORTED, "flags %#" PRIx64 ": %s", section->flags,
+                                     section->flags & SHF_COMPRESSED
+                                         ? "a compressed section cannot be loaded"
+                                         : "it asks for special processing (OS_NONCONFORMING)");
+    if ((section->flags & SHF_WRITE) && (section->flags & SHF_EXECINSTR))
+        return object_refuse_section(opening, index, ERROR_OBJECT_SECTION,
+                                     "flags %#" PRIx64 ": both writable and executable; no memory here is",
+                                     section->flags);
+    if ((section->flags & SHF_TLS) && section->bytes > 0)
+        return object_refuse_section(opening, index, ERROR_UNSUPPORTED,
+                                     "%" PRIu64 " bytes of thread-local data; thread-local data is not supported yet",
+                                     section->bytes);
+    if (!is_power_of_two(section->alignment) || section->alignment > LIMIT_ALIGNMENT)
+        return object_refuse_section(opening, index, ERROR_OBJECT_SECTION,
+                                     "alignment %#" PRIx64 " is not a power of two up to %#llx", section->alignment,
+                                     LIMIT_ALIGNMENT);
+    if (section->bytes > ARENA_BYTES)
+        return object_refuse_section(opening, index, ERROR_LIMIT,
+                                     "%" PRIu64 " bytes do not fit into the arena, which has %llu", section->bytes,
+                                     ARENA_BYTES);
+    if (!section->content && (section->flags & SHF_EXECINSTR) && section->bytes > 0)
+        return object_refuse_section(opening, index, ERROR_OBJECT_SECTION,
+                                     "executable, but without contents (SHT_NOBITS)");
+    return 0;
+}
+
+/* The one look at each header: name, range, kind. What it points to comes later. */
+static int check_section(struct opening *opening, uint32_t index, const GElf_Shdr *header)
+{
+    struct object *object = opening->object;
+    struct object_section *section = &object->sections[index];
+    if (header->sh_name >= opening->section_names_length)
+        return object_refuse_section(opening, index, ERROR_OBJECT_SECTION,
+                                     "name at %#" PRIx32 " is past the end of the section names (%#" PRIx64 " bytes)",
+                                     header->sh_name, opening->section_names_length);
+    section->name = opening->section_names + header->sh_name;
+    section->type = header->sh_type;
+    section->flags = header->sh_flags;
+    section->alignment = header->sh_addralign ? header->sh_addralign : 1;
+    if (section->type == SHT_NULL)
+        return 0;
+    section->bytes = header->sh_size;
+    if (section->type != SHT_NOBITS) {
+        if (!range_within(header->sh_offset, header->sh_size, object->length))
+            return object_refuse_section(opening, index, ERROR_OBJECT_TRUNCATED,
+                                         "offset %#" PRIx64 " + size %#" PRIx64
+                                         " is past the end of the file (%#zx bytes)",
+                                         header->sh_offset, header->sh_size, object->length);
+        section->content = object->bytes + header->sh_offset;
+    }
+    if ((section->flags & SHF_EXECINSTR) && strcmp(section->name, ".note.GNU-stack") == 0)
+        return object_refuse_section(opening, index, ERROR_EXECUTABLE_STACK,
+                                     "asks for an executable stack, which no program gets here; "
+                                     "avoid nested functions whose address is taken, or mark the assembly source");
+    section->loaded = (section->flags & (SHF_ALLOC | SHF_EXCLUDE)) == SHF_ALLOC && !is_abi_note(section->name);
+    return section->loaded ? check_loaded_section(opening, index) : 0;
+}
+
+static int check_sections(struct opening *opening)
+{
+    for (uint32_t i = 1; i < opening->object->section_count; i++) {
+        GElf_Shdr header;
+        int code = object_read_section_header(opening, i, &header);
+        if (!code)
+            code = check_section(opening, i, &header);
+        if (code)
+            return code;
+        if (header.sh_type == SHT_GROUP)
+            opening->group_sections++;
+        if (header.sh_type != SHT_SYMTAB)
+            continue;
+        if (opening->symbol_table)
+            return object_refuse_section(opening, i, ERROR_OBJECT_SECTION,
+                                         "a second symbol table; section %" PRIu32 " is the first",
+                                         opening->symbol_table);
+        opening->symbol_table = i;
+    }
+    opening->object->sections[0].name = "";
+    opening->object->sections[0].alignment = 1;
+    return 0;
+}
+
+static int open_steps(struct opening *opening, uint16_t machine)
+{
+    const struct object *object = opening->object;
+    int code = check_identification(object->bytes, object->length, opening->error);
+    if (code)
+        return code;
+    Elf64_Ehdr header;
+    memcpy(&header, object->bytes, sizeof header);
+    uint32_t names = SHN_UNDEF;
+    code = check_header(object, &header, machine, opening->error);
+    if (!code)
+        code = check_section_table(opening, &header, &names);
+    if (!code)
+        code = open_elf(opening);
+    if (!code)
+        code = find_section_names(opening, names);
+    if (!code)
+        code = check_sections(opening);
+    if (!code)
+        code = object_read_tables(opening);
+    return code ? code : object_check_symbols(opening);
+}
+
+int object_open(struct object *object, struct pool *pool, const void *bytes, size_t length, uint16_t machine,
+                struct error *error)
+{
+    *object = (struct object){.bytes = bytes, .length = length};
+    struct opening opening = {.object = object, .pool = pool, .error = error};
+    if (length > LIMIT_OBJECT_BYTES)
+        return error_set(error, ERROR_LIMIT, "%zu bytes, an object may have %llu", length, LIMIT_OBJECT_BYTES);
+    int code = open_steps(&opening, machine);
+    elf_end(opening.elf);
+    return code;
+}

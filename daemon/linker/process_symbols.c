@@ -1,0 +1,225 @@
+#include "daemon/linker/process_symbols.h"
+
+#include <elf.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "common/bytes.h"
+#include "common/descriptor.h"
+#include "proto/limits.h"
+#include "proto/process_symbols.h"
+
+#define HIDDEN_VERSION 0x8000u
+
+/* One library's tables, all inside the mapping. */
+struct library {
+    const struct process_library *description;
+    const char *name;
+    const Elf64_Sym *symbols;
+    uint32_t symbol_count;
+    const char *strings;
+    uint64_t strings_bytes;
+    const uint16_t *versions; /* NULL: none are hidden */
+    const uint64_t *bloom;
+    const uint32_t *buckets, *chains; /* chains[i] belongs to symbol first_hashed + i */
+    uint32_t bucket_count, first_hashed, bloom_words, bloom_shift;
+};
+
+struct process_symbols {
+    uint8_t *view; /* owned mapping */
+    uint64_t bytes;
+    uint32_t count;
+    struct library libraries[];
+};
+
+static bool table_within(const struct process_symbols *symbols, uint64_t offset, uint64_t count, uint64_t size)
+{
+    return offset % 8 == 0 && count <= symbols->bytes / size && range_within(offset, count * size, symbols->bytes);
+}
+
+/* DT_GNU_HASH: four words, the bloom filter, the buckets, the chains. */
+static bool open_hash(const struct process_symbols *symbols, struct library *library)
+{
+    const struct process_library *from = library->description;
+
+    if (!table_within(symbols, from->hash, from->hash_bytes, 1) || from->hash_bytes < 16)
+        return false;
+    const uint32_t *words = (const uint32_t *)(const void *)(symbols->view + from->hash);
+    library->bucket_count = words[0];
+    library->first_hashed = words[1];
+    library->bloom_words = words[2];
+    library->bloom_shift = words[3] & 63;
+    if (!is_power_of_two(library->bloom_words) || library->bucket_count == 0 ||
+        library->first_hashed > library->symbol_count)
+        return false;
+    uint64_t chains = library->symbol_count - library->first_hashed;
+    if (16 + library->bloom_words * 8ull + library->bucket_count * 4ull + chains * 4 > from->hash_bytes)
+        return false;
+    library->bloom = (const uint64_t *)(const void *)(words + 4);
+    library->buckets = (const uint32_t *)(const void *)(library->bloom + library->bloom_words);
+    library->chains = library->buckets + library->bucket_count;
+    return true;
+}
+
+static bool string_ends_within(const char *strings, uint64_t bytes)
+{
+    return bytes > 0 && strings[bytes - 1] == '\0';
+}
+
+static bool open_library(const struct process_symbols *symbols, struct library *library)
+{
+    const struct process_library *from = library->description;
+
+    if (!table_within(symbols, from->name, from->name_bytes, 1) ||
+        !table_within(symbols, from->symbols, from->symbol_count, sizeof(Elf64_Sym)) ||
+        from->symbol_count > UINT32_MAX || !table_within(symbols, from->strings, from->strings_bytes, 1) ||
+        (from->versions && !table_within(symbols, from->versions, from->symbol_count, 2)))
+        return false;
+    library->name = (const char *)symbols->view + from->name;
+    library->symbols = (const Elf64_Sym *)(const void *)(symbols->view + from->symbols);
+    library->symbol_count = (uint32_t)from->symbol_count;
+    library->strings = (const char *)symbols->view + from->strings;
+    library->strings_bytes = from->strings_bytes;
+    library->versions = from->versions ? (const uint16_t *)(const void *)(symbols->view + from->versions) : NULL;
+    return string_ends_within(library->name, from->name_bytes) &&
+           string_ends_within(library->strings, library->strings_bytes) && open_hash(symbols, library);
+}
+
+int process_symbols_open(int fd, uint64_t bytes, struct process_symbols **out, struct error *error)
+{
+    if (bytes < sizeof(struct process_symbols_header) || bytes > LIMIT_PROCESS_SYMBOL_BYTES) {
+        descriptor_close(&fd);
+        return error_set(error, ERROR_SETUP, "the table of process symbols has %llu bytes", (unsigned long long)bytes);
+    }
+    void *view = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
+    if (view == MAP_FAILED)
+        error_system(error, "mapping the process symbols");
+    descriptor_close(&fd);
+    if (view == MAP_FAILED)
+        return ERROR_SYSTEM;
+
+    const struct process_symbols_header *header = view;
+    const struct process_library *descriptions = (const void *)(header + 1);
+    uint32_t count = header->count;
+    struct process_symbols *symbols = NULL;
+    if (header->magic == PROCESS_SYMBOLS_MAGIC && count <= (bytes - sizeof *header) / sizeof *descriptions)
+        symbols = calloc(1, sizeof *symbols + count * sizeof *symbols->libraries);
+    if (!symbols) {
+        munmap(view, bytes);
+        return error_set(error, ERROR_SETUP, "the table of process symbols is malformed");
+    }
+    *symbols = (struct process_symbols){.view = view, .bytes = bytes, .count = count};
+    for (uint32_t i = 0; i < count; i++) {
+        symbols->libraries[i].description = &descriptions[i];
+        if (open_library(symbols, &symbols->libraries[i]))
+            continue;
+        process_symbols_close(symbols);
+        return error_set(error, ERROR_SETUP, "library %u of the process symbols is malformed", i);
+    }
+    *out = symbols;
+    return 0;
+}
+
+void process_symbols_close(struct process_symbols *symbols)
+{
+    if (!symbols)
+        return;
+    munmap(symbols->view, symbols->bytes);
+    free(symbols);
+}
+
+/* The hash of DT_GNU_HASH: h * 33 + c from 5381. */
+static uint32_t gnu_hash(const char *name)
+{
+    uint32_t hash = 5381;
+
+    for (; *name; name++)
+        hash = hash * 33 + (uint8_t)*name;
+    return hash;
+}
+
+static const char *symbol_name(const struct library *library, const Elf64_Sym *symbol)
+{
+    return symbol->st_name < library->strings_bytes ? library->strings + symbol->st_name : "";
+}
+
+static bool is_offered(const struct library *library, uint32_t index)
+{
+    const Elf64_Sym *symbol = &library->symbols[index];
+    unsigned type = ELF64_ST_TYPE(symbol->st_info), binding = ELF64_ST_BIND(symbol->st_info);
+
+    return symbol->st_shndx != SHN_UNDEF && (type == STT_FUNC || type == STT_OBJECT || type == STT_NOTYPE) &&
+           (binding == STB_GLOBAL || binding == STB_WEAK || binding == STB_GNU_UNIQUE) &&
+           (!library->versions || !(library->versions[index] & HIDDEN_VERSION));
+}
+
+/* The index of the symbol, or 0. */
+static uint32_t find_in_library(const struct library *library, const char *name, uint32_t hash)
+{
+    uint64_t word = library->bloom[(hash / 64) & (library->bloom_words - 1)];
+    uint64_t mask = 1ull << (hash % 64) | 1ull << ((hash >> library->bloom_shift) % 64);
+
+    if ((word & mask) != mask)
+        return 0;
+    uint32_t index = library->buckets[hash % library->bucket_count];
+    if (index < library->first_hashed)
+        return 0;
+    for (; index < library->symbol_count; index++) {
+        uint32_t chain = library->chains[index - library->first_hashed];
+
+        if ((chain | 1) == (hash | 1) && is_offered(library, index) &&
+            strcmp(symbol_name(library, &library->symbols[index]), name) == 0)
+            return index;
+        if (chain & 1)
+            break;
+    }
+    return 0;
+}
+
+bool process_symbols_find(const struct process_symbols *symbols, const char *name, struct process_symbol *out)
+{
+    uint32_t hash = gnu_hash(name);
+
+    for (uint32_t i = 0; i < symbols->count; i++) {
+        const struct library *library = &symbols->libraries[i];
+        uint32_t index = find_in_library(library, name, hash);
+
+        if (index == 0)
+            continue;
+        const Elf64_Sym *symbol = &library->symbols[index];
+        uint64_t bias = symbol->st_shndx == SHN_ABS ? 0 : library->description->base;
+        *out = (struct process_symbol){.address = bias + symbol->st_value,
+                                       .bytes = symbol->st_size,
+                                       .function = ELF64_ST_TYPE(symbol->st_info) == STT_FUNC};
+        return true;
+    }
+    return false;
+}
+
+bool process_symbols_describe(const struct process_symbols *symbols, uint64_t address, const char **library_name,
+                              const char **function, uint64_t *offset)
+{
+    for (uint32_t i = 0; i < symbols->count; i++) {
+        const struct library *library = &symbols->libraries[i];
+        uint64_t base = library->description->base, best = 0;
+
+        if (address < library->description->low || address >= library->description->high)
+            continue;
+        *library_name = library->name;
+        *function = "";
+        *offset = 0;
+        for (uint32_t s = 1; s < library->symbol_count; s++) {
+            uint64_t start = base + library->symbols[s].st_value;
+
+            if (!is_offered(library, s) || ELF64_ST_TYPE(library->symbols[s].st_info) != STT_FUNC || start > address ||
+                address - start >= library->symbols[s].st_size || start < best)
+                continue;
+            best = start;
+            *function = symbol_name(library, &library->symbols[s]);
+            *offset = address - start;
+        }
+        return true;
+    }
+    return false;
+}

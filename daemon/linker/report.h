@@ -1,0 +1,45 @@
+/*
+ * What went wrong with a batch or a unit: a bounded list of errors, some with the places that refer to a symbol. Errors
+ * past the cap are counted, not kept; running out of memory here only shortens the list.
+ */
+#ifndef LINKER_REPORT_H
+#define LINKER_REPORT_H
+
+#include <stdint.h>
+
+#include "common/error.h"
+#include "proto/limits.h"
+
+struct report_reference {
+    char unit[96];
+    char section[48];
+    uint64_t offset;
+};
+
+struct report_entry {
+    struct error error;
+    struct report_reference references[LIMIT_REFERENCES_PER_ERROR];
+    uint32_t reference_count;
+    uint32_t references_omitted;
+};
+
+/* Zero-initialised is empty. */
+struct report {
+    struct report_entry *entries; /* owned */
+    uint32_t count;
+    uint32_t capacity;
+    uint32_t omitted;
+};
+
+void report_fini(struct report *report);
+
+/* Copies the error. Gives the entry, or NULL where it was only counted. */
+struct report_entry *report_add(struct report *report, const struct error *error);
+
+/* Adds a place that refers to the entry's symbol; `entry` may be NULL. */
+void report_add_reference(struct report_entry *entry, const char *unit, const char *section, uint64_t offset);
+
+/* The first error's code; ERROR_OK for an empty report. */
+int report_code(const struct report *report);
+
+#endif

@@ -1,0 +1,318 @@
+/*
+ * The controller's requests after Hello: decoded, checked, carried out, answered exactly once.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/bytes.h"
+#include "common/log.h"
+#include "daemon/linker/session.h"
+
+#define LOG_TAG "request"
+
+/* Memory for one batch's tables: a multiple of its objects' bytes, so that a small frame cannot ask for a large heap.
+ */
+#define BATCH_BUDGET_FLOOR  MIB(64)
+#define BATCH_BUDGET_FACTOR 16
+
+/* ---- Submit ---- */
+
+static int map_object(struct batch *batch, int fd, struct link_input *input, struct error *error)
+{
+    const int wanted = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW;
+    struct stat status;
+    int seals = fcntl(fd, F_GET_SEALS);
+
+    if (seals < 0 || (seals & wanted) != wanted)
+        return error_set(error, ERROR_INVALID,
+                         "the object's descriptor is not a memfd sealed against writing, "
+                         "shrinking and growing");
+    if (fstat(fd, &status) != 0)
+        return error_system(error, "asking for the object's size");
+    if (status.st_size <= 0 || (uint64_t)status.st_size > LIMIT_OBJECT_BYTES)
+        return error_set(error, ERROR_LIMIT, "an object of %lld bytes; at most %llu are taken",
+                         (long long)status.st_size, LIMIT_OBJECT_BYTES);
+    struct batch_mapping *mapping = pool_allocate(&batch->pool, sizeof *mapping);
+    if (!mapping)
+        return error_set(error, ERROR_NO_MEMORY, "no memory for the batch");
+    mapping->bytes = (uint64_t)status.st_size;
+    mapping->view = mmap(NULL, mapping->bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (mapping->view == MAP_FAILED)
+        return error_system(error, "mapping the object");
+    mapping->next = batch->mappings;
+    batch->mappings = mapping;
+    input->object = mapping->view;
+    input->object_bytes = mapping->bytes;
+    return 0;
+}
+
+static int find_object(struct batch *batch, const Jitd__Proto__Unit *unit, struct link_input *input,
+                       struct error *error)
+{
+    const struct frame *frame = batch->frame;
+
+    if (unit->object_case == JITD__PROTO__UNIT__OBJECT_DESCRIPTOR) {
+        if (unit->descriptor >= frame->header.descriptors)
+            return error_set(error, ERROR_INVALID, "descriptor %u of %u", unit->descriptor, frame->header.descriptors);
+        return map_object(batch, frame->fds[unit->descriptor], input, error);
+    }
+    if (unit->object_case != JITD__PROTO__UNIT__OBJECT_RANGE || !unit->range)
+        return error_set(error, ERROR_INVALID, "a unit without an object");
+    if (unit->range->offset % 16 != 0 ||
+        !range_within(unit->range->offset, unit->range->bytes, frame->header.attachment_bytes))
+        return error_set(error, ERROR_INVALID,
+                         "bytes %llu at %llu of an attachment of %u (offsets are multiples of 16)",
+                         (unsigned long long)unit->range->bytes, (unsigned long long)unit->range->offset,
+                         frame->header.attachment_bytes);
+    input->object = frame->attachment + unit->range->offset;
+    input->object_bytes = unit->range->bytes;
+    return 0;
+}
+
+static int find_inputs(struct batch *batch, const Jitd__Proto__Submit *submit, struct link_input *inputs,
+                       struct report *report)
+{
+    for (size_t i = 0; i < submit->n_units; i++) {
+        const ProtobufCBinaryData *name = &submit->units[i]->name;
+        char shown[192];
+        struct error error;
+        int code = 0;
+
+        inputs[i] = (struct link_input){.name = (const char *)name->data, .name_length = name->len};
+        if (name->len == 0 || name->len > LIMIT_NAME_BYTES || memchr(name->data, '\0', name->len))
+            code = error_set(&error, ERROR_INVALID, "a unit's name is empty, too long or contains a NUL byte");
+        if (!code)
+            code = find_object(batch, submit->units[i], &inputs[i], &error);
+        if (!code)
+            continue;
+        log_escape(shown, sizeof shown, name->data, name->len);
+        error_prefix(&error, "%s", shown);
+        error_set_unit(&error, shown);
+        report_add(report, &error);
+    }
+    return report_code(report);
+}
+
+static struct batch *open_batch(struct frame *frame, const Jitd__Proto__Submit *submit, struct link_input **inputs,
+                                struct report *report)
+{
+    struct batch *batch = NULL;
+    struct error error;
+
+    if (submit->n_units == 0 || submit->n_units > LIMIT_UNITS_PER_BATCH)
+        error_set(&error, ERROR_LIMIT, "a batch of %zu units; 1 to %d are taken", submit->n_units,
+                  LIMIT_UNITS_PER_BATCH);
+    else {
+        batch = batch_new(frame, BATCH_BUDGET_FLOOR + BATCH_BUDGET_FACTOR * (size_t)frame->header.attachment_bytes);
+        *inputs = batch ? pool_allocate_array(&batch->pool, submit->n_units, sizeof **inputs) : NULL;
+        if (*inputs)
+            return batch;
+        error_set(&error, ERROR_NO_MEMORY, "no memory for a batch of %zu units", submit->n_units);
+    }
+    batch_free(batch);
+    report_add(report, &error);
+    return NULL;
+}
+
+static void send_submitted(struct session *session, uint64_t request, const struct batch *batch)
+{
+    Jitd__Proto__Submitted message = JITD__PROTO__SUBMITTED__INIT;
+
+    pool_reset(&session->encode);
+    message.units = pool_allocate_array(&session->encode, batch->unit_count, sizeof *message.units);
+    for (uint32_t i = 0; i < batch->unit_count && message.units; i++)
+        message.units[message.n_units++] = batch->units[i]->id;
+    session_send(session, MESSAGE_SUBMITTED, request, &message.base);
+}
+
+static void handle_submit(struct session *session, struct frame *frame, const ProtobufCMessage *message)
+{
+    const Jitd__Proto__Submit *submit = (const Jitd__Proto__Submit *)message;
+    struct link_input *inputs = NULL;
+    struct report report = {0};
+    struct batch *batch = open_batch(frame, submit, &inputs, &report);
+
+    if (batch) {
+        batch->closed = submit->closed;
+        batch->report_addresses = submit->report_addresses;
+        if (find_inputs(batch, submit, inputs, &report) != 0)
+            batch_free(batch);
+        else if (link_submit(&session->linker, batch, inputs, (uint32_t)submit->n_units, &report) == 0) {
+            send_submitted(session, frame->header.request, batch);
+            link_run(&session->linker, batch);
+        }
+    }
+    if (report.count || report.omitted)
+        session_fail_report(session, frame->header.request, &report);
+    report_fini(&report);
+}
+
+/* ---- Lookup ---- */
+
+static void handle_lookup(struct session *session, struct frame *frame, const ProtobufCMessage *message)
+{
+    const Jitd__Proto__Lookup *lookup = (const Jitd__Proto__Lookup *)message;
+    Jitd__Proto__Addresses reply = JITD__PROTO__ADDRESSES__INIT;
+    struct error error;
+
+    pool_reset(&session->encode);
+    Jitd__Proto__Address *addresses = pool_allocate_array(&session->encode, lookup->n_names, sizeof *addresses);
+    reply.addresses = pool_allocate_array(&session->encode, lookup->n_names, sizeof *reply.addresses);
+    if (lookup->n_names > LIMIT_LOOKUPS_PER_REQUEST || !addresses || !reply.addresses) {
+        error_set(&error, ERROR_LIMIT, "%zu names in one lookup; at most %d are taken", lookup->n_names,
+                  LIMIT_LOOKUPS_PER_REQUEST);
+        session_fail(session, frame->header.request, &error);
+        return;
+    }
+    for (size_t i = 0; i < lookup->n_names; i++) {
+        const ProtobufCBinaryData *name = &lookup->names[i];
+        Jitd__Proto__Address *address = &addresses[i];
+        bool ready = false, function;
+
+        jitd__proto__address__init(address);
+        if (name->len <= LIMIT_NAME_BYTES &&
+            link_lookup(&session->linker, (const char *)name->data, name->len, &address->address, &ready, &function))
+            address->ready = ready;
+        reply.addresses[reply.n_addresses++] = address;
+    }
+    session_send(session, MESSAGE_ADDRESSES, frame->header.request, &reply.base);
+}
+
+/* ---- Call ---- */
+
+static void handle_call(struct session *session, struct frame *frame, const ProtobufCMessage *message)
+{
+    call_request(session, frame->header.request, (const Jitd__Proto__Call *)message);
+}
+
+/* ---- Inspect ---- */
+
+static bool inspect_zones(struct session *session, Jitd__Proto__Inspection *reply, bool digests)
+{
+    Jitd__Proto__ZoneInfo *zones = pool_allocate_array(&session->encode, ZONE_COUNT, sizeof *zones);
+    const uint64_t sizes[ZONE_COUNT] = {ZONE_X_BYTES, ZONE_S_BYTES, ZONE_R_BYTES, ZONE_D_BYTES, ZONE_Z_BYTES};
+
+    reply->zones = pool_allocate_array(&session->encode, ZONE_COUNT, sizeof *reply->zones);
+    if (!zones || !reply->zones)
+        return false;
+    for (int z = 0; z < ZONE_COUNT; z++) {
+        jitd__proto__zone_info__init(&zones[z]);
+        zones[z].name = (ProtobufCBinaryData){1, (uint8_t *)(uintptr_t)zone_names[z]};
+        zones[z].address = arena_address(session->arena, (enum zone)z, 0);
+        zones[z].bytes = sizes[z];
+        zones[z].used = arena_used(session->arena, (enum zone)z);
+        zones[z].digest = digests ? arena_digest(session->arena, (enum zone)z) : 0;
+        reply->zones[reply->n_zones++] = &zones[z];
+    }
+    return true;
+}
+
+static bool inspect_units(struct session *session, Jitd__Proto__Inspection *reply)
+{
+    uint64_t count = session->linker.unit_count;
+    Jitd__Proto__UnitInfo *units = pool_allocate_array(&session->encode, count, sizeof *units);
+
+    reply->units = pool_allocate_array(&session->encode, count, sizeof *reply->units);
+    if (!units || !reply->units)
+        return false;
+    for (uint64_t i = 0; i < count; i++) {
+        const struct unit *unit = session->linker.units[i];
+
+        jitd__proto__unit_info__init(&units[i]);
+        units[i].unit = unit->id;
+        units[i].name = (ProtobufCBinaryData){strlen(unit->name), (uint8_t *)unit->name};
+        units[i].state = (Jitd__Proto__UnitState)unit->state;
+        units[i].definitions = event_definitions(&session->encode, unit, &units[i].n_definitions);
+        reply->units[reply->n_units++] = &units[i];
+    }
+    return true;
+}
+
+static void handle_inspect(struct session *session, struct frame *frame, const ProtobufCMessage *message)
+{
+    const Jitd__Proto__Inspect *inspect = (const Jitd__Proto__Inspect *)message;
+    Jitd__Proto__Inspection reply = JITD__PROTO__INSPECTION__INIT;
+    struct error error;
+
+    pool_reset(&session->encode);
+    reply.epoch = runner_epoch(session->runner);
+    reply.unit_count = session->linker.unit_count;
+    if (!inspect_zones(session, &reply, inspect->digests) || (inspect->units && !inspect_units(session, &reply))) {
+        error_set(&error, ERROR_NO_MEMORY, "no memory to list %llu units", (unsigned long long)reply.unit_count);
+        session_fail(session, frame->header.request, &error);
+        return;
+    }
+    session_send(session, MESSAGE_INSPECTION, frame->header.request, &reply.base);
+}
+
+/* ---- all of them ---- */
+
+static const struct {
+    uint16_t type;
+    bool brings_descriptors;
+    void (*handle)(struct session *session, struct frame *frame, const ProtobufCMessage *message);
+} handlers[] = {
+    {MESSAGE_SUBMIT, true, handle_submit},
+    {MESSAGE_LOOKUP, false, handle_lookup},
+    {MESSAGE_CALL, false, handle_call},
+    {MESSAGE_INSPECT, false, handle_inspect},
+};
+
+static void handle_open(struct session *session, struct frame *frame, const ProtobufCMessage *message)
+{
+    struct error error;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(handlers); i++) {
+        if (handlers[i].type != frame->header.type)
+            continue;
+        if (frame->header.descriptors == 0 || handlers[i].brings_descriptors) {
+            handlers[i].handle(session, frame, message);
+            return;
+        }
+        break;
+    }
+    error_set(&error, ERROR_PROTOCOL, "%s is not expected here, or not with %u descriptors",
+              message_kind(frame->header.type)->name, frame->header.descriptors);
+    session_fail(session, frame->header.request, &error);
+}
+
+/* A message of a type that we do not know is answered; one that does not decode ends the session, since the two sides
+   then disagree about more than this message. */
+void request_handle(struct session *session, struct frame *frame)
+{
+    const struct message_kind *kind = message_kind(frame->header.type);
+    ProtobufCMessage *message;
+    struct error error;
+
+    if (!kind || kind->direction != MESSAGE_REQUEST || frame->header.request == 0) {
+        error_set(&error, kind ? ERROR_PROTOCOL : ERROR_UNSUPPORTED,
+                  "message type %u is not a request that this daemon knows, or its request id is 0",
+                  frame->header.type);
+        session_fail(session, frame->header.request, &error);
+        return;
+    }
+    pool_reset(&session->decode);
+    int code = message_decode(&session->decode, frame->header.type, frame->message, frame->header.message_bytes,
+                              &message, &error);
+    if (code) {
+        error_prefix(&error, "%s", kind->name);
+        session_fail(session, frame->header.request, &error);
+        if (code == ERROR_PROTOCOL)
+            session_end(session, &error);
+        return;
+    }
+    if (session->state == SESSION_NEW && kind->type == MESSAGE_HELLO) {
+        hello_request(session, frame, (const Jitd__Proto__Hello *)message);
+        return;
+    }
+    if (session->state == SESSION_OPEN) {
+        handle_open(session, frame, message);
+        return;
+    }
+    error_set(&error, ERROR_PROTOCOL, "%s before Hello", kind->name);
+    session_fail(session, frame->header.request, &error);
+}

@@ -1,0 +1,327 @@
+#include "daemon/linker/resolve.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "daemon/linker/relocate.h"
+
+/* A definition's strength, or NONE for a reference. */
+static enum symbol_strength strength_of(const struct unit *unit, uint32_t index)
+{
+    const Elf64_Sym *symbol = &unit->object.symbols[index];
+    uint32_t section = object_symbol_section(&unit->object, index);
+
+    if (section == OBJECT_UNDEFINED)
+        return STRENGTH_NONE;
+    if (section < unit->object.section_count && unit->placements[section].zone == ZONE_COUNT)
+        return STRENGTH_NONE; /* lost with its COMDAT group: a reference to the winner's */
+    if (section == OBJECT_COMMON)
+        return STRENGTH_COMMON;
+    return ELF64_ST_BIND(symbol->st_info) == STB_WEAK ? STRENGTH_WEAK : STRENGTH_STRONG;
+}
+
+static int no_memory(struct report *report, const struct unit *unit)
+{
+    struct error error;
+
+    error_set(&error, ERROR_NO_MEMORY, "%s: no memory for its symbols", unit->name);
+    error_set_unit(&error, unit->name);
+    report_add(report, &error);
+    return ERROR_NO_MEMORY;
+}
+
+/* Whether a unit of an earlier batch holds the group of this signature. */
+static bool comdat_stands(const struct linker *linker, const struct symbol *signature)
+{
+    const struct unit *holder = link_unit(linker, signature->comdat);
+
+    return holder && holder->state != UNIT_FAILED;
+}
+
+/* Of COMDAT groups with one signature the first stands; the members of the others go nowhere. */
+static int resolve_groups(struct linker *linker, struct unit *unit, struct report *report)
+{
+    const struct object *object = &unit->object;
+
+    for (uint32_t g = 0; g < object->group_count; g++) {
+        const struct object_group *group = &object->groups[g];
+        const char *name = object_symbol_name(object, group->signature);
+        struct symbol *signature = symbols_intern(linker->symbols, name, strlen(name));
+
+        if (!signature)
+            return no_memory(report, unit);
+        bool stands = comdat_stands(linker, signature);
+        if (!stands && signature->comdat_batch != unit->batch->number) {
+            signature->comdat_batch = unit->batch->number;
+            signature->comdat_tentative = unit;
+        }
+        if (!stands && signature->comdat_tentative == unit)
+            continue;
+        for (uint32_t m = 0; m < group->member_count; m++)
+            unit->placements[group->members[m]].zone = ZONE_COUNT;
+    }
+    return 0;
+}
+
+static void report_duplicate(struct report *report, const struct unit *unit, const struct symbol *symbol,
+                             const struct unit *first)
+{
+    struct error error;
+
+    error_set(&error, ERROR_SYMBOL_DUPLICATE, "%s: duplicate definition of '%s', first defined in %s", unit->name,
+              symbol->name, first->name);
+    error_set_unit(&error, unit->name);
+    error_set_symbol(&error, symbol->name);
+    report_add_reference(report_add(report, &error), first->name, "", 0);
+}
+
+/* One definition enters the contest for its name. */
+static void contend(struct unit *unit, uint32_t index, struct symbol *symbol, struct report *report)
+{
+    const Elf64_Sym *entry = &unit->object.symbols[index];
+    enum symbol_strength strength = strength_of(unit, index);
+    bool contested = symbol->tentative_batch == unit->batch->number;
+
+    if (symbol->binding == SYMBOL_UNIT) {
+        if (strength == STRENGTH_STRONG && symbol->strength == STRENGTH_STRONG)
+            report_duplicate(report, unit, symbol, symbol->definer);
+        return;
+    }
+    if (contested && strength == STRENGTH_STRONG && symbol->tentative_strength == STRENGTH_STRONG) {
+        report_duplicate(report, unit, symbol, symbol->tentative);
+        return;
+    }
+    if (strength == STRENGTH_COMMON) {
+        bool others = contested && symbol->tentative_strength == STRENGTH_COMMON;
+        symbol->common_bytes = max_u64(entry->st_size, others ? symbol->common_bytes : 0);
+        symbol->common_alignment = max_u64(max_u64(entry->st_value, 1), others ? symbol->common_alignment : 1);
+    }
+    if (contested && strength <= symbol->tentative_strength)
+        return;
+    symbol->tentative_batch = unit->batch->number;
+    symbol->tentative = unit;
+    symbol->tentative_index = index;
+    symbol->tentative_strength = strength;
+}
+
+/* Interns every global name of the unit and enters its definitions. */
+static int resolve_definitions(struct linker *linker, struct unit *unit, struct report *report)
+{
+    const struct object *object = &unit->object;
+    uint32_t count = object->symbol_count - object->first_global;
+
+    unit->globals = pool_allocate_array(&unit->batch->pool, count, sizeof(struct symbol *));
+    unit->definitions = calloc(count + 1u, sizeof *unit->definitions);
+    if (!unit->globals || !unit->definitions)
+        return no_memory(report, unit);
+    for (uint32_t i = object->first_global; i < object->symbol_count; i++) {
+        const char *name = object_symbol_name(object, i);
+        struct symbol *symbol = symbols_intern(linker->symbols, name, strlen(name));
+
+        if (!symbol)
+            return no_memory(report, unit);
+        unit->globals[i - object->first_global] = symbol;
+        if (strength_of(unit, i) != STRENGTH_NONE)
+            contend(unit, i, symbol, report);
+    }
+    return 0;
+}
+
+/* Which symbols the unit's kept sections refer to. A symbol that is listed as undefined and never used is not needed.
+ */
+static int mark_references(struct linker *linker, struct unit *unit, struct report *report)
+{
+    unit->referenced = pool_allocate(&unit->batch->pool, unit->object.symbol_count);
+    if (!unit->referenced)
+        return no_memory(report, unit);
+    for (uint32_t i = 1; i < unit->object.section_count; i++) {
+        struct error error;
+
+        if (unit->placements[i].zone == ZONE_COUNT || !unit->object.sections[i].relocations ||
+            !object_section_is_loaded(&unit->object.sections[i]))
+            continue;
+        if (relocate_check(linker->arch, &unit->object, i, unit->referenced, unit->name, &error) != 0)
+            report_add(report, &error);
+    }
+    return report_code(report);
+}
+
+void resolve_process(struct linker *linker, struct symbol *symbol)
+{
+    struct process_symbol found;
+
+    if (symbol->binding != SYMBOL_UNBOUND || symbol->process_known || !linker->process)
+        return;
+    symbol->process_known = true;
+    if (!process_symbols_find(linker->process, symbol->name, &found))
+        return;
+    symbol->binding = SYMBOL_PROCESS;
+    symbol->address = found.address;
+    symbol->bytes = found.bytes;
+    symbol->function = found.function;
+}
+
+static bool is_weak(const struct unit *unit, uint32_t index)
+{
+    return ELF64_ST_BIND(unit->object.symbols[index].st_info) == STB_WEAK;
+}
+
+/* Everyone who refers to the symbol, from this unit on; a later unit finds the entry and adds itself. */
+static void report_missing(struct report *report, const struct unit *unit, uint32_t index, const struct symbol *symbol)
+{
+    struct report_entry *entry = NULL;
+    uint32_t section = 0;
+    uint64_t offset = 0;
+
+    for (uint32_t i = 0; i < report->count && !entry; i++)
+        if (report->entries[i].error.code == ERROR_SYMBOL_MISSING &&
+            strcmp(report->entries[i].error.symbol, symbol->name) == 0)
+            entry = &report->entries[i];
+    if (!relocate_find_reference(&unit->object, index, &section, &offset))
+        section = 0;
+    const char *section_name = unit->object.sections[section].name;
+    if (!entry) {
+        struct error error;
+
+        error_set(&error, ERROR_SYMBOL_MISSING, "%s:%s+0x%llx: undefined symbol '%s'", unit->name, section_name,
+                  (unsigned long long)offset, symbol->name);
+        error_set_unit(&error, unit->name);
+        error_set_section(&error, section_name, offset);
+        error_set_symbol(&error, symbol->name);
+        entry = report_add(report, &error);
+    }
+    report_add_reference(entry, unit->name, section_name, offset);
+}
+
+static bool is_own(const struct unit *unit, const struct symbol *symbol)
+{
+    return symbol->tentative_batch == unit->batch->number && symbol->tentative == unit;
+}
+
+/* Whether a referenced global must be met by another unit before this one can be linked. */
+static bool is_use(const struct unit *unit, const struct symbol *symbol)
+{
+    if (symbol->tentative_batch == unit->batch->number)
+        return !is_own(unit, symbol);
+    return symbol->binding == SYMBOL_UNBOUND || symbol->binding == SYMBOL_UNIT;
+}
+
+/* The references of a unit that others must meet; in a closed batch they must be there now. */
+static int resolve_uses(struct linker *linker, struct unit *unit, struct report *report)
+{
+    const struct object *object = &unit->object;
+
+    unit->uses = calloc(object->symbol_count - object->first_global + 1u, sizeof *unit->uses);
+    if (!unit->uses)
+        return no_memory(report, unit);
+    for (uint32_t i = object->first_global; i < object->symbol_count; i++) {
+        struct symbol *symbol = unit->globals[i - object->first_global];
+        bool contested = symbol->tentative_batch == unit->batch->number;
+
+        if (!unit->referenced[i])
+            continue;
+        if (!contested)
+            resolve_process(linker, symbol);
+        if (!is_use(unit, symbol))
+            continue;
+        if (unit->batch->closed && !contested && symbol->binding == SYMBOL_UNBOUND && !is_weak(unit, i))
+            report_missing(report, unit, i, symbol);
+        unit->uses[unit->use_count++] =
+            (struct use){.symbol = symbol, .unit = unit, .index = i, .weak = is_weak(unit, i)};
+    }
+    return report_code(report);
+}
+
+int resolve_batch(struct linker *linker, struct batch *batch, struct report *report)
+{
+    int code = 0;
+
+    for (uint32_t i = 0; i < batch->unit_count && !code; i++)
+        code = resolve_groups(linker, batch->units[i], report);
+    for (uint32_t i = 0; i < batch->unit_count && !code; i++)
+        code = resolve_definitions(linker, batch->units[i], report);
+    for (uint32_t i = 0; i < batch->unit_count && !code; i++)
+        code = mark_references(linker, batch->units[i], report);
+    if (code)
+        return code;
+    for (uint32_t i = 0; i < batch->unit_count; i++)
+        resolve_uses(linker, batch->units[i], report);
+    return report_code(report);
+}
+
+static uint64_t definition_address(const struct linker *linker, const struct unit *unit, uint32_t index,
+                                   const struct symbol *symbol)
+{
+    const Elf64_Sym *entry = &unit->object.symbols[index];
+    uint32_t section = object_symbol_section(&unit->object, index);
+
+    if (section == OBJECT_ABSOLUTE)
+        return entry->st_value;
+    if (section == OBJECT_COMMON)
+        return arena_address(linker->arena, ZONE_Z, unit->common_offset + symbol->common_offset);
+    /* In a section that is not loaded: nobody can use it, so any address will do. */
+    if (unit->placements[section].zone == ZONE_COUNT)
+        return 0;
+    return unit_section_address(linker->arena, unit, section) + entry->st_value;
+}
+
+/* The tentative decision becomes the session's. A slot or stub made for a library's symbol of that name stays with the
+   units that were linked to it. */
+static void bind(struct linker *linker, struct unit *unit, uint32_t index, struct symbol *symbol)
+{
+    const Elf64_Sym *entry = &unit->object.symbols[index];
+
+    symbol->binding = SYMBOL_UNIT;
+    symbol->strength = symbol->tentative_strength;
+    symbol->definer = unit;
+    symbol->address = definition_address(linker, unit, index, symbol);
+    symbol->bytes = symbol->strength == STRENGTH_COMMON ? symbol->common_bytes : entry->st_size;
+    symbol->function = ELF64_ST_TYPE(entry->st_info) == STT_FUNC;
+    symbol->slot = symbol->stub = 0;
+    unit->definitions[unit->definition_count++] = symbol;
+}
+
+void resolve_commit(struct linker *linker, struct batch *batch)
+{
+    for (uint32_t u = 0; u < batch->unit_count; u++) {
+        struct unit *unit = batch->units[u];
+        const struct object *object = &unit->object;
+
+        for (uint32_t i = object->first_global; i < object->symbol_count; i++) {
+            struct symbol *symbol = unit->globals[i - object->first_global];
+
+            if (is_own(unit, symbol) && symbol->tentative_index == i)
+                bind(linker, unit, i, symbol);
+        }
+        for (uint32_t g = 0; g < object->group_count; g++) {
+            const char *name = object_symbol_name(object, object->groups[g].signature);
+            struct symbol *signature = symbols_find(linker->symbols, name, strlen(name));
+
+            if (signature->comdat_batch == batch->number && signature->comdat_tentative == unit)
+                signature->comdat = unit->id;
+        }
+        for (uint32_t i = 0; i < unit->use_count; i++) {
+            struct symbol *symbol = unit->uses[i].symbol;
+
+            if (!unit->uses[i].weak || symbol->tentative_batch == batch->number || symbol->binding == SYMBOL_UNIT)
+                symbol_add_use(symbol, &unit->uses[i]);
+        }
+    }
+}
+
+void resolve_withdraw(struct unit *unit)
+{
+    for (uint32_t i = 0; i < unit->use_count; i++)
+        symbol_remove_use(&unit->uses[i]);
+    for (uint32_t i = 0; i < unit->definition_count; i++) {
+        struct symbol *symbol = unit->definitions[i];
+
+        symbol->binding = SYMBOL_UNBOUND;
+        symbol->process_known = false;
+        symbol->definer = NULL;
+        symbol->strength = STRENGTH_NONE;
+        symbol->address = symbol->slot = symbol->stub = 0;
+    }
+    unit->definition_count = 0;
+}

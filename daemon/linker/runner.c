@@ -1,0 +1,243 @@
+#include "daemon/linker/runner.h"
+
+#include <limits.h>
+#include <linux/futex.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/descriptor.h"
+#include "common/log.h"
+
+/* Tasks not answered yet, oldest first: `sent` of them are in the shared ring. */
+struct task_queue {
+    struct task *tasks; /* owned ring; capacity is a power of two */
+    uint32_t capacity;
+    uint32_t first; /* of the oldest, modulo capacity */
+    uint32_t count;
+    uint32_t sent;
+    struct channel_queue *ring; /* in the channel */
+    uint32_t head;              /* ours: the shared word is only written */
+    uint64_t number;            /* of the queue, in the high half of its requests' ids */
+};
+
+struct runner {
+    struct channel *channel; /* owned mapping */
+    bool live;
+    uint32_t epoch;
+    uint32_t replies_taken;
+    struct task_queue queues[RUNNER_QUEUES];
+};
+
+int runner_open(int fd, struct runner **out, struct error *error)
+{
+    struct runner *runner = calloc(1, sizeof *runner);
+    void *view = mmap(NULL, sizeof *runner->channel, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+    if (!runner || view == MAP_FAILED) {
+        error_system(error, "mapping the channel");
+        descriptor_close(&fd);
+        free(runner);
+        return ERROR_SYSTEM;
+    }
+    descriptor_close(&fd);
+    runner->channel = view;
+    runner->queues[RUNNER_MAIN].ring = &runner->channel->main;
+    runner->queues[RUNNER_AGENT].ring = &runner->channel->agent;
+    runner->queues[RUNNER_AGENT].number = (uint64_t)RUNNER_AGENT << 32;
+    *out = runner;
+    return 0;
+}
+
+void runner_close(struct runner *runner)
+{
+    if (!runner)
+        return;
+    munmap(runner->channel, sizeof *runner->channel);
+    for (int q = 0; q < RUNNER_QUEUES; q++)
+        free(runner->queues[q].tasks);
+    free(runner);
+}
+
+struct channel_startup *runner_startup(struct runner *runner)
+{
+    return &runner->channel->startup;
+}
+
+struct channel_call *runner_call(struct runner *runner)
+{
+    return &runner->channel->call;
+}
+
+bool runner_is_live(const struct runner *runner)
+{
+    return runner->live;
+}
+
+uint32_t runner_epoch(const struct runner *runner)
+{
+    return runner->epoch;
+}
+
+static void wake(_Atomic uint32_t *word, int sleepers)
+{
+    syscall(SYS_futex, word, FUTEX_WAKE, sleepers, NULL, NULL, 0);
+}
+
+static const struct task *task_at(const struct task_queue *queue, uint32_t position)
+{
+    return &queue->tasks[(queue->first + position) & (queue->capacity - 1)];
+}
+
+/* Moves waiting tasks into the shared ring. Its capacity bounds what is unanswered, so nothing the runner says about
+   its own progress is needed to know that a record is free. */
+static void send_waiting(struct task_queue *queue)
+{
+    uint32_t before = queue->head;
+
+    while (queue->sent < queue->count && queue->sent < CHANNEL_QUEUE_RECORDS) {
+        const struct task *task = task_at(queue, queue->sent);
+
+        queue->ring->records[queue->head % CHANNEL_QUEUE_RECORDS] = (struct channel_record){
+            .kind = task->kind, .id = queue->number | queue->head, .a = task->a, .b = task->b, .c = task->c};
+        queue->head++;
+        queue->sent++;
+        log_trace(TRACE_CHANNEL, "-> request %u kind %u a 0x%llx b 0x%llx", queue->head - 1, task->kind,
+                  (unsigned long long)task->a, (unsigned long long)task->b);
+    }
+    if (queue->head == before)
+        return;
+    atomic_store_explicit(&queue->ring->head, queue->head, memory_order_release);
+    wake(&queue->ring->head, 1);
+}
+
+void runner_begin(struct runner *runner, uint32_t epoch)
+{
+    struct channel *channel = runner->channel;
+
+    runner->live = true;
+    runner->epoch = epoch;
+    runner->replies_taken = 0;
+    atomic_store(&channel->replies.head, 0);
+    atomic_store(&channel->replies.tail, 0);
+    atomic_store(&channel->crash.state, CRASH_NONE);
+    for (int q = 0; q < RUNNER_QUEUES; q++) {
+        struct task_queue *queue = &runner->queues[q];
+
+        queue->head = 0;
+        queue->sent = 0;
+        atomic_store(&queue->ring->head, 0);
+        atomic_store(&queue->ring->tail, 0);
+        send_waiting(queue);
+    }
+    atomic_store_explicit(&channel->epoch, epoch, memory_order_release);
+    wake(&channel->epoch, INT_MAX);
+}
+
+static int make_room(struct task_queue *queue)
+{
+    uint32_t capacity = queue->capacity ? queue->capacity * 2 : 16;
+
+    if (queue->count < queue->capacity)
+        return 0;
+    struct task *tasks = malloc(capacity * sizeof *tasks);
+    if (!tasks)
+        return ERROR_NO_MEMORY;
+    for (uint32_t i = 0; i < queue->count; i++)
+        tasks[i] = *task_at(queue, i);
+    free(queue->tasks);
+    queue->tasks = tasks;
+    queue->first = 0;
+    queue->capacity = capacity;
+    return 0;
+}
+
+int runner_send(struct runner *runner, enum runner_queue which, const struct task *task)
+{
+    struct task_queue *queue = &runner->queues[which];
+
+    if (make_room(queue) != 0)
+        return ERROR_NO_MEMORY;
+    queue->tasks[(queue->first + queue->count) & (queue->capacity - 1)] = *task;
+    queue->count++;
+    if (runner->live)
+        send_waiting(queue);
+    return 0;
+}
+
+static void drop_first(struct task_queue *queue)
+{
+    queue->first = (queue->first + 1) & (queue->capacity - 1);
+    queue->count--;
+    queue->sent--;
+}
+
+/* A reply answers the oldest task of its queue: request numbers start again with each life. */
+static struct task_queue *answered_queue(struct runner *runner, const struct channel_record *reply)
+{
+    for (int q = 0; q < RUNNER_QUEUES; q++) {
+        struct task_queue *queue = &runner->queues[q];
+
+        if (queue->sent > 0 && reply->id == (queue->number | (uint32_t)(queue->head - queue->sent)) &&
+            reply->kind == task_at(queue, 0)->kind && reply->kind != CHANNEL_MAIN)
+            return queue;
+    }
+    return NULL;
+}
+
+int runner_take_reply(struct runner *runner, struct task *task, struct channel_record *reply, bool *got,
+                      struct error *error)
+{
+    struct channel_queue *ring = &runner->channel->replies;
+    uint32_t waiting = atomic_load_explicit(&ring->head, memory_order_acquire) - runner->replies_taken;
+
+    *got = false;
+    if (!runner->live || waiting == 0)
+        return 0;
+    if (waiting > CHANNEL_QUEUE_RECORDS)
+        return error_set(error, ERROR_RUNNER_PROTOCOL, "the runner claims %u replies in a ring of %u", waiting,
+                         CHANNEL_QUEUE_RECORDS);
+    memcpy(reply, &ring->records[runner->replies_taken % CHANNEL_QUEUE_RECORDS], sizeof *reply);
+    runner->replies_taken++;
+    atomic_store_explicit(&ring->tail, runner->replies_taken, memory_order_release);
+    struct task_queue *queue = answered_queue(runner, reply);
+    if (!queue)
+        return error_set(error, ERROR_RUNNER_PROTOCOL,
+                         "the runner answers request %llu of kind %u, which was not asked",
+                         (unsigned long long)reply->id, reply->kind);
+    *task = *task_at(queue, 0);
+    drop_first(queue);
+    send_waiting(queue);
+    *got = true;
+    log_trace(TRACE_CHANNEL, "<- reply %llu kind %u status %u", (unsigned long long)reply->id, reply->kind,
+              reply->status);
+    return 0;
+}
+
+bool runner_end(struct runner *runner, struct task *task)
+{
+    bool found = false;
+
+    for (int q = 0; q < RUNNER_QUEUES; q++) {
+        struct task_queue *queue = &runner->queues[q];
+
+        if (!found && queue->sent > 0) {
+            *task = *task_at(queue, 0);
+            found = true;
+        }
+        queue->count = queue->sent = 0;
+    }
+    runner->live = false;
+    return found;
+}
+
+bool runner_read_crash(const struct runner *runner, struct channel_crash *out)
+{
+    memcpy(out, (const void *)&runner->channel->crash, sizeof *out);
+    if (out->frame_count > LIMIT_BACKTRACE_FRAMES)
+        out->frame_count = LIMIT_BACKTRACE_FRAMES;
+    return out->state != CRASH_NONE;
+}

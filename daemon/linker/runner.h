@@ -1,0 +1,68 @@
+/*
+ * The linker's end of the channel (proto/channel.h): what has been asked of the runner, in order, and what came back.
+ *
+ * Every request is a task in one of two queues; the runner serves each queue in order, so the first task of a queue is
+ * the one that is being carried out, and a reply must answer the first task of one of them. Tasks beyond the shared
+ * ring's size wait here. Nothing that the runner writes is believed: each word is read once, and a reply that answers
+ * nothing breaks the session.
+ */
+#ifndef LINKER_RUNNER_H
+#define LINKER_RUNNER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "proto/channel.h"
+
+struct unit;
+struct call;
+struct publication;
+struct runner;
+
+enum runner_queue { RUNNER_MAIN, RUNNER_AGENT, RUNNER_QUEUES };
+
+enum task_purpose {
+    TASK_PUBLISH, /* one step of making a component ready */
+    TASK_REPLAY,  /* initialisers of a ready unit, again, in a new life of the runner */
+    TASK_CALL
+};
+
+struct task {
+    enum task_purpose purpose;
+    uint32_t kind;                   /* enum channel_request */
+    struct unit *unit;               /* PUBLISH, REPLAY */
+    struct publication *publication; /* PUBLISH */
+    struct call *call;               /* CALL */
+    uint64_t a, b, c;
+};
+
+/* Maps the channel's memfd. Takes the descriptor over, also on failure. */
+int runner_open(int fd, struct runner **out, struct error *error);
+void runner_close(struct runner *runner); /* NULL is allowed */
+
+struct channel_startup *runner_startup(struct runner *runner);
+
+/* A life of the runner begins: the rings are empty, tasks may be sent. Wakes it. */
+void runner_begin(struct runner *runner, uint32_t epoch);
+bool runner_is_live(const struct runner *runner);
+uint32_t runner_epoch(const struct runner *runner);
+
+/* Adds a task; it is sent now, or by runner_begin or runner_drain when there is room. NO_MEMORY. */
+int runner_send(struct runner *runner, enum runner_queue queue, const struct task *task);
+
+/* Where the arguments of the one call under way are put before runner_send. */
+struct channel_call *runner_call(struct runner *runner);
+
+/* Takes the next reply: 0 with *task and *reply filled and *got true; *got false when there is none. RUNNER_PROTOCOL.
+ */
+int runner_take_reply(struct runner *runner, struct task *task, struct channel_record *reply, bool *got,
+                      struct error *error);
+
+/* The life has ended. Gives the task that was being carried out (false: none was) and forgets all of them. */
+bool runner_end(struct runner *runner, struct task *task);
+
+/* A copy of the crash record; false where the runner wrote none. Counts are bounded, nothing else is checked. */
+bool runner_read_crash(const struct runner *runner, struct channel_crash *out);
+
+#endif

@@ -1,0 +1,122 @@
+/*
+ * One session: the process's event loop and everything that it owns. What happens to it is in the files around it:
+ *
+ *   hello.c     from the controller's first message to Welcome     request.c  the requests after that
+ *   publish.c   components to the runner, lives of the runner      event.c    news to the controller
+ *   call.c      calls, one at a time                               crash.c    what a report says
+ *
+ * Data flows one way: frames in -> request -> linker -> (hooks) publish -> runner, and events out.
+ */
+#ifndef LINKER_SESSION_H
+#define LINKER_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "common/pool.h"
+#include "daemon/linker/link.h"
+#include "daemon/linker/runner.h"
+#include "proto/connection.h"
+#include "proto/control.h"
+#include "proto/message.h"
+
+enum session_state {
+    SESSION_NEW,      /* nothing but Hello is answered */
+    SESSION_STARTING, /* Hello has been taken; the template is on its way; nothing is read */
+    SESSION_OPEN,
+    SESSION_ENDING /* the loop is being left */
+};
+
+/* What the daemon allows, from the command line. */
+struct session_configuration {
+    uint32_t disabled_layers; /* bits 1 << Layer */
+    const char *const *libraries;
+    uint32_t library_count;
+};
+
+struct publication; /* publish.c: a component on its way to ready */
+
+struct session {
+    const struct session_configuration *configuration; /* borrowed */
+    enum session_state state;
+    int status; /* of the process */
+
+    uv_loop_t loop;
+    uv_poll_t controller_poll, control_poll, lifecycle_poll, wake_poll;
+    uv_idle_t warm_idle;
+    short controller_events; /* what controller_poll is armed for */
+
+    struct connection *connection; /* owned */
+    struct arena *arena;           /* owned until link_open */
+    struct linker linker;
+    struct runner *runner; /* owned */
+    struct pool decode;    /* the request being handled */
+    struct pool encode;    /* the message being built */
+    struct pool events;    /* news not yet sent */
+
+    uint64_t hello_request;
+    uint32_t layers; /* bits of what is on */
+
+    Jitd__Proto__UnitEvent **event_list; /* in the events pool */
+    size_t event_count, event_capacity;
+
+    struct publication *publications; /* owned list, oldest first */
+    struct task *replay;              /* owned; initialisers of all that is ready, in the order they ran */
+    uint32_t replay_count, replay_capacity;
+    struct call *calls; /* owned list, oldest first; the first one is under way if `calling` */
+    uint32_t call_count;
+    bool calling;
+};
+
+int session_open(struct session *session, const struct session_configuration *configuration, struct error *error);
+void session_close(struct session *session);
+
+/* Runs until the session has ended; gives the exit status of the process. */
+int session_run(struct session *session);
+
+/* Ends the session with a line in the log. `error` may be NULL: an orderly end. */
+void session_end(struct session *session, const struct error *error);
+
+/* Queues a reply or an event. A failure to queue ends the session. */
+void session_send(struct session *session, enum message_type type, uint64_t request, const ProtobufCMessage *message);
+
+/* Answers a request with one error, or with a report. */
+void session_fail(struct session *session, uint64_t request, const struct error *error);
+void session_fail_report(struct session *session, uint64_t request, const struct report *report);
+
+/* ---- hello.c ---- */
+void hello_request(struct session *session, struct frame *frame, const Jitd__Proto__Hello *hello);
+void hello_control_answer(struct session *session, const struct control_answer *answer);
+void hello_template_ready(struct session *session, const struct lifecycle *message);
+void hello_refused(struct session *session, const struct error *error);
+
+/* ---- request.c ---- */
+void request_handle(struct session *session, struct frame *frame);
+
+/* ---- event.c ---- */
+extern const struct link_hooks event_hooks;
+void event_flush(struct session *session);
+Jitd__Proto__Error **event_errors(struct pool *pool, const struct report *report, size_t *count);
+Jitd__Proto__Definition **event_definitions(struct pool *pool, const struct unit *unit, size_t *count);
+
+/* ---- publish.c ---- */
+void publish_component(struct session *session, struct unit *root);
+
+/* Handles every reply that the runner has written. */
+void publish_drain(struct session *session);
+void publish_lifecycle(struct session *session, const struct lifecycle *message);
+void publish_close(struct session *session);
+
+/* ---- call.c ---- */
+void call_request(struct session *session, uint64_t request, const Jitd__Proto__Call *call);
+void call_replied(struct session *session, const struct task *task, const struct channel_record *reply);
+void call_ended(struct session *session, struct call *call, const Jitd__Proto__Ended *ended);
+void call_next(struct session *session);
+void call_close(struct session *session);
+
+/* ---- crash.c ---- */
+void crash_describe(struct session *session, int wait_status, const struct unit *initialising, struct pool *pool,
+                    Jitd__Proto__Ended *out);
+
+#endif

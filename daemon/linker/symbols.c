@@ -1,0 +1,156 @@
+#include "daemon/linker/symbols.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#define FIRST_BUCKETS 1024
+#define BLOCK_BYTES   (64 * 1024)
+
+/* Symbols live as long as the session: they are carved out of blocks and freed all together. */
+struct block {
+    struct block *next;
+    size_t used;
+    size_t size;
+    _Alignas(16) char bytes[];
+};
+
+struct symbols {
+    uint64_t seed;
+    struct symbol **buckets; /* owned; a power of two of them */
+    size_t bucket_count;
+    size_t count;
+    struct block *blocks; /* owned */
+};
+
+struct symbols *symbols_new(uint64_t seed)
+{
+    struct symbols *symbols = calloc(1, sizeof *symbols);
+
+    if (!symbols)
+        return NULL;
+    symbols->seed = seed;
+    symbols->bucket_count = FIRST_BUCKETS;
+    symbols->buckets = calloc(symbols->bucket_count, sizeof *symbols->buckets);
+    if (!symbols->buckets) {
+        free(symbols);
+        return NULL;
+    }
+    return symbols;
+}
+
+void symbols_free(struct symbols *symbols)
+{
+    if (!symbols)
+        return;
+    while (symbols->blocks) {
+        struct block *next = symbols->blocks->next;
+        free(symbols->blocks);
+        symbols->blocks = next;
+    }
+    free(symbols->buckets);
+    free(symbols);
+}
+
+static void *carve(struct symbols *symbols, size_t size)
+{
+    struct block *block = symbols->blocks;
+
+    size = (size + 15) & ~(size_t)15;
+    if (!block || block->size - block->used < size) {
+        size_t room = size > BLOCK_BYTES ? size : BLOCK_BYTES;
+
+        block = malloc(sizeof *block + room);
+        if (!block)
+            return NULL;
+        block->next = symbols->blocks;
+        block->used = 0;
+        block->size = room;
+        symbols->blocks = block;
+    }
+    void *at = block->bytes + block->used;
+    block->used += size;
+    return at;
+}
+
+static void grow(struct symbols *symbols)
+{
+    size_t wider = symbols->bucket_count * 2;
+    struct symbol **buckets = calloc(wider, sizeof *buckets);
+
+    if (!buckets)
+        return; /* longer chains are slower, not wrong */
+    for (size_t i = 0; i < symbols->bucket_count; i++) {
+        for (struct symbol *symbol = symbols->buckets[i], *next; symbol; symbol = next) {
+            next = symbol->next;
+            symbol->next = buckets[symbol->hash & (wider - 1)];
+            buckets[symbol->hash & (wider - 1)] = symbol;
+        }
+    }
+    free(symbols->buckets);
+    symbols->buckets = buckets;
+    symbols->bucket_count = wider;
+}
+
+static struct symbol *find_hashed(const struct symbols *symbols, const char *name, size_t length, uint64_t hash)
+{
+    struct symbol *symbol = symbols->buckets[hash & (symbols->bucket_count - 1)];
+
+    while (symbol && (symbol->hash != hash || symbol->name_length != length || memcmp(symbol->name, name, length) != 0))
+        symbol = symbol->next;
+    return symbol;
+}
+
+struct symbol *symbols_find(const struct symbols *symbols, const char *name, size_t length)
+{
+    return find_hashed(symbols, name, length, XXH3_64bits_withSeed(name, length, symbols->seed));
+}
+
+struct symbol *symbols_intern(struct symbols *symbols, const char *name, size_t length)
+{
+    uint64_t hash = XXH3_64bits_withSeed(name, length, symbols->seed);
+    struct symbol *symbol = find_hashed(symbols, name, length, hash);
+
+    if (symbol)
+        return symbol;
+    symbol = carve(symbols, sizeof *symbol + length + 1);
+    if (!symbol)
+        return NULL;
+    char *copy = (char *)(symbol + 1);
+    memcpy(copy, name, length);
+    copy[length] = '\0';
+    *symbol = (struct symbol){.name = copy, .hash = hash, .name_length = (uint32_t)length};
+    if (symbols->count >= symbols->bucket_count)
+        grow(symbols);
+    symbol->next = symbols->buckets[hash & (symbols->bucket_count - 1)];
+    symbols->buckets[hash & (symbols->bucket_count - 1)] = symbol;
+    symbols->count++;
+    return symbol;
+}
+
+void symbol_add_use(struct symbol *symbol, struct use *use)
+{
+    use->next = symbol->uses;
+    use->link = &symbol->uses;
+    if (use->next)
+        use->next->link = &use->next;
+    symbol->uses = use;
+}
+
+void symbol_remove_use(struct use *use)
+{
+    if (!use->link)
+        return;
+    *use->link = use->next;
+    if (use->next)
+        use->next->link = use->link;
+    use->next = NULL;
+    use->link = NULL;
+}
+
+size_t symbols_count(const struct symbols *symbols)
+{
+    return symbols->count;
+}

@@ -1,0 +1,112 @@
+/*
+ * A unit: one relocatable object from its submission to the end of the session, and the batch it came with.
+ *
+ * What is needed only until the unit is linked (the checked object, placements, pointers to symbols) lies in the
+ * batch's pool and dies when every unit of the batch is ready or failed. What the session needs for good is small and
+ * the unit's own: its extents in the arena, its definitions, what it uses, and a map of its functions for crash
+ * reports.
+ */
+#ifndef LINKER_UNIT_H
+#define LINKER_UNIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/pool.h"
+#include "daemon/linker/arena.h"
+#include "daemon/linker/graph.h"
+#include "daemon/linker/object.h"
+#include "daemon/linker/symbols.h"
+
+struct frame;
+
+/* The numbers of jitd.proto's UnitState. */
+enum unit_state { UNIT_ACCEPTED, UNIT_RESOLVED, UNIT_LINKED, UNIT_INITIALISED, UNIT_READY, UNIT_FAILED };
+
+/* Where a section lies: zone ZONE_COUNT means nowhere (not loaded, or discarded with its COMDAT group). */
+struct placement {
+    enum zone zone;
+    uint64_t offset;
+};
+
+/* An array of initialisers or finalisers in zone R. Lower priorities run first (gABI: .init_array.N), files without a
+   number last. */
+struct call_array {
+    uint64_t address;
+    uint32_t count;
+    uint32_t priority;
+    bool finalisers;
+};
+
+/* One function or code section of a linked unit, for crash reports. Offsets are in zone X. */
+struct code_range {
+    uint64_t offset;
+    uint64_t bytes;
+    uint32_t name; /* in unit.range_names */
+    bool section;
+};
+
+struct unit {
+    uint64_t id;
+    char *name; /* owned */
+    enum unit_state state;
+    uint8_t initialiser_failures;
+    struct graph_node node;
+    struct arena_block block;    /* owned room in the arena */
+    struct arena_block slots;    /* slots and stubs made when it was linked; its symbols share them */
+    struct symbol **definitions; /* owned array; the symbols that this unit defines */
+    uint32_t definition_count;
+    struct use *uses; /* owned array; needs that other units meet or must meet */
+    uint32_t use_count;
+    struct call_array *arrays; /* owned array */
+    uint32_t array_count;
+    struct code_range *ranges; /* owned array, once linked */
+    uint32_t range_count;
+    char *range_names; /* owned */
+
+    /* Until ready; all in the batch's pool. */
+    struct batch *batch;
+    struct object object;
+    struct placement *placements; /* by section */
+    struct symbol **globals;      /* by symbol index minus object.first_global */
+    uint8_t *referenced;          /* by symbol index: some loaded section refers to it */
+    uint32_t eh_frame;            /* its section, or 0 */
+    uint32_t fde_count;
+    uint64_t unwind_header;           /* offset in zone R, or 0 */
+    uint64_t common_offset;           /* of the unit's common symbols in zone Z */
+    uint64_t data_offset, data_bytes; /* what the runner must copy in zone D */
+};
+
+struct batch {
+    uint64_t number;
+    struct pool pool;
+    struct frame *frame; /* retained: object bytes lie in its attachment; NULL where they lie elsewhere */
+    struct unit **units; /* in the pool; owned until the batch is committed, then by the linker */
+    uint32_t unit_count;
+    uint32_t unfinished; /* units that are neither ready nor failed */
+    bool closed;
+    bool report_addresses;
+    struct batch_mapping *mappings; /* of memfds; owned, in the pool */
+};
+
+struct batch_mapping {
+    struct batch_mapping *next;
+    void *view;
+    uint64_t bytes;
+};
+
+/* `name` is copied. NULL: out of memory. */
+struct unit *unit_new(const char *name, size_t length);
+void unit_free(struct unit *unit); /* NULL is allowed; does not touch the arena or symbols */
+
+/* A batch with a pool of the given budget; retains the frame, which may be NULL. NULL: out of memory. */
+struct batch *batch_new(struct frame *frame, size_t budget);
+void batch_free(struct batch *batch); /* with what it maps; not its units */
+
+/* One unit of the batch became ready or failed: forgets what was needed until then, and with the last one the batch. */
+void unit_finish(struct unit *unit);
+
+/* The address of a section's byte in the runner. */
+uint64_t unit_section_address(const struct arena *arena, const struct unit *unit, uint32_t section);
+
+#endif

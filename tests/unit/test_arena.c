@@ -1,0 +1,163 @@
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "common/descriptor.h"
+#include "tests/lib/leaks.h"
+#include "tests/unit/linker_fixture.h"
+
+static struct arena_block take(struct arena *arena, uint64_t x, uint64_t r, uint64_t d)
+{
+    const struct arena_need needs[ZONE_COUNT] = {[ZONE_X] = {x, 16}, [ZONE_R] = {r, 8}, [ZONE_D] = {d, 8}};
+    struct arena_block block;
+    struct error error;
+
+    cr_assert_eq(arena_allocate(arena, needs, &block, &error), 0, "%s", error.text);
+    return block;
+}
+
+Test(arena, seals_the_zones_so_that_no_second_writable_view_can_be_made)
+{
+    int fds[ZONE_COUNT] = {-1, -1, -1, -1, -1}, kept;
+    const uint64_t sizes[ZONE_COUNT] = {ZONE_X_BYTES, ZONE_S_BYTES, ZONE_R_BYTES, ZONE_D_BYTES, 0};
+    struct arena *arena;
+    struct error error;
+
+    for (int z = 0; z < ZONE_Z; z++)
+        cr_assert_eq(descriptor_create_memfd("zone", sizes[z], &fds[z], &error), 0);
+    kept = dup(fds[ZONE_X]);
+    cr_assert_eq(arena_open(fds, 0xcc, &arena, &error), 0);
+    const int wanted = F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
+    cr_expect_eq(fcntl(kept, F_GET_SEALS) & wanted, wanted);
+    cr_expect_eq(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, kept, 0), MAP_FAILED);
+    cr_expect_eq(pwrite(kept, "x", 1, 0), -1);
+    cr_expect_eq(ftruncate(kept, 4096), -1);
+    cr_expect_eq(fcntl(fds[ZONE_X], F_GETFD), -1, "the zone's descriptor is still open");
+    close(kept);
+    arena_close(arena);
+    expect_no_leaks();
+}
+
+Test(arena, packs_blocks_to_sixty_four_bytes)
+{
+    struct arena *arena = linker_fixture_arena();
+    struct arena_block first = take(arena, 17, 1, 64), second = take(arena, 65, 1, 1), third = take(arena, 1, 0, 0);
+
+    cr_expect_eq(second.extent[ZONE_X].offset - first.extent[ZONE_X].offset, 64);
+    cr_expect_eq(third.extent[ZONE_X].offset - second.extent[ZONE_X].offset, 128);
+    cr_expect_eq(second.extent[ZONE_R].offset - first.extent[ZONE_R].offset, 64);
+    cr_expect_eq(second.extent[ZONE_D].offset - first.extent[ZONE_D].offset, 64);
+    cr_expect_eq(third.extent[ZONE_R].bytes, 0);
+    arena_close(arena);
+}
+
+Test(arena, holds_traps_in_all_code_memory_that_is_handed_out)
+{
+    struct arena *arena = linker_fixture_arena();
+    struct arena_block block = take(arena, 100000, 0, 0);
+    const uint8_t *bytes = arena_bytes(arena, ZONE_X, block.extent[ZONE_X].offset);
+
+    for (uint64_t i = 0; i < block.extent[ZONE_X].bytes; i++)
+        cr_assert_eq(bytes[i], 0xcc);
+    arena_close(arena);
+}
+
+Test(arena, a_freed_block_leaves_every_zone_as_it_was)
+{
+    struct arena *arena = linker_fixture_arena();
+    struct arena_block kept = take(arena, 500, 500, 500);
+    uint64_t used[ZONE_COUNT], digests[ZONE_COUNT];
+
+    memset(arena_bytes(arena, ZONE_X, kept.extent[ZONE_X].offset), 0x90, 500);
+    for (int z = 0; z < ZONE_COUNT; z++) {
+        used[z] = arena_used(arena, (enum zone)z);
+        digests[z] = arena_digest(arena, (enum zone)z);
+    }
+    const struct arena_need needs[ZONE_COUNT] = {
+        [ZONE_X] = {300, 4096}, [ZONE_S] = {8, 8}, [ZONE_D] = {9, 256}, [ZONE_Z] = {5, 1}};
+    struct arena_block block;
+    struct error error;
+    cr_assert_eq(arena_allocate(arena, needs, &block, &error), 0);
+    cr_expect_eq(arena_address(arena, ZONE_X, block.extent[ZONE_X].offset) % 4096, 0);
+    memset(arena_bytes(arena, ZONE_X, block.extent[ZONE_X].offset), 0x90, 300);
+    memset(arena_bytes(arena, ZONE_D, block.extent[ZONE_D].offset), 1, 9);
+    arena_free(arena, &block);
+    for (int z = 0; z < ZONE_COUNT; z++) {
+        cr_expect_eq(arena_used(arena, (enum zone)z), used[z], "zone %s", zone_names[z]);
+        cr_expect_eq(arena_digest(arena, (enum zone)z), digests[z], "zone %s", zone_names[z]);
+    }
+    arena_close(arena);
+    expect_no_leaks();
+}
+
+Test(arena, takes_all_zones_or_none)
+{
+    struct arena *arena = linker_fixture_arena();
+    const struct arena_need needs[ZONE_COUNT] = {[ZONE_X] = {64, 1}, [ZONE_Z] = {ZONE_Z_BYTES, 1}};
+    struct arena_block block;
+    struct error error;
+
+    cr_expect_eq(arena_allocate(arena, needs, &block, &error), ERROR_ARENA_FULL);
+    cr_expect_not_null(strstr(error.text, "zone Z"));
+    cr_expect_eq(arena_used(arena, ZONE_X), 0);
+    arena_close(arena);
+}
+
+Test(arena, refuses_a_size_that_would_wrap_when_rounded)
+{
+    struct arena *arena = linker_fixture_arena();
+    struct arena_block block;
+    struct error error;
+
+    for (uint64_t bytes = UINT64_MAX - 64; bytes != 0; bytes++) {
+        const struct arena_need needs[ZONE_COUNT] = {[ZONE_D] = {bytes, 1}};
+        cr_assert_eq(arena_allocate(arena, needs, &block, &error), ERROR_ARENA_FULL);
+    }
+    const struct arena_need fits[ZONE_COUNT] = {[ZONE_Z] = {ZONE_Z_BYTES - ARENA_GRAIN, 1}};
+    cr_expect_eq(arena_allocate(arena, fits, &block, &error), 0, "all of a zone can be used");
+    arena_close(arena);
+}
+
+Test(arena, reuses_freed_blocks_and_never_hands_out_bytes_twice)
+{
+    static struct arena_block blocks[256];
+    struct arena *arena = linker_fixture_arena();
+    unsigned seed = 7;
+    uint64_t most = 0;
+
+    for (int round = 0; round < 20000; round++) {
+        struct arena_block *block = &blocks[rand_r(&seed) % 256];
+
+        if (block->extent[ZONE_X].bytes) {
+            const uint8_t *bytes = arena_bytes(arena, ZONE_X, block->extent[ZONE_X].offset);
+            for (uint64_t i = 0; i < block->extent[ZONE_X].bytes; i += 64)
+                cr_assert_eq(bytes[i], (uint8_t)(block - blocks), "somebody else wrote here");
+            arena_free(arena, block);
+            *block = (struct arena_block){0};
+            continue;
+        }
+        *block = take(arena, 1u + (unsigned)rand_r(&seed) % 2000, 0, 0);
+        memset(arena_bytes(arena, ZONE_X, block->extent[ZONE_X].offset), (int)(block - blocks),
+               block->extent[ZONE_X].bytes);
+        most = arena_used(arena, ZONE_X) > most ? arena_used(arena, ZONE_X) : most;
+    }
+    cr_expect_lt(most, 256 * 2048 * 2, "freed memory was not reused");
+    arena_close(arena);
+    expect_no_leaks();
+}
+
+Test(arena, finds_the_zone_of_an_address)
+{
+    struct arena *arena = linker_fixture_arena();
+    enum zone zone;
+    uint64_t offset;
+
+    cr_expect(arena_find(arena, FIXTURE_BASE + ZONE_D_OFFSET + 5, &zone, &offset) && zone == ZONE_D && offset == 5);
+    cr_expect(arena_find(arena, FIXTURE_BASE + ARENA_BYTES - 1, &zone, &offset) && zone == ZONE_Z);
+    cr_expect_not(arena_find(arena, FIXTURE_BASE + ARENA_BYTES, &zone, &offset));
+    cr_expect_not(arena_find(arena, FIXTURE_BASE - 1, &zone, &offset));
+    arena_close(arena);
+}

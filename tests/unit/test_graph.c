@@ -1,0 +1,144 @@
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/linker/unit.h"
+
+/* A graph of bare units: unit i defines symbol i and uses the symbols of its edges. Units become ready the moment they
+   are runnable, so that after each arrival exactly those must be ready whose every need, however far, has arrived. */
+#define UNITS 120
+
+struct model {
+    int count;
+    bool edge[UNITS][UNITS];
+    bool arrived[UNITS];
+    struct unit units[UNITS];
+    struct symbol symbols[UNITS];
+    struct use uses[UNITS][UNITS];
+    struct graph graph;
+    uint64_t ready_events;
+};
+
+static void work(struct model *model)
+{
+    for (struct unit *root = graph_take(&model->graph); root; root = graph_take(&model->graph)) {
+        for (struct unit *unit = root; unit; unit = graph_next_member(unit)) {
+            cr_assert_eq(unit->state, UNIT_RESOLVED, "unit %d became ready twice", (int)(unit - model->units));
+            unit->state = UNIT_READY;
+            model->ready_events++;
+            for (uint32_t i = 0; i < unit->use_count; i++)
+                symbol_remove_use(&unit->uses[i]);
+        }
+        graph_done(&model->graph, root);
+    }
+}
+
+static void arrive(struct model *model, int i)
+{
+    struct unit *unit = &model->units[i];
+
+    unit->uses = model->uses[i];
+    for (int to = 0; to < model->count; to++) {
+        if (!model->edge[i][to])
+            continue;
+        unit->uses[unit->use_count] = (struct use){.symbol = &model->symbols[to], .unit = unit};
+        symbol_add_use(&model->symbols[to], &unit->uses[unit->use_count++]);
+    }
+    unit->state = UNIT_RESOLVED;
+    model->arrived[i] = true;
+    graph_add(unit);
+    model->symbols[i].binding = SYMBOL_UNIT;
+    model->symbols[i].definer = unit;
+    graph_symbol_bound(&model->graph, &model->symbols[i]);
+    graph_start(&model->graph, unit);
+    work(model);
+}
+
+static bool reaches_only_arrived(const struct model *model, int from, bool *seen)
+{
+    if (!model->arrived[from])
+        return false;
+    seen[from] = true;
+    for (int to = 0; to < model->count; to++)
+        if (model->edge[from][to] && !seen[to] && !reaches_only_arrived(model, to, seen))
+            return false;
+    return true;
+}
+
+static void expect_as_defined(const struct model *model, unsigned seed)
+{
+    for (int i = 0; i < model->count; i++) {
+        bool seen[UNITS] = {false};
+        bool expected = reaches_only_arrived(model, i, seen);
+
+        cr_assert_eq(model->units[i].state == UNIT_READY, expected, "seed %u: unit %d is %sready", seed, i,
+                     expected ? "not " : "");
+    }
+}
+
+static void shuffle(int *order, int count, unsigned *seed)
+{
+    for (int i = 0; i < count; i++)
+        order[i] = i;
+    for (int i = count - 1; i > 0; i--) {
+        int j = rand_r(seed) % (i + 1), kept = order[i];
+        order[i] = order[j];
+        order[j] = kept;
+    }
+}
+
+Test(graph, makes_ready_exactly_what_has_all_it_needs_after_each_arrival_in_random_graphs, .timeout = 50)
+{
+    struct model *model = malloc(sizeof *model);
+
+    for (unsigned seed = 1; seed <= 150; seed++) {
+        unsigned state = seed;
+        int order[UNITS], density = 1 + rand_r(&state) % 5;
+
+        memset(model, 0, sizeof *model);
+        model->count = 10 + rand_r(&state) % 50;
+        for (int i = 0; i < model->count * density / 2; i++)
+            model->edge[rand_r(&state) % model->count][rand_r(&state) % model->count] = true;
+        shuffle(order, model->count, &state);
+        for (int i = 0; i < model->count; i++) {
+            arrive(model, order[i]);
+            expect_as_defined(model, seed);
+        }
+        cr_assert_eq(model->ready_events, (uint64_t)model->count, "seed %u: not all became ready", seed);
+    }
+    free(model);
+}
+
+Test(graph, contracts_one_big_cycle_whichever_way_it_arrives)
+{
+    struct model *model = malloc(sizeof *model);
+
+    for (int backwards = 0; backwards < 2; backwards++) {
+        memset(model, 0, sizeof *model);
+        model->count = UNITS;
+        for (int i = 0; i < UNITS; i++)
+            model->edge[i][(i + 1) % UNITS] = true;
+        for (int i = 0; i < UNITS; i++) {
+            cr_assert_eq(model->ready_events, 0);
+            arrive(model, backwards ? UNITS - 1 - i : i);
+        }
+        cr_assert_eq(model->ready_events, UNITS);
+    }
+    free(model);
+}
+
+Test(graph, passes_over_weak_uses_of_what_nobody_offers)
+{
+    struct model *model = calloc(1, sizeof *model);
+
+    model->count = 2;
+    model->units[0].uses = model->uses[0];
+    model->uses[0][0] = (struct use){.symbol = &model->symbols[1], .unit = &model->units[0], .weak = true};
+    model->units[0].use_count = 1;
+    model->units[0].state = UNIT_RESOLVED;
+    graph_add(&model->units[0]);
+    graph_start(&model->graph, &model->units[0]);
+    work(model);
+    cr_expect_eq(model->units[0].state, UNIT_READY);
+    free(model);
+}

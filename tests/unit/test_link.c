@@ -1,0 +1,293 @@
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/lib/leaks.h"
+#include "tests/unit/linker_fixture.h"
+
+#define SOURCES(...)                                                                                                   \
+    (const char *const[])                                                                                              \
+    {                                                                                                                  \
+        __VA_ARGS__, NULL                                                                                              \
+    }
+
+static struct linker_fixture fixture;
+
+static void expect_zones(const struct linker_fixture *f, const uint64_t digests[ZONE_COUNT])
+{
+    for (int z = 0; z < ZONE_COUNT; z++)
+        cr_expect_eq(arena_digest(f->linker.arena, (enum zone)z), digests[z], "zone %s has changed", zone_names[z]);
+}
+
+static void take_digests(const struct linker_fixture *f, uint64_t digests[ZONE_COUNT])
+{
+    for (int z = 0; z < ZONE_COUNT; z++)
+        digests[z] = arena_digest(f->linker.arena, (enum zone)z);
+}
+
+Test(link, makes_a_self_contained_unit_ready_at_once)
+{
+    linker_fixture_open(&fixture);
+    cr_assert_eq(linker_fixture_submit_c(&fixture, true, NULL, SOURCES("int f(void) { return 3; }")), 0);
+    cr_assert_eq(fixture.event_count, 2);
+    cr_expect_eq(fixture.events[0].state, UNIT_RESOLVED);
+    cr_expect_eq(fixture.events[1].state, UNIT_READY);
+    cr_expect_eq(linker_fixture_address(&fixture, "f"), FIXTURE_BASE + ARENA_GRAIN);
+    linker_fixture_close(&fixture);
+    expect_no_leaks();
+}
+
+Test(link, a_unit_waits_for_what_comes_later_and_holds_traps_until_then)
+{
+    linker_fixture_open(&fixture);
+    cr_assert_eq(
+        linker_fixture_submit_c(&fixture, false, NULL, SOURCES("int g(void); int f(void) { return g() + 1; }")), 0);
+    cr_expect_eq(linker_fixture_state(&fixture, 1), UNIT_RESOLVED);
+    cr_expect_eq(*arena_bytes(fixture.linker.arena, ZONE_X, ARENA_GRAIN), 0xcc);
+    cr_assert_eq(linker_fixture_submit_c(&fixture, false, NULL, SOURCES("int g(void) { return 1; }")), 0);
+    cr_expect_eq(linker_fixture_state(&fixture, 1), UNIT_READY);
+    cr_expect_eq(linker_fixture_state(&fixture, 2), UNIT_READY);
+    cr_expect_neq(*arena_bytes(fixture.linker.arena, ZONE_X, ARENA_GRAIN), 0xcc);
+    linker_fixture_close(&fixture);
+    expect_no_leaks();
+}
+
+Test(link, a_cycle_across_batches_becomes_ready_together)
+{
+    linker_fixture_open(&fixture);
+    cr_assert_eq(linker_fixture_submit_c(&fixture, false, NULL, SOURCES("int b(void); int a(void) { return b(); }")),
+                 0);
+    cr_assert_eq(linker_fixture_submit_c(&fixture, false, NULL, SOURCES("int c(void); int b(void) { return c(); }")),
+                 0);
+    cr_expect_eq(linker_fixture_state(&fixture, 1), UNIT_RESOLVED);
+    fixture.hold = true;
+    cr_assert_eq(linker_fixture_submit_c(&fixture, false, NULL, SOURCES("int a(void); int c(void) { return a(); }")),
+                 0);
+    cr_assert_eq(fixture.held_count, 1, "one component");
+    for (uint64_t unit = 1; unit <= 3; unit++)
+        cr_expect_eq(linker_fixture_state(&fixture, unit), UNIT_LINKED);
+    link_ready(&fixture.linker, fixture.held[0]);
+    for (uint64_t unit = 1; unit <= 3; unit++)
+        cr_expect_eq(linker_fixture_state(&fixture, unit), UNIT_READY);
+    linker_fixture_close(&fixture);
+}
+
+Test(link, a_closed_batch_reports_what_is_missing_and_leaves_no_trace)
+{
+    uint64_t before[ZONE_COUNT];
+    char text[512];
+
+    linker_fixture_open(&fixture);
+    cr_assert_eq(linker_fixture_submit_c(&fixture, true, NULL, SOURCES("int here(void) { return 0; }")), 0);
+    take_digests(&fixture, before);
+    cr_assert_eq(linker_fixture_submit_c(&fixture, true, text,
+                                         SOURCES("int data = 7; int gone(void); int f(void) { return gone(); }")),
+                 ERROR_SYMBOL_MISSING);
+    cr_expect_not_null(strstr(text, "0.o:.text+0x"), "%s", text);
+    cr_expect_not_null(strstr(text, "undefined symbol 'gone'"), "%s", text);
+    expect_zones(&fixture, before);
+    cr_expect_eq(fixture.linker.unit_count, 1);
+    cr_assert_eq(linker_fixture_submit_c(&fixture, true, NULL, SOURCES("int f(void) { return 1; }")), 0,
+                 "the refused batch's names are free");
+    linker_fixture_close(&fixture);
+    expect_no_leaks();
+}
+
+Test(link, a_strong_definition_repeated_is_an_error_in_one_batch_and_across_batches)
+{
+    char text[512];
+
+    linker_fixture_open(&fixture);
+    cr_expect_eq(linker_fixture_submit_c(&fixture, true, text,
+                                         SOURCES("int f(void) { return 1; }", "int f(void) { return 2; }")),
+                 ERROR_SYMBOL_DUPLICATE);
+    cr_expect_str_eq(text, "1.o: duplicate definition of 'f', first defined in 0.o");
+    cr_assert_eq(linker_fixture_submit_c(&fixture, true, NULL, SOURCES("int f(void) { return 1; }")), 0);
+    cr_expect_eq(linker_fixture_submit_c(&fixture, true, text, SOURCES("int f(void) { return 1; }")),
+                 ERROR_SYMBOL_DUPLICATE);
+    linker_fixture_close(&fixture);
+}
+
+Test(link, inside_a_batch_strong_beats_common_beats_weak)
+{
+    static const struct {
+        const char *first, *second;
+        int winner;
+    } cases[] = {
+        {"__attribute__((weak)) int v = 1;", "int v = 2;", 1},
+        {"int v = 1;", "__attribute__((weak)) int v = 2;", 0},
+        {"__attribute__((weak)) int v = 1;", "__attribute__((weak)) int v = 2;", 0},
+        {"__attribute__((common)) int v;", "int v = 2;", 1},
+        {"int v = 1;", "__attribute__((common)) int v;", 0},
+        {"__attribute__((weak)) int v = 1;", "__attribute__((common)) int v;", 1},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        linker_fixture_open(&fixture);
+        cr_assert_eq(linker_fixture_submit_c(&fixture, true, NULL, SOURCES(cases[i].first, cases[i].second)), 0);
+        struct symbol *symbol = symbols_find(fixture.linker.symbols, "v", 1);
+        cr_expect_eq(symbol->definer->id, (uint64_t)cases[i].winner + 1, "case %zu", i);
+        linker_fixture_close(&fixture);
+    }
+}
+
+Test(link, common_symbols_of_one_name_get_the_largest_size_and_alignment)
+{
+    linker_fixture_open(&fixture);
+    cr_assert_eq(linker_fixture_submit_c(&fixture, true, NULL,
+                                         SOURCES("__attribute__((common)) char v[10];",
+                                                 "__attribute__((common, aligned(256))) char v[300];",
+                                                 "__attribute__((common)) char v[20];")),
+                 0);
+    struct symbol *symbol = symbols_find(fixture.linker.symbols, "v", 1);
+    cr_expect_eq(symbol->bytes, 300);
+    cr_expect_eq(symbol->address % 256, 0);
+    cr_expect_geq(arena_used(fixture.linker.arena, ZONE_Z), 300);
+    linker_fixture_close(&fixture);
+}
+
+Test(link, against_earlier_batches_the_first_definition_stands)
+{
+    linker_fixture_open(&fixture);
+    cr_assert_eq(linker_fixture_submit_c(&fixture, true, NULL, SOURCES("__attribute__((weak)) int v = 1;")), 0);
+    uint64_t first = linker_fixture_address(&fixture, "v");
+    cr_assert_eq(linker_fixture_submit_c(&fixture, true, NULL, SOURCES("int v = 2; int *p(void) { return &v; }")), 0);
+    cr_expect_eq(linker_fixture_address(&fixture, "v"), first);
+    linker_fixture_close(&fixture);
+}
+
+Test(link, weak_undefined_symbols_wait_for_nobody)
+{
+    linker_fixture_open(&fixture);
+    cr_assert_eq(
+        linker_fixture_submit_c(&fixture, true, NULL,
+                                SOURCES("__attribute__((weak)) int w(void); int f(void) { return w ? w() : 5; }")),
+        0);
+    cr_expect_eq(linker_fixture_state(&fixture, 1), UNIT_READY);
+    linker_fixture_close(&fixture);
+}
+
+Test(link, of_two_comdat_groups_the_first_is_kept_and_the_other_takes_no_room)
+{
+    const char *source =
+        "inline __attribute__((noinline)) int shared(int x) { __asm__(\".skip 256, 0x90\"); return x; }"
+        "int NAME(int x) { return shared(x); }";
+    struct object_bytes objects[2] = {compile_cxx(source, "-O1 -fPIC -DNAME=one"),
+                                      compile_cxx(source, "-O1 -fPIC -DNAME=two")};
+
+    linker_fixture_open(&fixture);
+    cr_assert_eq(linker_fixture_submit(&fixture, objects, 2, true, NULL), 0);
+    struct symbol *shared = symbols_find(fixture.linker.symbols, "_Z6sharedi", 10);
+    cr_expect_eq(shared->definer->id, 1);
+    cr_expect_lt(fixture.linker.units[1]->block.extent[ZONE_X].bytes,
+                 fixture.linker.units[0]->block.extent[ZONE_X].bytes);
+    linker_fixture_close(&fixture);
+    object_free(&objects[0]);
+    object_free(&objects[1]);
+    expect_no_leaks();
+}
+
+Test(link, a_failure_reaches_every_dependent_with_the_chain_of_causes)
+{
+    struct error error;
+
+    linker_fixture_open(&fixture);
+    fixture.hold = true;
+    cr_assert_eq(linker_fixture_submit_c(&fixture, false, NULL, SOURCES("int c(void) { return 1; }")), 0);
+    cr_assert_eq(linker_fixture_submit_c(&fixture, false, NULL, SOURCES("int c(void); int b(void) { return c(); }")),
+                 0);
+    cr_assert_eq(linker_fixture_submit_c(&fixture, false, NULL, SOURCES("int b(void); int a(void) { return b(); }")),
+                 0);
+    cr_assert_eq(linker_fixture_submit_c(&fixture, false, NULL, SOURCES("int other(void) { return 1; }")), 0);
+    error_set(&error, ERROR_INITIALISER_FAILED, "its initialiser failed");
+    link_fail(&fixture.linker, link_unit(&fixture.linker, 1), &error);
+    for (uint64_t unit = 1; unit <= 3; unit++)
+        cr_expect_eq(linker_fixture_state(&fixture, unit), UNIT_FAILED);
+    cr_expect_eq(linker_fixture_state(&fixture, 4), UNIT_LINKED);
+    cr_expect_eq(fixture.events[fixture.event_count - 1].code, ERROR_DEPENDENCY_FAILED);
+    cr_expect_not_null(strstr(fixture.events[fixture.event_count - 1].text, "needs 'b'"));
+    cr_expect_eq(symbols_find(fixture.linker.symbols, "a", 1)->binding, SYMBOL_UNBOUND);
+    cr_assert_eq(linker_fixture_submit_c(&fixture, false, NULL, SOURCES("int c(void) { return 2; }")), 0,
+                 "the name is free again");
+    linker_fixture_close(&fixture);
+    expect_no_leaks();
+}
+
+Test(link, a_relocation_out_of_range_fails_its_unit_and_leaves_the_arena_as_it_was)
+{
+    struct object_bytes good = compile_c("int ok(void) { return 1; }", "-O1 -fPIC");
+    struct object_bytes bad = compile_assembly(".globl f\nf: lea far(%rip), %rax\nret\n.globl far\n.set far, 0x1234\n"
+                                               ".section .note.GNU-stack,\"\"\n",
+                                               NULL);
+    uint64_t before[ZONE_COUNT];
+
+    linker_fixture_open(&fixture);
+    cr_assert_eq(linker_fixture_submit(&fixture, &good, 1, true, NULL), 0);
+    take_digests(&fixture, before);
+    cr_assert_eq(linker_fixture_submit(&fixture, &bad, 1, true, NULL), 0, "out of range is known when addresses are");
+    cr_expect_eq(linker_fixture_state(&fixture, 2), UNIT_FAILED);
+    cr_expect_eq(fixture.events[fixture.event_count - 1].code, ERROR_RELOCATION_RANGE);
+    cr_expect_not_null(
+        strstr(fixture.events[fixture.event_count - 1].text, "0.o:.text+0x3: R_X86_64_PC32 against 'far'"), "%s",
+        fixture.events[fixture.event_count - 1].text);
+    expect_zones(&fixture, before);
+    linker_fixture_close(&fixture);
+    object_free(&good);
+    object_free(&bad);
+    expect_no_leaks();
+}
+
+Test(link, the_same_submissions_give_the_same_bytes_at_the_same_offsets)
+{
+    uint64_t first[ZONE_COUNT];
+
+    for (int round = 0; round < 2; round++) {
+        linker_fixture_open(&fixture);
+        cr_assert_eq(linker_fixture_submit_c(&fixture, false, NULL,
+                                             SOURCES("extern int v; int g(void); int f(void) { return g() + v; }")),
+                     0);
+        cr_assert_eq(
+            linker_fixture_submit_c(&fixture, false, NULL,
+                                    SOURCES("int v = 3; const int table[] = {1, 2}; int g(void) { return table[v]; }")),
+            0);
+        if (round == 0)
+            take_digests(&fixture, first);
+        else
+            expect_zones(&fixture, first);
+        linker_fixture_close(&fixture);
+    }
+}
+
+Test(link, a_chain_of_units_that_ends_last_becomes_ready_as_a_loop)
+{
+    struct object_bytes pattern = {0};
+    char source[128];
+
+    linker_fixture_open(&fixture);
+    /* One object, patched: the names are of equal length, so that only the string table changes. */
+    for (int i = 0; i < 2000; i++) {
+        sprintf(source, ".globl n%05d\nn%05d: jmp n%05d@PLT\n", i, i, i + 1);
+        if (i == 0)
+            pattern = compile_assembly(source, NULL);
+        struct object_bytes copy = object_copy(&pattern);
+        for (size_t at = 0; at + 6 <= copy.length; at++) {
+            if (memcmp(copy.bytes + at, "n00000", 6) == 0)
+                memcpy(copy.bytes + at, source + 7, 6);
+            else if (memcmp(copy.bytes + at, "n00001", 6) == 0) {
+                char next[8];
+                sprintf(next, "n%05d", i + 1);
+                memcpy(copy.bytes + at, next, 6);
+            }
+        }
+        cr_assert_eq(linker_fixture_submit(&fixture, &copy, 1, false, NULL), 0);
+        object_free(&copy);
+    }
+    cr_expect_eq(linker_fixture_state(&fixture, 1), UNIT_RESOLVED);
+    struct object_bytes last = compile_assembly(".globl n02000\nn02000: ret\n", NULL);
+    cr_assert_eq(linker_fixture_submit(&fixture, &last, 1, false, NULL), 0);
+    for (uint64_t unit = 1; unit <= 2001; unit++)
+        cr_assert_eq(linker_fixture_state(&fixture, unit), UNIT_READY);
+    object_free(&last);
+    object_free(&pattern);
+    linker_fixture_close(&fixture);
+}
