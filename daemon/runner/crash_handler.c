@@ -1,0 +1,182 @@
+/*
+ * The crash record: signal, registers and backtrace of the first thread that crashes.
+ *
+ * Everything here is async-signal-safe: system calls, stores to the channel, and libgcc's unwinder, which since glibc
+ * 2.35 takes no lock (_dl_find_object). The kernel's word on how the process ended is what counts, so the handler ends
+ * by dying of the same signal with its default action, whatever happened on the way.
+ *
+ * The stack may be damaged, so unwinding it may fault again. Frames are stored one by one with their count kept right,
+ * and a second fault on the crashing thread completes the record with what is there.
+ */
+#include "daemon/runner/crash_handler.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <time.h>
+#include <ucontext.h>
+#include <unistd.h>
+#include <unwind.h>
+
+#include "common/bytes.h"
+#include "daemon/runner/stage.h"
+#include "daemon/runner/threads.h"
+#include "daemon/runner/unwind.h"
+
+#define PROBED_BYTES KIB(64) /* how far below the stack pointer code may touch its stack */
+#define FRAME_BYTES  MIB(1)  /* how far above it the part of a frame may lie that was touched first */
+
+static const int crash_signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS, SIGTRAP};
+
+/* In the order of channel_crash.registers. */
+static const int crash_registers[CRASH_REGISTERS] = {
+    REG_RAX, REG_RBX, REG_RCX, REG_RDX, REG_RSI, REG_RDI, REG_RBP, REG_RSP, REG_R8,
+    REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP, REG_EFL,
+};
+
+/* The runner's own code, from the link editor. */
+extern const char __executable_start[], etext[];
+
+static struct channel_crash *crash_record;
+static _Atomic pid_t crash_thread; /* the one that crashed first; 0: none yet */
+static int crash_signal;
+static bool crash_claimed; /* the record is this process's to write */
+
+struct backtrace {
+    uintptr_t from;     /* frames inside of the one at this program counter are the handler's */
+    uintptr_t boundary; /* stop at this stack address */
+    bool reached;
+};
+
+static void frame_add(uintptr_t pc)
+{
+    uint32_t count = crash_record->frame_count;
+    if (count >= LIMIT_BACKTRACE_FRAMES)
+        return;
+    crash_record->frames[count] = pc;
+    __atomic_store_n(&crash_record->frame_count, count + 1, __ATOMIC_RELEASE);
+}
+
+static _Unwind_Reason_Code frame_visit(struct _Unwind_Context *context, void *data)
+{
+    struct backtrace *backtrace = data;
+    uintptr_t pc = _Unwind_GetIP(context);
+    if (!backtrace->reached) {
+        backtrace->reached = pc == backtrace->from;
+        return _URC_NO_REASON;
+    }
+    bool stop = pc == 0 || crash_record->frame_count >= LIMIT_BACKTRACE_FRAMES ||
+                (backtrace->boundary != 0 && _Unwind_GetCFA(context) >= backtrace->boundary);
+    if (stop)
+        return _URC_END_OF_STACK;
+    frame_add(pc);
+    return _URC_NO_REASON;
+}
+
+static bool pc_is_own(uintptr_t pc)
+{
+    return pc >= (uintptr_t)__executable_start && pc < (uintptr_t)etext;
+}
+
+/* A call to where there is no code left its return address on top of the stack: the backtrace goes on in the caller, as
+   if the call had returned. The context is changed, which is harmless as nothing returns to it. */
+static void backtrace_skip_wild_call(greg_t *registers)
+{
+    uintptr_t stack = (uintptr_t)registers[REG_RSP];
+    uintptr_t caller = *(const uintptr_t *)stack;
+    frame_add(caller);
+    /* One less, so that the unwinder looks at the call, which may be its function's last instruction. */
+    registers[REG_RIP] = (greg_t)(caller - 1);
+    registers[REG_RSP] = (greg_t)(stack + sizeof(uintptr_t));
+}
+
+static void crash_write_backtrace(const siginfo_t *information, greg_t *registers)
+{
+    uintptr_t pc = (uintptr_t)registers[REG_RIP];
+    frame_add(pc);
+    if (information->si_signo == SIGSEGV && (uintptr_t)information->si_addr == pc && !unwind_covers(pc))
+        backtrace_skip_wild_call(registers);
+    struct backtrace backtrace = {.from = (uintptr_t)registers[REG_RIP], .boundary = threads_boundary()};
+    _Unwind_Backtrace(frame_visit, &backtrace);
+
+    uint32_t count = crash_record->frame_count;
+    while (count > 1 && count <= LIMIT_BACKTRACE_FRAMES && pc_is_own(crash_record->frames[count - 1]))
+        count--;
+    crash_record->frame_count = count;
+}
+
+/* Whether si_addr says anything: not for a signal that somebody sent. */
+static bool crash_has_address(const siginfo_t *information)
+{
+    return information->si_code > 0 && information->si_signo != SIGABRT;
+}
+
+/* Memory beside the stack pointer is there unless the stack has ended; that it has ended at the other side is excluded
+   by the boundary. No bounds need to be known, so this holds for stacks of the program's own making too. */
+static bool crash_is_stack_overflow(const siginfo_t *information, uintptr_t stack)
+{
+    uintptr_t address = (uintptr_t)information->si_addr, boundary = threads_boundary();
+    if (information->si_signo != SIGSEGV || information->si_code <= 0 || (boundary != 0 && address >= boundary))
+        return false;
+    return address + PROBED_BYTES >= stack && address < stack + FRAME_BYTES;
+}
+
+static void crash_write(const siginfo_t *information, ucontext_t *context)
+{
+    greg_t *registers = context->uc_mcontext.gregs;
+    crash_record->signal = information->si_signo;
+    crash_record->code = information->si_code;
+    crash_record->thread = (uint64_t)crash_thread;
+    crash_record->address = crash_has_address(information) ? (uintptr_t)information->si_addr : 0;
+    crash_record->stack_overflow = crash_is_stack_overflow(information, (uintptr_t)registers[REG_RSP]);
+    for (size_t i = 0; i < CRASH_REGISTERS; i++)
+        crash_record->registers[i] = (uint64_t)registers[crash_registers[i]];
+    crash_record->frame_count = 0;
+    crash_write_backtrace(information, registers);
+}
+
+/* Returns only where the signal could not be sent; a fault then happens again, with its default action. */
+static void crash_die(void)
+{
+    sigset_t set;
+    if (crash_claimed)
+        atomic_store(&crash_record->state, CRASH_COMPLETE);
+    signal(crash_signal, SIG_DFL);
+    sigemptyset(&set);
+    sigaddset(&set, crash_signal);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+    tgkill(getpid(), gettid(), crash_signal);
+}
+
+static void crash_handle(int number, siginfo_t *information, void *context)
+{
+    pid_t self = gettid(), first = 0;
+    if (!atomic_compare_exchange_strong(&crash_thread, &first, self)) {
+        while (first != self)
+            nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
+        crash_die();
+        return;
+    }
+    crash_signal = number;
+    uint32_t none = CRASH_NONE;
+    crash_claimed = atomic_compare_exchange_strong(&crash_record->state, &none, CRASH_WRITING);
+    if (crash_claimed)
+        crash_write(information, context);
+    crash_die();
+}
+
+void crash_handler_leave_unblocked(sigset_t *set)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(crash_signals); i++)
+        sigdelset(set, crash_signals[i]);
+}
+
+int crash_handler_install(struct channel_crash *record, struct error *error)
+{
+    crash_record = record;
+    /* SA_NODEFER: a fault inside the handler must reach it, or the kernel would report that one's signal. */
+    struct sigaction action = {.sa_sigaction = crash_handle, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+    for (size_t i = 0; i < ARRAY_LENGTH(crash_signals); i++)
+        if (sigaction(crash_signals[i], &action, NULL) != 0)
+            return stage_failed(error, "install the crash handler");
+    return 0;
+}

@@ -1,0 +1,51 @@
+/*
+ * A list of arrays: at exit the array added last goes first, and each is run from its end (System V gABI,
+ * DT_FINI_ARRAY).
+ */
+#include "daemon/runner/finalisers.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+struct finalisers {
+    finaliser_function *const *array;
+    size_t count;
+    struct finalisers *earlier; /* owned */
+};
+
+static struct finalisers *finalisers_last; /* guarded by the lock */
+static pthread_mutex_t finalisers_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static struct finalisers *finalisers_take(void)
+{
+    pthread_mutex_lock(&finalisers_lock);
+    struct finalisers *taken = finalisers_last;
+    if (taken != NULL)
+        finalisers_last = taken->earlier;
+    pthread_mutex_unlock(&finalisers_lock);
+    return taken;
+}
+
+static void finalisers_run(void)
+{
+    for (struct finalisers *taken; (taken = finalisers_take()) != NULL; free(taken))
+        for (size_t i = taken->count; i > 0; i--)
+            taken->array[i - 1]();
+}
+
+int finalisers_open(struct error *error)
+{
+    return atexit(finalisers_run) == 0 ? 0 : error_set(error, ERROR_NO_MEMORY, "register the finalisers");
+}
+
+int finalisers_add(finaliser_function *const *array, size_t count)
+{
+    struct finalisers *added = malloc(sizeof *added);
+    if (added == NULL)
+        return ERROR_NO_MEMORY;
+    pthread_mutex_lock(&finalisers_lock);
+    *added = (struct finalisers){array, count, finalisers_last};
+    finalisers_last = added;
+    pthread_mutex_unlock(&finalisers_lock);
+    return 0;
+}

@@ -1,0 +1,289 @@
+/*
+ * Copies .gnu.hash, .dynsym, .dynstr and .gnu.version of each loaded object into the symbols memfd.
+ *
+ * Two passes over the objects: the first finds the tables and gives each its place, the second writes them straight
+ * from where ld.so has them mapped, by pwritev, since touching fresh pages through a mapping costs more than copying.
+ * Only STT_GNU_IFUNC entries differ from the original; the run of symbols is cut around each.
+ *
+ * Nothing states the number of dynamic symbols where section headers are not loaded: the longest chain of the hash
+ * table ends with the last of them. A library that has no DT_GNU_HASH is described without tables.
+ */
+#include "daemon/runner/process_symbols.h"
+
+#include <link.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#include "common/bytes.h"
+#include "daemon/runner/image.h"
+#include "daemon/runner/stage.h"
+#include "proto/limits.h"
+#include "proto/process_symbols.h"
+
+#define WRITE_STAGE   "write the process symbols"
+#define VECTORS       256
+#define TABLE_ALIGNED 8
+
+/* One loaded object: what the linker will read of it, and where its tables are here. */
+struct image {
+    struct process_library library;
+    const char *name;
+    const void *hash, *strings, *versions;
+    const Elf64_Sym *symbols;
+};
+
+struct images {
+    struct image *list; /* owned */
+    size_t count, room;
+    bool no_memory;
+};
+
+/* The parts of DT_GNU_HASH behind its four words: bloom filter, buckets, chains. */
+static uint64_t hash_symbol_count(const uint32_t *hash)
+{
+    uint32_t bucket_count = hash[0], first = hash[1], bloom_words = hash[2];
+    const uint32_t *buckets = hash + 4 + (size_t)bloom_words * 2;
+    const uint32_t *chains = buckets + bucket_count;
+    uint32_t last = 0;
+    for (uint32_t i = 0; i < bucket_count; i++)
+        last = buckets[i] > last ? buckets[i] : last;
+    if (last < first)
+        return first;
+    while ((chains[last - first] & 1) == 0)
+        last++;
+    return (uint64_t)last + 1;
+}
+
+static uint64_t hash_bytes(const uint32_t *hash, uint64_t symbol_count)
+{
+    return 16 + (uint64_t)hash[2] * 8 + (uint64_t)hash[0] * 4 + (symbol_count - hash[1]) * 4;
+}
+
+/* glibc relocates the addresses in a dynamic section in place, unless that section is read-only. */
+static const void *dynamic_pointer(const struct process_library *library, const Elf64_Dyn *entry)
+{
+    uint64_t address = entry->d_un.d_ptr;
+    return (const void *)(address >= library->low && address < library->high ? address : address + library->base);
+}
+
+static void image_read_dynamic(struct image *image, const Elf64_Dyn *dynamic)
+{
+    struct process_library *library = &image->library;
+    for (const Elf64_Dyn *entry = dynamic; entry->d_tag != DT_NULL; entry++) {
+        switch (entry->d_tag) {
+        case DT_GNU_HASH:
+            image->hash = dynamic_pointer(library, entry);
+            break;
+        case DT_SYMTAB:
+            image->symbols = dynamic_pointer(library, entry);
+            break;
+        case DT_STRTAB:
+            image->strings = dynamic_pointer(library, entry);
+            break;
+        case DT_STRSZ:
+            library->strings_bytes = entry->d_un.d_val;
+            break;
+        case DT_VERSYM:
+            image->versions = dynamic_pointer(library, entry);
+            break;
+        }
+    }
+    if (image->hash == NULL || image->symbols == NULL || image->strings == NULL) {
+        image->hash = NULL;
+        library->strings_bytes = 0;
+        return;
+    }
+    library->symbol_count = hash_symbol_count(image->hash);
+    library->hash_bytes = hash_bytes(image->hash, library->symbol_count);
+}
+
+static void image_describe(struct image *image, const struct dl_phdr_info *info)
+{
+    *image = (struct image){.library.base = info->dlpi_addr, .name = info->dlpi_name};
+    image->library.name_bytes = strlen(info->dlpi_name) + 1;
+    image_bounds(info, &image->library.low, &image->library.high);
+    if (info->dlpi_tls_data != NULL)
+        image->library.tls_offset = (int64_t)((uintptr_t)info->dlpi_tls_data - (uintptr_t)__builtin_thread_pointer());
+    for (size_t i = 0; i < info->dlpi_phnum; i++)
+        if (info->dlpi_phdr[i].p_type == PT_DYNAMIC)
+            image_read_dynamic(image, (const void *)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr));
+}
+
+static int images_add(struct dl_phdr_info *info, size_t size, void *data)
+{
+    (void)size;
+    struct images *images = data;
+    if (image_is_vdso(info))
+        return 0;
+    if (images->count == images->room) {
+        size_t room = images->room == 0 ? 16 : images->room * 2;
+        struct image *list = reallocarray(images->list, room, sizeof *list);
+        if (list == NULL) {
+            images->no_memory = true;
+            return 1;
+        }
+        images->list = list;
+        images->room = room;
+    }
+    image_describe(&images->list[images->count++], info);
+    return 0;
+}
+
+static uint64_t place(uint64_t *end, uint64_t bytes)
+{
+    uint64_t offset = *end;
+    *end = align_up(offset + bytes, TABLE_ALIGNED);
+    return offset;
+}
+
+/* Gives every table its offset, in the order in which image_write writes them. Returns the file's size. */
+static uint64_t images_place(struct images *images)
+{
+    uint64_t end = sizeof(struct process_symbols_header) + images->count * sizeof(struct process_library);
+    for (size_t i = 0; i < images->count; i++) {
+        struct image *image = &images->list[i];
+        struct process_library *library = &image->library;
+        library->name = place(&end, library->name_bytes);
+        if (image->hash == NULL)
+            continue;
+        library->hash = place(&end, library->hash_bytes);
+        library->symbols = place(&end, library->symbol_count * sizeof(Elf64_Sym));
+        library->strings = place(&end, library->strings_bytes);
+        if (image->versions != NULL)
+            library->versions = place(&end, library->symbol_count * sizeof(uint16_t));
+    }
+    return end;
+}
+
+/* Gathers pieces of memory, which must stay as they are until the writer is flushed. */
+struct writer {
+    int fd;
+    int os; /* errno of the first write that failed, or 0 */
+    uint64_t offset;
+    int count;
+    struct iovec vectors[VECTORS];
+};
+
+static void writer_flush(struct writer *writer)
+{
+    struct iovec *vector = writer->vectors;
+    int count = writer->count;
+    writer->count = 0;
+    while (count > 0 && writer->os == 0) {
+        ssize_t written = pwritev(writer->fd, vector, count, (off_t)writer->offset);
+        if (written <= 0) {
+            writer->os = written < 0 ? errno : EIO;
+            return;
+        }
+        writer->offset += (uint64_t)written;
+        size_t left = (size_t)written;
+        while (count > 0 && left >= vector->iov_len) {
+            left -= vector->iov_len;
+            vector++;
+            count--;
+        }
+        if (count > 0) {
+            vector->iov_base = (char *)vector->iov_base + left;
+            vector->iov_len -= left;
+        }
+    }
+}
+
+static void writer_put(struct writer *writer, const void *bytes, size_t length)
+{
+    if (length == 0)
+        return;
+    if (writer->count == VECTORS)
+        writer_flush(writer);
+    writer->vectors[writer->count++] = (struct iovec){(void *)bytes, length};
+}
+
+/* A table and what aligns the next. */
+static void writer_put_table(struct writer *writer, const void *bytes, size_t length)
+{
+    static const char zeros[TABLE_ALIGNED];
+    writer_put(writer, bytes, length);
+    writer_put(writer, zeros, align_up(length, TABLE_ALIGNED) - length);
+}
+
+/* The entry as an ordinary function at the address that its resolver chooses on this CPU. */
+static Elf64_Sym symbol_resolve(const struct process_library *library, const Elf64_Sym *symbol)
+{
+    uintptr_t (*resolver)(void) = (uintptr_t(*)(void))(library->base + symbol->st_value);
+    Elf64_Sym resolved = *symbol;
+    resolved.st_info = (unsigned char)ELF64_ST_INFO(ELF64_ST_BIND(symbol->st_info), STT_FUNC);
+    resolved.st_value = resolver() - library->base;
+    return resolved;
+}
+
+static void writer_put_symbols(struct writer *writer, const struct image *image)
+{
+    Elf64_Sym resolved[VECTORS / 2];
+    size_t resolved_count = 0, from = 0;
+    const Elf64_Sym *symbols = image->symbols;
+    for (size_t i = 0; i < image->library.symbol_count; i++) {
+        if (ELF64_ST_TYPE(symbols[i].st_info) != STT_GNU_IFUNC || symbols[i].st_shndx == SHN_UNDEF)
+            continue;
+        if (resolved_count == ARRAY_LENGTH(resolved)) {
+            writer_flush(writer);
+            resolved_count = 0;
+        }
+        resolved[resolved_count] = symbol_resolve(&image->library, &symbols[i]);
+        writer_put(writer, &symbols[from], (i - from) * sizeof *symbols);
+        writer_put(writer, &resolved[resolved_count++], sizeof *symbols);
+        from = i + 1;
+    }
+    writer_put(writer, &symbols[from], (image->library.symbol_count - from) * sizeof *symbols);
+    writer_flush(writer);
+}
+
+static void image_write(struct writer *writer, const struct image *image)
+{
+    const struct process_library *library = &image->library;
+    writer_put_table(writer, image->name, library->name_bytes);
+    if (image->hash == NULL)
+        return;
+    writer_put_table(writer, image->hash, library->hash_bytes);
+    writer_put_symbols(writer, image);
+    writer_put_table(writer, image->strings, library->strings_bytes);
+    if (image->versions != NULL)
+        writer_put_table(writer, image->versions, library->symbol_count * sizeof(uint16_t));
+}
+
+static void images_write(struct writer *writer, const struct images *images)
+{
+    struct process_symbols_header header = {PROCESS_SYMBOLS_MAGIC, (uint32_t)images->count};
+    writer_put(writer, &header, sizeof header);
+    for (size_t i = 0; i < images->count; i++)
+        writer_put(writer, &images->list[i].library, sizeof images->list[i].library);
+    for (size_t i = 0; i < images->count; i++)
+        image_write(writer, &images->list[i]);
+    writer_flush(writer);
+}
+
+int process_symbols_write(int memfd, uint64_t *bytes, struct error *error)
+{
+    struct images images = {0};
+    struct writer writer = {.fd = memfd};
+    int code = 0;
+    dl_iterate_phdr(images_add, &images);
+    if (images.no_memory) {
+        code = error_set(error, ERROR_NO_MEMORY, WRITE_STAGE);
+        goto out;
+    }
+    *bytes = images_place(&images);
+    if (*bytes > LIMIT_PROCESS_SYMBOL_BYTES) {
+        code = error_set(error, ERROR_LIMIT, "the libraries' symbol tables are too large");
+        goto out;
+    }
+    images_write(&writer, &images);
+    if (writer.os != 0) {
+        errno = writer.os;
+        code = stage_failed(error, WRITE_STAGE);
+    }
+out:
+    free(images.list);
+    return code;
+}

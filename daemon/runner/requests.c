@@ -1,0 +1,166 @@
+/*
+ * The request queues and the reply ring of the channel.
+ *
+ * Each queue has one server, each server one queue; the reply ring has two writers and a lock. Replies are announced
+ * with one write to FD_WAKE when the queue has run empty, or before a call that may take long: waking the linker costs
+ * far more than a record. The linker's fields are trusted, but a mistake in them is answered, not followed.
+ */
+#include "daemon/runner/requests.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/bytes.h"
+#include "daemon/runner/call.h"
+#include "daemon/runner/finalisers.h"
+#include "daemon/runner/futex.h"
+#include "daemon/runner/threads.h"
+
+#define COMPARE_BYTES 4096
+
+typedef void initialiser_function(int argc, char **argv, char **envp);
+typedef int main_function(int argc, char **argv, char **envp);
+
+/* What is performing a request needs to know. */
+struct server {
+    const struct runner *runner;
+    bool is_main;
+    bool unannounced; /* replies were put since the linker was last woken */
+};
+
+static pthread_mutex_t reply_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void server_announce(struct server *server)
+{
+    static const uint64_t one = 1;
+    if (!server->unannounced)
+        return;
+    server->unannounced = false;
+    /* The counter of an eventfd cannot reach its end by ones, so the write neither blocks nor fails. */
+    ssize_t written = write(FD_WAKE, &one, sizeof one);
+    (void)written;
+}
+
+/* The linker has at most both queues' worth of requests under way, which is more than the ring holds. */
+static void reply_wait_for_room(struct server *server, const struct channel_queue *replies, uint32_t head)
+{
+    while (head - atomic_load_explicit(&replies->tail, memory_order_acquire) >= CHANNEL_QUEUE_RECORDS) {
+        server_announce(server);
+        nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
+    }
+}
+
+static void server_reply(struct server *server, const struct channel_record *reply)
+{
+    struct channel_queue *replies = &server->runner->channel->replies;
+    pthread_mutex_lock(&reply_lock);
+    uint32_t head = atomic_load_explicit(&replies->head, memory_order_relaxed);
+    reply_wait_for_room(server, replies, head);
+    replies->records[head % CHANNEL_QUEUE_RECORDS] = *reply;
+    atomic_store_explicit(&replies->head, head + 1, memory_order_release);
+    server->unannounced = true;
+    pthread_mutex_unlock(&reply_lock);
+}
+
+/* Address `address` of `count` pointers in zone R, or NULL where they do not lie in it. */
+static const void *pointer_array(const struct runner *runner, uint64_t address, uint64_t count)
+{
+    uint64_t offset = address - (runner->arena.base + ZONE_R_OFFSET);
+    if (count > ZONE_R_BYTES / sizeof(void *) || offset % sizeof(void *) != 0 ||
+        !range_within(offset, count * sizeof(void *), ZONE_R_BYTES))
+        return NULL;
+    return (const void *)(uintptr_t)address;
+}
+
+/* Pages that are equal stay shared with the image: it is only those the runner has written that do not follow it. */
+static int perform_copy_data(struct server *server, const struct channel_record *request, uint64_t *result)
+{
+    (void)result;
+    const struct arena *arena = &server->runner->arena;
+    uint64_t offset = request->a, end = offset + request->b;
+    if (!range_within(offset, request->b, ZONE_D_BYTES))
+        return ERROR_INVALID;
+    while (offset < end) {
+        size_t piece = min_u64(end - offset, COMPARE_BYTES - offset % COMPARE_BYTES);
+        unsigned char *data = (unsigned char *)(arena->base + ZONE_D_OFFSET + offset);
+        if (memcmp(data, arena->data_image + offset, piece) != 0)
+            memcpy(data, arena->data_image + offset, piece);
+        offset += piece;
+    }
+    return 0;
+}
+
+static int perform_initialise(struct server *server, const struct channel_record *request, uint64_t *result)
+{
+    (void)result;
+    const struct startup *startup = &server->runner->startup;
+    initialiser_function *const *array = pointer_array(server->runner, request->a, request->b);
+    if (array == NULL)
+        return ERROR_INVALID;
+    for (uint64_t i = 0; i < request->b; i++)
+        array[i](startup->argument_count, startup->arguments, environ);
+    return 0;
+}
+
+static int perform_finalisers(struct server *server, const struct channel_record *request, uint64_t *result)
+{
+    (void)result;
+    finaliser_function *const *array = pointer_array(server->runner, request->a, request->b);
+    return array == NULL ? ERROR_INVALID : finalisers_add(array, request->b);
+}
+
+static int perform_main(struct server *server, const struct channel_record *request, uint64_t *result)
+{
+    (void)result;
+    const struct startup *startup = &server->runner->startup;
+    if (!server->is_main)
+        return ERROR_INVALID;
+    server_announce(server);
+    main_function *function = (main_function *)(uintptr_t)request->a;
+    exit(function(startup->argument_count, startup->arguments, environ));
+}
+
+static int perform_call(struct server *server, const struct channel_record *request, uint64_t *result)
+{
+    server_announce(server);
+    return call_invoke(request->a, request->b, request->c, &server->runner->channel->call, result);
+}
+
+typedef int perform_function(struct server *server, const struct channel_record *request, uint64_t *result);
+
+static perform_function *const performers[] = {
+    [CHANNEL_COPY_DATA] = perform_copy_data,
+    [CHANNEL_INITIALISE] = perform_initialise,
+    [CHANNEL_FINALISERS] = perform_finalisers,
+    [CHANNEL_MAIN] = perform_main,
+    [CHANNEL_CALL] = perform_call,
+};
+
+static void server_perform(struct server *server, const struct channel_record *request)
+{
+    struct channel_record reply = {.kind = request->kind, .id = request->id, .status = ERROR_INVALID};
+    if (request->kind < ARRAY_LENGTH(performers) && performers[request->kind] != NULL)
+        reply.status = (uint32_t)performers[request->kind](server, request, &reply.a);
+    server_reply(server, &reply);
+}
+
+_Noreturn void requests_serve(const struct runner *runner, struct channel_queue *queue)
+{
+    struct server server = {.runner = runner, .is_main = queue == &runner->channel->main};
+    uint32_t tail = atomic_load_explicit(&queue->tail, memory_order_relaxed);
+    threads_set_boundary((uintptr_t)__builtin_frame_address(0));
+    for (;;) {
+        uint32_t head = atomic_load_explicit(&queue->head, memory_order_acquire);
+        if (head == tail) {
+            server_announce(&server);
+            futex_wait(&queue->head, head);
+            continue;
+        }
+        struct channel_record request = queue->records[tail % CHANNEL_QUEUE_RECORDS];
+        atomic_store_explicit(&queue->tail, ++tail, memory_order_release);
+        server_perform(&server, &request);
+    }
+}

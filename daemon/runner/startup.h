@@ -1,0 +1,24 @@
+/*
+ * What the program finds when it starts: arguments, environment, working directory, as the controller's Hello said.
+ */
+#ifndef RUNNER_STARTUP_H
+#define RUNNER_STARTUP_H
+
+#include <stdint.h>
+
+#include "common/error.h"
+#include "proto/channel.h"
+
+struct startup {
+    uint32_t profile; /* enum Profile */
+    int argument_count;
+    char **arguments;        /* owned, NULL-terminated; so are the strings */
+    char **environment;      /* owned, NULL-terminated */
+    char *working_directory; /* owned; "" for the daemon's own */
+};
+
+/* Copies it out of the channel, which hostile code can write later. Errors: SETUP where counts and bytes disagree,
+   NO_MEMORY. */
+int startup_read(struct startup *startup, const struct channel_startup *source, struct error *error);
+
+#endif

@@ -1,0 +1,27 @@
+/*
+ * The threads of the program, so far as crash reports need them: where the program's frames end on each one's stack,
+ * and an alternate stack to stand on when it has run over its own.
+ */
+#ifndef RUNNER_THREADS_H
+#define RUNNER_THREADS_H
+
+#include <stdint.h>
+
+#include "common/error.h"
+
+/* The stack address at which the calling thread's frames begin to be the runner's own; those of the program lie below.
+   0 where not known. Async-signal-safe. */
+uintptr_t threads_boundary(void);
+void threads_set_boundary(uintptr_t boundary);
+
+/* Gives the main thread, now the only one, its alternate stack. fork keeps it. */
+int threads_open(struct error *error);
+
+/* Waits until every thread that the program has made has ended, then exits with status 0: what libc does when the main
+   thread calls pthread_exit, which it cannot do itself while the agent thread lives. */
+_Noreturn void threads_exit_after_others(void);
+
+/* Makes a detached thread that does not count as the program's. Returns 0 or an errno. */
+int threads_create_agent(void *(*function)(void *), void *argument);
+
+#endif

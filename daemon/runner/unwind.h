@@ -1,0 +1,17 @@
+/*
+ * Stack unwinding through code in the arena: the answer to libgcc's question "whose frame is this?".
+ */
+#ifndef RUNNER_UNWIND_H
+#define RUNNER_UNWIND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Tells the unwinder where the arena lies, and initialises libgcc and libc's link to it, which later the filter would
+   forbid. Once, by the template. */
+void unwind_open(uintptr_t arena_base);
+
+/* Whether there is unwind information for `pc`. Async-signal-safe. */
+bool unwind_covers(uintptr_t pc);
+
+#endif
