@@ -1,0 +1,262 @@
+/*
+ * The session's loop: the connection and the interruption descriptor, nothing else.
+ */
+#include "client/jitctl/conversation.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client/jitctl/allocate.h"
+#include "client/jitctl/complain.h"
+#include "client/jitctl/interruption.h"
+
+void conversation_finish(struct conversation *conversation, int status)
+{
+    if (conversation->finished)
+        return;
+    conversation->finished = true;
+    conversation->status = status;
+}
+
+static void conversation_describe_reference(struct conversation *conversation, const struct jitd_reference *reference,
+                                            FILE *out)
+{
+    const char *file;
+    int line;
+    if (places_find(&conversation->places, reference->unit, reference->section, reference->offset, &file, &line))
+        fprintf(out, "%s:%d in %s", file, line, reference->unit);
+    else
+        fprintf(out, "%s %s+0x%llx", reference->unit, reference->section, (unsigned long long)reference->offset);
+}
+
+/* Of a missing symbol, who refers to it follows, with file and line. */
+static void conversation_describe_error(const struct jitd_error *error, FILE *out)
+{
+    if (error->code == JITD_ERROR_SYMBOL_MISSING && *error->symbol && error->reference_count) {
+        fprintf(out, "undefined symbol '%s'", error->symbol);
+        return;
+    }
+    if (*error->unit && !strstr(error->text, error->unit))
+        fprintf(out, "%s: ", error->unit);
+    fputs(*error->text ? error->text : jitd_error_text(error->code), out);
+}
+
+static void conversation_complain(struct conversation *conversation, const struct jitd_error *error)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    FILE *out = open_memstream(&text, &bytes);
+    if (!out) {
+        complain("%s", error->text);
+        return;
+    }
+    conversation_describe_error(error, out);
+    for (size_t i = 0; i < error->reference_count; i++) {
+        fputs(i ? "; " : ", needed by ", out);
+        conversation_describe_reference(conversation, &error->references[i], out);
+    }
+    if (error->references_omitted)
+        fprintf(out, "; and %zu more", error->references_omitted);
+    fclose(out);
+    complain("%s", text);
+    free(text);
+}
+
+void conversation_fail(struct conversation *conversation, const struct jitd_errors *errors)
+{
+    for (size_t i = 0; i < errors->count; i++)
+        conversation_complain(conversation, &errors->list[i]);
+    if (errors->omitted)
+        complain("and %zu more errors", errors->omitted);
+    conversation_finish(conversation, EXIT_JITCTL);
+}
+
+static int conversation_last_error(struct conversation *conversation, const char *what)
+{
+    const struct jitd_error *error = conversation->session ? jitd_last_error(conversation->session) : NULL;
+    return complain("%s: %s", what, error ? error->text : "out of memory");
+}
+
+static void conversation_on_unit(struct jitd_session *session, const struct jitd_unit_event *event, void *data)
+{
+    struct conversation *conversation = data;
+    (void)session;
+    if (event->state == JITD_UNIT_FAILED && !conversation->finished) {
+        conversation_fail(conversation, &event->errors);
+        return;
+    }
+    if (event->state == JITD_UNIT_READY && conversation->units_waiting)
+        conversation->units_waiting--;
+}
+
+static void conversation_on_end(struct jitd_session *session, const struct jitd_end *end, void *data)
+{
+    struct conversation *conversation = data;
+    (void)session;
+    if (conversation->finished)
+        return;
+    if (conversation->ended)
+        conversation->ended(conversation, end);
+    else
+        conversation_finish(conversation, complain("the code ended the runner while it was being initialised"));
+}
+
+static void conversation_on_disconnect(struct jitd_session *session, const struct jitd_error *why, void *data)
+{
+    struct conversation *conversation = data;
+    (void)session;
+    /* Ctrl-C reaches the daemon as well as us, and its end is then no news. */
+    if (!conversation->finished && !interruption_signal())
+        conversation_finish(conversation, complain("the daemon has gone: %s", why->text));
+}
+
+static const struct jitd_listener conversation_listener = {
+    .unit = conversation_on_unit,
+    .runner_ended = conversation_on_end,
+    .disconnected = conversation_on_disconnect,
+};
+
+/* The daemon beside jitctl itself, as in a build tree; NULL: the one that libjitd finds. */
+static char *conversation_neighbour(void)
+{
+    char path[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (length <= 0)
+        return NULL;
+    path[length] = '\0';
+    char *slash = strrchr(path, '/');
+    if (!slash)
+        return NULL;
+    *slash = '\0';
+    char *neighbour = allocate_format("%s/jitd", path);
+    if (access(neighbour, X_OK) == 0)
+        return neighbour;
+    free(neighbour);
+    return NULL;
+}
+
+static int conversation_start(struct conversation *conversation, const struct options *options,
+                              const struct inputs *inputs, struct jitd_options *session)
+{
+    if (options->connect)
+        return jitd_connect(options->connect, session, &conversation_listener, conversation, &conversation->session);
+
+    /* A daemon of our own allows what our command line says. */
+    const char **arguments = allocate_zeroed((2 * inputs->library_count + 1) * sizeof *arguments);
+    for (size_t i = 0; i < inputs->library_count; i++) {
+        arguments[2 * i] = "--library";
+        arguments[2 * i + 1] = inputs->libraries[i];
+    }
+    char *daemon = getenv("JITD") ? NULL : conversation_neighbour();
+    session->daemon = daemon;
+    session->daemon_arguments = arguments;
+    int code = jitd_spawn(session, &conversation_listener, conversation, &conversation->session);
+    free(arguments);
+    free(daemon);
+    return code;
+}
+
+int conversation_open(struct conversation *conversation, const struct options *options, const struct inputs *inputs,
+                      struct jitd_options *session)
+{
+    places_init(&conversation->places, inputs);
+    conversation->interruption = interruption_open();
+    if (conversation->interruption < 0)
+        return complain("eventfd: %s", strerror(errno));
+    session->profile = options->profile;
+    session->libraries = (const char *const *)inputs->libraries;
+    session->working_directory = conversation->places.directory;
+    if (conversation_start(conversation, options, inputs, session) == JITD_OK)
+        return 0;
+    return conversation_last_error(conversation, options->connect ? options->connect : "jitd cannot be started");
+}
+
+static void conversation_on_submitted(struct jitd_session *session, const uint64_t *units, size_t count,
+                                      const struct jitd_errors *errors, void *data)
+{
+    struct conversation *conversation = data;
+    (void)session, (void)units;
+    if (errors && interruption_signal())
+        return;
+    if (errors) {
+        conversation_fail(conversation, errors);
+        return;
+    }
+    conversation->submitted = true;
+    conversation->units_waiting = count;
+}
+
+/* One turn of the loop. */
+static void conversation_turn(struct conversation *conversation)
+{
+    struct pollfd polled[] = {
+        {.fd = jitd_fd(conversation->session), .events = jitd_events(conversation->session)},
+        {.fd = conversation->interruption, .events = POLLIN},
+    };
+    if (polled[0].fd < 0) {
+        conversation_finish(conversation, EXIT_JITCTL);
+        return;
+    }
+    if (poll(polled, 2, -1) < 0 && errno != EINTR) {
+        conversation_finish(conversation, complain("poll: %s", strerror(errno)));
+        return;
+    }
+    if (!interruption_signal() && polled[0].revents)
+        jitd_dispatch(conversation->session);
+    if (interruption_signal())
+        conversation_finish(conversation, 128 + interruption_signal());
+}
+
+static void conversation_turn_until(struct conversation *conversation, bool (*done)(const struct conversation *))
+{
+    jitd_flush(conversation->session);
+    while (!conversation->finished && !done(conversation))
+        conversation_turn(conversation);
+}
+
+static bool conversation_is_linked(const struct conversation *conversation)
+{
+    return conversation->submitted && conversation->units_waiting == 0;
+}
+
+static bool conversation_is_finished(const struct conversation *conversation)
+{
+    return conversation->finished;
+}
+
+int conversation_submit(struct conversation *conversation, const struct inputs *inputs)
+{
+    struct jitd_batch *batch = jitd_batch_new(JITD_BATCH_CLOSED);
+    if (!batch)
+        return complain("out of memory");
+    for (size_t i = 0; i < inputs->object_count; i++) {
+        const struct input_object *object = &inputs->objects[i];
+        int code = jitd_batch_add(batch, object->name, object->bytes, object->length);
+        if (code) {
+            jitd_batch_free(batch);
+            return complain("%s: %s", object->name, jitd_error_text(code));
+        }
+    }
+    if (jitd_submit(conversation->session, batch, conversation_on_submitted, conversation, NULL))
+        return conversation_last_error(conversation, "the objects cannot be submitted");
+    conversation_turn_until(conversation, conversation_is_linked);
+    return conversation->finished ? conversation->status : 0;
+}
+
+int conversation_wait(struct conversation *conversation)
+{
+    conversation_turn_until(conversation, conversation_is_finished);
+    return conversation->status;
+}
+
+void conversation_close(struct conversation *conversation)
+{
+    jitd_close(conversation->session);
+    conversation->session = NULL;
+    places_fini(&conversation->places);
+}

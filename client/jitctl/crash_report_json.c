@@ -1,0 +1,78 @@
+/*
+ * The report for programs: one JSON object, its parts under the name of who vouches for them.
+ */
+#include "client/jitctl/crash_report.h"
+#include "client/jitctl/json.h"
+#include "client/jitctl/signal_text.h"
+
+static void crash_report_json_frame(struct json *json, const struct jitd_end *end, size_t index, struct places *places)
+{
+    const struct jitd_frame *frame = &end->frames[index];
+    const char *file;
+    int line;
+    json_open(json, NULL, '{');
+    json_address(json, "pc", frame->pc);
+    if (*frame->unit)
+        json_string(json, "unit", frame->unit);
+    if (*frame->section) {
+        json_string(json, "section", frame->section);
+        json_unsigned(json, "section_offset", frame->section_offset);
+    }
+    if (*frame->function) {
+        json_string(json, "function", frame->function);
+        json_unsigned(json, "function_offset", frame->function_offset);
+    }
+    if (crash_report_locate(end, index, places, &file, &line)) {
+        json_string(json, "file", file);
+        json_signed(json, "line", line);
+    }
+    json_close(json, '}');
+}
+
+/* What only the crashed program says. Frames stand here, since the list of program counters is its claim. */
+static void crash_report_json_record(struct json *json, const struct jitd_end *end, struct places *places)
+{
+    char name[32];
+    const char *cause = signal_text_cause(end->record_signal, end->signal_code);
+    json_open(json, "program", '{');
+    json_signed(json, "signal", end->record_signal);
+    json_string(json, "signal_name", signal_text_name(end->record_signal, name));
+    json_signed(json, "signal_code", end->signal_code);
+    if (cause)
+        json_string(json, "cause", cause);
+    json_address(json, "fault_address", end->fault_address);
+    json_boolean(json, "stack_overflow", end->stack_overflow);
+    json_unsigned(json, "thread", end->thread);
+    json_open(json, "frames", '[');
+    for (size_t i = 0; i < end->frame_count; i++)
+        crash_report_json_frame(json, end, i, places);
+    json_close(json, ']');
+    json_open(json, "registers", '{');
+    for (size_t i = 0; i < end->register_count; i++)
+        json_address(json, end->registers[i].name, end->registers[i].value);
+    json_close(json, '}');
+    json_close(json, '}');
+}
+
+void crash_report_print_json(FILE *out, const char *program, const struct jitd_end *end, struct places *places)
+{
+    char name[32];
+    struct json json;
+    json_init(&json, out);
+    json_open(&json, NULL, '{');
+    json_string(&json, "name", program);
+    json_open(&json, "kernel", '{');
+    json_signed(&json, "signal", end->signal);
+    json_string(&json, "signal_name", signal_text_name(end->signal, name));
+    json_string(&json, "meaning", signal_text_meaning(end->signal));
+    json_close(&json, '}');
+    if (*end->initialiser_of) {
+        json_open(&json, "linker", '{');
+        json_string(&json, "initialiser_of", end->initialiser_of);
+        json_close(&json, '}');
+    }
+    if (end->record)
+        crash_report_json_record(&json, end, places);
+    json_close(&json, '}');
+    fflush(out);
+}

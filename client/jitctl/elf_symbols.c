@@ -1,0 +1,78 @@
+/*
+ * Reading symbol tables with libelf, which checks that tables and strings lie within the file and that names end.
+ */
+#include "client/jitctl/elf_symbols.h"
+
+#include <gelf.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+static enum elf_symbol_kind elf_symbols_kind(const GElf_Sym *symbol)
+{
+    unsigned char type = GELF_ST_TYPE(symbol->st_info);
+    if (symbol->st_shndx == SHN_UNDEF)
+        return GELF_ST_BIND(symbol->st_info) == STB_WEAK ? ELF_SYMBOL_UNDEFINED_WEAK : ELF_SYMBOL_UNDEFINED;
+    if (symbol->st_shndx == SHN_COMMON)
+        return ELF_SYMBOL_COMMON;
+    return type == STT_FUNC || type == STT_GNU_IFUNC ? ELF_SYMBOL_FUNCTION : ELF_SYMBOL_DATA;
+}
+
+struct elf_symbols_reader {
+    Elf *elf;
+    const char *bytes;
+    size_t length;
+    elf_symbol_visitor *visit;
+    void *data;
+};
+
+/* A name that libelf had to unpack (a compressed string table) dies with the handle; no compiler makes such a one. */
+static bool elf_symbols_lasts(const struct elf_symbols_reader *reader, const char *name)
+{
+    return name && *name && name >= reader->bytes && name < reader->bytes + reader->length;
+}
+
+static void elf_symbols_visit_table(const struct elf_symbols_reader *reader, Elf_Scn *section, const GElf_Shdr *header)
+{
+    Elf_Data *table = elf_getdata(section, NULL);
+    if (!table || header->sh_entsize == 0)
+        return;
+    size_t count = table->d_size / header->sh_entsize;
+    for (size_t i = 1; i < count && i <= INT32_MAX; i++) {
+        GElf_Sym symbol;
+        if (!gelf_getsym(table, (int)i, &symbol))
+            return;
+        if (GELF_ST_BIND(symbol.st_info) == STB_LOCAL)
+            continue;
+        const char *name = elf_strptr(reader->elf, header->sh_link, symbol.st_name);
+        if (elf_symbols_lasts(reader, name))
+            reader->visit(name, elf_symbols_kind(&symbol), reader->data);
+    }
+}
+
+static void elf_symbols_visit(const void *bytes, size_t length, uint32_t section_type, elf_symbol_visitor *visit,
+                              void *data)
+{
+    elf_version(EV_CURRENT);
+    /* elf_memory takes a pointer to non-const, but reads only. */
+    Elf *elf = elf_memory((char *)(uintptr_t)bytes, length);
+    if (!elf)
+        return;
+    struct elf_symbols_reader reader = {.elf = elf, .bytes = bytes, .length = length, .visit = visit, .data = data};
+    Elf_Scn *section = NULL;
+    while ((section = elf_nextscn(elf, section))) {
+        GElf_Shdr header;
+        if (gelf_getshdr(section, &header) && header.sh_type == section_type)
+            elf_symbols_visit_table(&reader, section, &header);
+    }
+    elf_end(elf);
+}
+
+void elf_symbols_of_object(const void *bytes, size_t length, elf_symbol_visitor *visit, void *data)
+{
+    elf_symbols_visit(bytes, length, SHT_SYMTAB, visit, data);
+}
+
+void elf_symbols_of_library(const void *bytes, size_t length, elf_symbol_visitor *visit, void *data)
+{
+    elf_symbols_visit(bytes, length, SHT_DYNSYM, visit, data);
+}

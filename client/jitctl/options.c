@@ -1,0 +1,252 @@
+/*
+ * Options: one table, from which getopt's tables, the checks and the help text all come.
+ */
+#include "client/jitctl/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/jitctl/allocate.h"
+#include "client/jitctl/complain.h"
+#include "common/bytes.h"
+
+typedef int options_setter(struct options *options, const char *value);
+
+static int options_set_number(const char *option, const char *value, uint64_t *number)
+{
+    static const struct {
+        const char *suffix;
+        unsigned shift;
+    } suffixes[] = {{"", 0}, {"K", 10}, {"M", 20}, {"G", 30}};
+    char *end;
+    errno = 0;
+    unsigned long long digits = strtoull(value, &end, 10);
+    for (size_t i = 0; i < ARRAY_LENGTH(suffixes); i++)
+        if (!errno && *value >= '0' && *value <= '9' && digits && strcmp(end, suffixes[i].suffix) == 0 &&
+            digits <= UINT64_MAX >> suffixes[i].shift) {
+            *number = digits << suffixes[i].shift;
+            return 0;
+        }
+    return complain("%s takes a number above 0, with K, M or G for its powers of 1024, not '%s'", option, value);
+}
+
+static int options_set_profile(struct options *options, const char *value)
+{
+    static const struct {
+        const char *name;
+        enum jitd_profile profile;
+    } profiles[] = {
+        {"default", JITD_PROFILE_DEFAULT}, {"compute", JITD_PROFILE_COMPUTE}, {"trusted", JITD_PROFILE_TRUSTED}};
+    for (size_t i = 0; i < ARRAY_LENGTH(profiles); i++)
+        if (strcmp(value, profiles[i].name) == 0) {
+            options->profile = profiles[i].profile;
+            return 0;
+        }
+    return complain("--sandbox is compute, default or trusted, not '%s'", value);
+}
+
+static int options_set_argument0(struct options *options, const char *value)
+{
+    options->argument0 = value;
+    return 0;
+}
+
+static int options_set_connect(struct options *options, const char *value)
+{
+    options->connect = value;
+    return 0;
+}
+
+static int options_set_report(struct options *options, const char *value)
+{
+    options->report = value;
+    return 0;
+}
+
+static int options_set_json(struct options *options, const char *value)
+{
+    (void)value;
+    options->json = true;
+    return 0;
+}
+
+static int options_set_environment_all(struct options *options, const char *value)
+{
+    (void)value;
+    options->environment_all = true;
+    return 0;
+}
+
+static int options_add_environment(struct options *options, const char *value)
+{
+    if (*value == '\0' || *value == '=')
+        return complain("--env takes NAME or NAME=VALUE, not '%s'", value);
+    options->environment = allocate_room(options->environment, options->environment_count, sizeof(char *));
+    options->environment[options->environment_count++] = value;
+    return 0;
+}
+
+static int options_add_directory(struct options *options, const char *value)
+{
+    options->directories = allocate_room(options->directories, options->directory_count, sizeof(char *));
+    options->directories[options->directory_count++] = value;
+    return 0;
+}
+
+static int options_add_operand(struct options *options, enum operand_kind kind, const char *text)
+{
+    options->operands = allocate_room(options->operands, options->operand_count, sizeof *options->operands);
+    options->operands[options->operand_count++] = (struct operand){.kind = kind, .text = text};
+    return 0;
+}
+
+static int options_add_library(struct options *options, const char *value)
+{
+    return options_add_operand(options, OPERAND_LIBRARY, value);
+}
+
+static int options_set_memory(struct options *options, const char *value)
+{
+    return options_set_number("--memory", value, &options->address_space_bytes);
+}
+
+static int options_set_cpu(struct options *options, const char *value)
+{
+    return options_set_number("--cpu", value, &options->cpu_seconds);
+}
+
+static int options_set_open_files(struct options *options, const char *value)
+{
+    return options_set_number("--open-files", value, &options->open_files);
+}
+
+#define OPTIONS_BOTH (OPTIONS_RUN | OPTIONS_LINK)
+
+static const struct options_row {
+    const char *name; /* one letter: a short option */
+    const char *value;
+    options_setter *set;
+    unsigned commands;
+    const char *help;
+} options_table[] = {
+    {"l", "NAME", options_add_library, OPTIONS_BOTH, "search libNAME.so, then libNAME.a (:FILE for that very file)"},
+    {"L", "DIR", options_add_directory, OPTIONS_BOTH, "search DIR for -l before the system's directories"},
+    {"argv0", "NAME", options_set_argument0, OPTIONS_RUN, "the program's argv[0]; the first FILE if not given"},
+    {"env", "NAME[=VALUE]", options_add_environment, OPTIONS_RUN, "pass one more variable, or set it"},
+    {"env-all", NULL, options_set_environment_all, OPTIONS_RUN, "pass the whole environment"},
+    {"sandbox", "PROFILE", options_set_profile, OPTIONS_BOTH, "compute, default or trusted"},
+    {"memory", "BYTES", options_set_memory, OPTIONS_RUN, "limit the address space (512M, 4G)"},
+    {"cpu", "SECONDS", options_set_cpu, OPTIONS_RUN, "limit the processor time"},
+    {"open-files", "COUNT", options_set_open_files, OPTIONS_RUN, "limit the open files"},
+    {"json", NULL, options_set_json, OPTIONS_BOTH, "run: a crash report, link: the address map, as JSON"},
+    {"report", "FILE", options_set_report, OPTIONS_RUN, "write a crash report to FILE, not to standard error"},
+    {"connect", "PATH", options_set_connect, OPTIONS_BOTH, "use the daemon that listens at PATH, start none"},
+};
+
+#define OPTIONS_ROWS ARRAY_LENGTH(options_table)
+
+/* What getopt_long returns for row i of the table, clear of all characters. */
+#define OPTIONS_LONG 256
+
+struct options_getopt {
+    char short_options[2 * OPTIONS_ROWS + 3];
+    struct option long_options[OPTIONS_ROWS + 1];
+};
+
+static bool options_is_short(const struct options_row *row)
+{
+    return row->name[1] == '\0';
+}
+
+static void options_fill_getopt(struct options_getopt *getopt, enum options_command command)
+{
+    /* '-': operands come in their place, as if of an option with the value 1. ':': a missing value is told apart. */
+    char *letters = stpcpy(getopt->short_options, "-:");
+    size_t count = 0;
+    memset(getopt->long_options, 0, sizeof getopt->long_options);
+    for (size_t i = 0; i < OPTIONS_ROWS; i++) {
+        const struct options_row *row = &options_table[i];
+        if (!(row->commands & command))
+            continue;
+        if (options_is_short(row)) {
+            *letters++ = row->name[0];
+            *letters++ = ':';
+            continue;
+        }
+        getopt->long_options[count++] = (struct option){
+            .name = row->name,
+            .has_arg = row->value ? required_argument : no_argument,
+            .val = (int)(OPTIONS_LONG + i),
+        };
+    }
+    *letters = '\0';
+}
+
+static const struct options_row *options_find(int value)
+{
+    if (value >= OPTIONS_LONG)
+        return &options_table[value - OPTIONS_LONG];
+    for (size_t i = 0; i < OPTIONS_ROWS; i++)
+        if (options_is_short(&options_table[i]) && options_table[i].name[0] == value)
+            return &options_table[i];
+    return NULL;
+}
+
+static int options_take(struct options *options, int value)
+{
+    if (value == 1)
+        return options_add_operand(options, OPERAND_FILE, optarg);
+    const struct options_row *row = options_find(value);
+    return row ? row->set(options, optarg) : 0;
+}
+
+static int options_refuse(const char *command, int value, const char *word)
+{
+    const char *why = value == ':' ? "needs a value" : "is no option of this command";
+    return complain("%s %s; see 'jitctl help %s'", word, why, command);
+}
+
+int options_parse(struct options *options, enum options_command command, int argc, char **argv)
+{
+    *options = (struct options){0};
+    struct options_getopt getopt;
+    options_fill_getopt(&getopt, command);
+    opterr = 0;
+    optind = 0;
+    int value;
+    while ((value = getopt_long(argc, argv, getopt.short_options, getopt.long_options, NULL)) != -1) {
+        if (value == '?' || value == ':')
+            return options_refuse(argv[0], value, argv[optind - 1]);
+        if (options_take(options, value))
+            return EXIT_JITCTL;
+    }
+    options->arguments = argv + optind;
+    if (options->operand_count == 0)
+        return complain("no files given; see 'jitctl help %s'", argv[0]);
+    if (command == OPTIONS_LINK && *options->arguments)
+        return complain("link runs nothing, so '%s' after -- is of no use", *options->arguments);
+    return 0;
+}
+
+void options_free(struct options *options)
+{
+    free(options->operands);
+    free(options->directories);
+    free(options->environment);
+    *options = (struct options){0};
+}
+
+void options_print(enum options_command command, FILE *out)
+{
+    for (size_t i = 0; i < OPTIONS_ROWS; i++) {
+        const struct options_row *row = &options_table[i];
+        if (!(row->commands & command))
+            continue;
+        char usage[64];
+        snprintf(usage, sizeof usage, "%s%s%s%s", options_is_short(row) ? "-" : "--", row->name, row->value ? " " : "",
+                 row->value ? row->value : "");
+        fprintf(out, "  %-20s %s\n", usage, row->help);
+    }
+}

@@ -1,0 +1,53 @@
+/*
+ * The command line of `jitctl run` and `jitctl link`, as one struct.
+ *
+ * Files and -l names keep their common order, since the search of archives depends on it.
+ */
+#ifndef JITCTL_OPTIONS_H
+#define JITCTL_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "client/jitd.h"
+
+enum operand_kind { OPERAND_FILE, OPERAND_LIBRARY };
+
+struct operand {
+    enum operand_kind kind;
+    const char *text; /* the path, or what follows -l */
+};
+
+enum options_command { OPTIONS_RUN = 1, OPTIONS_LINK = 2 };
+
+/* All strings are borrowed from argv; the arrays are owned. */
+struct options {
+    struct operand *operands;
+    size_t operand_count;
+    const char **directories; /* of -L */
+    size_t directory_count;
+    const char **environment; /* of --env */
+    size_t environment_count;
+    char *const *arguments; /* what follows "--"; NULL-terminated */
+    const char *argument0;  /* NULL: the first operand */
+    const char *connect;    /* NULL: a daemon of our own */
+    const char *report;     /* NULL: standard error */
+    bool environment_all;
+    bool json;
+    enum jitd_profile profile;
+    uint64_t address_space_bytes; /* 0: the daemon's own limits */
+    uint64_t cpu_seconds;
+    uint64_t open_files;
+};
+
+/* argv[0] is the command's name. Returns 0, or EXIT_JITCTL after having said what is wrong. End with options_free in
+   both cases. */
+int options_parse(struct options *options, enum options_command command, int argc, char **argv);
+void options_free(struct options *options);
+
+/* Prints one line an option of the command. */
+void options_print(enum options_command command, FILE *out);
+
+#endif

@@ -1,0 +1,142 @@
+/*
+ * The state of every global name seen so far, and the search of archives that it decides.
+ */
+#include "client/jitctl/selection.h"
+
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/jitctl/allocate.h"
+#include "client/jitctl/elf_symbols.h"
+
+/* In rising order of strength: a name never goes back. */
+enum selection_state { SELECTION_UNKNOWN, SELECTION_WEAK, SELECTION_UNDEFINED, SELECTION_COMMON, SELECTION_DEFINED };
+
+struct selection_symbol {
+    const char *name; /* borrowed */
+    enum selection_state state;
+};
+
+static int selection_compare(const void *a, const void *b)
+{
+    const struct selection_symbol *left = a, *right = b;
+    return strcmp(left->name, right->name);
+}
+
+static const struct selection_symbol *selection_find(const struct selection *selection, const char *name)
+{
+    struct selection_symbol key = {.name = name};
+    void *const *node = tfind(&key, &selection->symbols, selection_compare);
+    return node ? *node : NULL;
+}
+
+static void selection_raise(struct selection *selection, const char *name, enum selection_state state)
+{
+    struct selection_symbol key = {.name = name};
+    struct selection_symbol **node = tsearch(&key, &selection->symbols, selection_compare);
+    if (node && *node == &key) {
+        *node = allocate_zeroed(sizeof key);
+        **node = key;
+    }
+    if (node && (*node)->state < state)
+        (*node)->state = state;
+}
+
+void selection_init(struct selection *selection)
+{
+    *selection = (struct selection){0};
+}
+
+void selection_free(struct selection *selection)
+{
+    tdestroy(selection->symbols, free);
+    selection->symbols = NULL;
+}
+
+void selection_require(struct selection *selection, const char *name)
+{
+    selection_raise(selection, name, SELECTION_UNDEFINED);
+}
+
+static void selection_visit_object(const char *name, enum elf_symbol_kind kind, void *data)
+{
+    static const enum selection_state states[] = {
+        [ELF_SYMBOL_UNDEFINED] = SELECTION_UNDEFINED, [ELF_SYMBOL_UNDEFINED_WEAK] = SELECTION_WEAK,
+        [ELF_SYMBOL_COMMON] = SELECTION_COMMON,       [ELF_SYMBOL_FUNCTION] = SELECTION_DEFINED,
+        [ELF_SYMBOL_DATA] = SELECTION_DEFINED,
+    };
+    selection_raise(data, name, states[kind]);
+}
+
+/* What a shared library needs is found among its own libraries: it cannot bind to submitted code. */
+static void selection_visit_library(const char *name, enum elf_symbol_kind kind, void *data)
+{
+    if (kind != ELF_SYMBOL_UNDEFINED && kind != ELF_SYMBOL_UNDEFINED_WEAK)
+        selection_raise(data, name, SELECTION_DEFINED);
+}
+
+void selection_add_object(struct selection *selection, const void *bytes, size_t length)
+{
+    elf_symbols_of_object(bytes, length, selection_visit_object, selection);
+}
+
+void selection_add_library(struct selection *selection, const void *bytes, size_t length)
+{
+    elf_symbols_of_library(bytes, length, selection_visit_library, selection);
+}
+
+struct selection_data_query {
+    const char *name;
+    bool found;
+};
+
+static void selection_visit_data(const char *name, enum elf_symbol_kind kind, void *data)
+{
+    struct selection_data_query *query = data;
+    query->found |= kind == ELF_SYMBOL_DATA && strcmp(name, query->name) == 0;
+}
+
+static bool selection_member_has_data(const struct archive_member *member, const char *name)
+{
+    struct selection_data_query query = {.name = name};
+    elf_symbols_of_object(member->bytes, member->length, selection_visit_data, &query);
+    return query.found;
+}
+
+static bool selection_wants(const struct selection *selection, const struct archive_member *member, const char *name)
+{
+    const struct selection_symbol *symbol = selection_find(selection, name);
+    if (!symbol)
+        return false;
+    if (symbol->state == SELECTION_COMMON)
+        return selection_member_has_data(member, name);
+    return symbol->state == SELECTION_UNDEFINED;
+}
+
+static size_t selection_search_once(struct selection *selection, struct archive *archive, selection_include *include,
+                                    void *data)
+{
+    size_t added = 0;
+    for (size_t i = 0; i < archive->symbol_count; i++) {
+        struct archive_member *member = &archive->members[archive->symbols[i].member];
+        if (member->included || !selection_wants(selection, member, archive->symbols[i].name))
+            continue;
+        member->included = true;
+        selection_add_object(selection, member->bytes, member->length);
+        include(member, data);
+        added++;
+    }
+    return added;
+}
+
+size_t selection_search_archive(struct selection *selection, struct archive *archive, selection_include *include,
+                                void *data)
+{
+    size_t total = 0, added;
+    do {
+        added = selection_search_once(selection, archive, include, data);
+        total += added;
+    } while (added);
+    return total;
+}

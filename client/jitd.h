@@ -1,0 +1,362 @@
+/*
+ * libjitd: the controller's side of jitd, the executor of just-made code.
+ *
+ * A session is one connection to a daemon: one linker, one sandboxed runner. The library has no threads, no globals
+ * and no event loop of its own: poll jitd_fd for jitd_events and call jitd_dispatch when it is ready, from whatever
+ * loop the program has. Callbacks run inside jitd_dispatch (and inside the blocking helpers), on the caller's thread,
+ * and may call every function here except jitd_close and jitd_dispatch. For programs without a loop there is jitd_wait.
+ *
+ * Functions that can fail return 0 or a positive enum jitd_error_code, and fill the session's last error
+ * (jitd_last_error). A session whose connection broke answers every call with JITD_ERROR_DISCONNECTED; each request
+ * that was outstanding has by then been completed with that code, exactly once.
+ *
+ * A session belongs to one thread at a time. Different sessions do not know of each other. Pointers handed to
+ * callbacks are valid until the callback returns. The library ignores no signals: it sends with MSG_NOSIGNAL.
+ */
+#ifndef JITD_H
+#define JITD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#pragma GCC visibility push(default)
+
+#define JITD_VERSION "0.1.0"
+
+/* Stable: a number never changes its meaning. */
+enum jitd_error_code {
+    JITD_OK = 0,
+    JITD_ERROR_PROTOCOL = 1,
+    JITD_ERROR_VERSION = 2,
+    JITD_ERROR_LIMIT = 3,
+    JITD_ERROR_NO_MEMORY = 4,
+    JITD_ERROR_SYSTEM = 5,
+    JITD_ERROR_UNSUPPORTED = 6,
+    JITD_ERROR_NOT_FOUND = 7,
+    JITD_ERROR_INVALID = 8,
+    JITD_ERROR_DISCONNECTED = 9,
+    JITD_ERROR_TIMEOUT = 10,
+    JITD_ERROR_OBJECT_FORMAT = 20,
+    JITD_ERROR_OBJECT_MACHINE = 21,
+    JITD_ERROR_OBJECT_TYPE = 22,
+    JITD_ERROR_OBJECT_TRUNCATED = 23,
+    JITD_ERROR_OBJECT_SECTION = 24,
+    JITD_ERROR_OBJECT_SYMBOL = 25,
+    JITD_ERROR_OBJECT_RELOCATION = 26,
+    JITD_ERROR_EXECUTABLE_STACK = 27,
+    JITD_ERROR_RELOCATION_UNSUPPORTED = 30,
+    JITD_ERROR_RELOCATION_RANGE = 31,
+    JITD_ERROR_SYMBOL_MISSING = 32,
+    JITD_ERROR_SYMBOL_DUPLICATE = 33,
+    JITD_ERROR_ARENA_FULL = 34,
+    JITD_ERROR_DEPENDENCY_FAILED = 35,
+    JITD_ERROR_INITIALISER_FAILED = 36,
+    JITD_ERROR_NOT_CALLABLE = 37,
+    JITD_ERROR_RUNNER_ENDED = 38,
+    JITD_ERROR_RUNNER_PROTOCOL = 39,
+    JITD_ERROR_SETUP = 40
+};
+
+/* "RELOCATION_RANGE", and a short text; never NULL. */
+const char *jitd_error_name(int code);
+const char *jitd_error_text(int code);
+
+struct jitd_reference {
+    const char *unit;
+    const char *section;
+    uint64_t offset;
+};
+
+/* One error. Strings are never NULL; "" where they do not apply. `text` is complete without the rest. */
+struct jitd_error {
+    int code;
+    const char *text;
+    const char *unit;
+    const char *section;
+    uint64_t offset;
+    const char *relocation;
+    const char *symbol;
+    const struct jitd_reference *references;
+    size_t reference_count;
+    size_t references_omitted;
+};
+
+struct jitd_errors {
+    const struct jitd_error *list;
+    size_t count;
+    size_t omitted; /* further ones that the daemon counted but did not send */
+};
+
+/* ---- sessions ---- */
+
+struct jitd_session;
+
+enum jitd_placement { JITD_PLACEMENT_NEAR = 0, JITD_PLACEMENT_LOW = 1 };
+enum jitd_profile { JITD_PROFILE_DEFAULT = 0, JITD_PROFILE_COMPUTE = 1, JITD_PROFILE_TRUSTED = 2 };
+
+/* All that is fixed for a session. Zero-initialise it; every zero is a usable default. Borrowed during the call. */
+struct jitd_options {
+    enum jitd_placement placement;
+    enum jitd_profile profile;
+    const char *const *libraries;   /* NULL-terminated, or NULL */
+    const char *const *arguments;   /* argv of main, NULL-terminated; NULL: one empty argv[0] */
+    const char *const *environment; /* "NAME=value", NULL-terminated; NULL: empty */
+    const char *working_directory;  /* NULL: the daemon's */
+    const int *streams;             /* three descriptors for stdin, stdout, stderr, duplicated; NULL: /dev/null */
+    uint64_t address_space_bytes;   /* limits of the runner; 0: the daemon's own */
+    uint64_t cpu_seconds;
+    uint64_t open_files;
+    const char *daemon;                  /* jitd_spawn: path of jitd; NULL: $JITD, else the installed one */
+    const char *const *daemon_arguments; /* jitd_spawn: further arguments, NULL-terminated, or NULL */
+};
+
+/* News that no request asked for. Any member may be NULL. */
+enum jitd_unit_state {
+    JITD_UNIT_ACCEPTED = 0,
+    JITD_UNIT_RESOLVED = 1,
+    JITD_UNIT_LINKED = 2,
+    JITD_UNIT_INITIALISED = 3,
+    JITD_UNIT_READY = 4,
+    JITD_UNIT_FAILED = 5
+};
+
+struct jitd_definition {
+    const char *name;
+    uint64_t address;
+    uint64_t bytes;
+};
+
+struct jitd_unit_event {
+    uint64_t unit;
+    enum jitd_unit_state state;
+    struct jitd_errors errors;                 /* FAILED */
+    const struct jitd_definition *definitions; /* RESOLVED, where asked for */
+    size_t definition_count;
+};
+
+struct jitd_end; /* below */
+
+struct jitd_listener {
+    void (*unit)(struct jitd_session *session, const struct jitd_unit_event *event, void *data);
+    void (*runner_ended)(struct jitd_session *session, const struct jitd_end *end, void *data);
+    /* The connection is gone; called once, after every outstanding request was completed. The descriptor that jitd_fd
+       gave is closed when this returns: an event loop drops its watch here. */
+    void (*disconnected)(struct jitd_session *session, const struct jitd_error *why, void *data);
+};
+
+/* Starts `jitd --fd` as a child of this process and opens a session with it. jitd_connect uses the socket of a
+   listening daemon; jitd_attach a connected stream socket, which the session owns from then on, also on failure. The
+   request of Hello is sent at once; requests may follow before the daemon has answered. *out is set in every case but
+   JITD_ERROR_NO_MEMORY, so that jitd_last_error can be asked; close it. `listener` is copied, its `data` is handed
+   back. */
+int jitd_spawn(const struct jitd_options *options, const struct jitd_listener *listener, void *data,
+               struct jitd_session **out);
+int jitd_connect(const char *path, const struct jitd_options *options, const struct jitd_listener *listener, void *data,
+                 struct jitd_session **out);
+int jitd_attach(int socket, const struct jitd_options *options, const struct jitd_listener *listener, void *data,
+                struct jitd_session **out);
+
+/* Ends the session: the daemon ends its processes. Outstanding callbacks are not called. A spawned daemon is reaped
+   (within two seconds it is killed). NULL is allowed. */
+void jitd_close(struct jitd_session *session);
+
+/* The error of the last call that failed; valid until the next call on the session. */
+const struct jitd_error *jitd_last_error(const struct jitd_session *session);
+
+/* What to poll, and for what (POLLIN, POLLOUT); ask again after each call that sends. -1 once disconnected. */
+int jitd_fd(const struct jitd_session *session);
+short jitd_events(const struct jitd_session *session);
+
+/* Reads what has come, runs callbacks, sends what is queued; never waits. */
+int jitd_dispatch(struct jitd_session *session);
+
+/* Sends what is queued as far as the socket takes it. Requests are only queued: call this (or jitd_dispatch, or
+   jitd_wait) to send them, once for many. */
+int jitd_flush(struct jitd_session *session);
+
+/* What the daemon said of itself. */
+struct jitd_welcome {
+    const char *triple;
+    const char *const *cpu_features;
+    size_t cpu_feature_count;
+    uint32_t page_bytes;
+    uint64_t arena_base;
+    uint64_t arena_bytes;
+    const char *libc;
+    const char *daemon;
+    uint32_t layers; /* bits 1 << Layer of jitd.proto */
+};
+
+/* NULL until the daemon has answered; then valid as long as the session. */
+const struct jitd_welcome *jitd_welcome(const struct jitd_session *session);
+
+/* ---- requests ----
+ * Each is queued and gets a number, never 0, in *request (which may be NULL). Its callback (which may be NULL) is
+ * called exactly once, unless the session is closed first. `errors` is NULL where the request succeeded. */
+
+typedef uint64_t jitd_request;
+
+/* A batch being put together. Submitting consumes it. */
+struct jitd_batch;
+
+enum jitd_batch_flags {
+    JITD_BATCH_CLOSED = 1,           /* refers to nothing that comes later */
+    JITD_BATCH_REPORT_ADDRESSES = 2, /* `resolved` events list the definitions */
+};
+
+/* NULL when out of memory. */
+struct jitd_batch *jitd_batch_new(unsigned flags);
+void jitd_batch_free(struct jitd_batch *batch); /* one that was not submitted; NULL is allowed */
+
+/* Adds an object that lies in memory; the bytes are borrowed until the batch is submitted or freed, the name is
+   copied. */
+int jitd_batch_add(struct jitd_batch *batch, const char *name, const void *object, size_t bytes);
+
+/* Adds an object in a memfd that is sealed against writing, shrinking and growing; it is not copied. The descriptor is
+   duplicated. At most 16 in a batch. */
+int jitd_batch_add_memfd(struct jitd_batch *batch, const char *name, int memfd);
+
+/* `units` are the ids in the order of adding. */
+typedef void jitd_submit_callback(struct jitd_session *session, const uint64_t *units, size_t count,
+                                  const struct jitd_errors *errors, void *data);
+int jitd_submit(struct jitd_session *session, struct jitd_batch *batch, jitd_submit_callback *callback, void *data,
+                jitd_request *request);
+
+struct jitd_address {
+    uint64_t address; /* 0: not known */
+    bool ready;
+};
+typedef void jitd_lookup_callback(struct jitd_session *session, const struct jitd_address *addresses, size_t count,
+                                  const struct jitd_errors *errors, void *data);
+int jitd_lookup(struct jitd_session *session, const char *const *names, size_t count, jitd_lookup_callback *callback,
+                void *data, jitd_request *request);
+
+enum jitd_type {
+    JITD_VOID = 0,
+    JITD_INT32 = 1,
+    JITD_UINT32 = 2,
+    JITD_INT64 = 3,
+    JITD_UINT64 = 4,
+    JITD_FLOAT32 = 5,
+    JITD_FLOAT64 = 6,
+    JITD_POINTER = 7
+};
+
+struct jitd_value {
+    enum jitd_type type;
+    union {
+        int64_t integer; /* also for INT32 */
+        uint64_t unsigned_integer;
+        double float64;
+        float float32;
+        uint64_t pointer; /* an address in the runner */
+    };
+};
+
+/* Who vouches for a member: K the kernel through the template, L the linker, R the runner, which could have forged it.
+ */
+struct jitd_frame {
+    uint64_t pc;             /* R */
+    const char *unit;        /* L; unit or library, "" where neither */
+    const char *section;     /* L; of the unit's object */
+    uint64_t section_offset; /* L */
+    const char *function;    /* L; "" where no symbol covers it */
+    uint64_t function_offset;
+};
+
+struct jitd_register {
+    const char *name;
+    uint64_t value; /* R */
+};
+
+struct jitd_end {
+    uint64_t epoch;
+    bool exited;            /* K */
+    int exit_status;        /* K, where exited */
+    int signal;             /* K, where not */
+    bool record;            /* whether the crash handler wrote what follows */
+    int record_signal;      /* R */
+    int signal_code;        /* R; si_code */
+    uint64_t fault_address; /* R; si_addr */
+    bool stack_overflow;    /* R */
+    uint64_t thread;        /* R */
+    const struct jitd_register *registers;
+    size_t register_count;
+    const struct jitd_frame *frames; /* innermost first */
+    size_t frame_count;
+    const char *initialiser_of; /* L; the unit whose initialiser ran, or "" */
+};
+
+/* Exactly one of result, end and errors is not NULL. */
+typedef void jitd_call_callback(struct jitd_session *session, const struct jitd_value *result,
+                                const struct jitd_end *end, const struct jitd_errors *errors, void *data);
+
+/* Calls a function of a ready unit or library by name. */
+int jitd_call(struct jitd_session *session, const char *symbol, enum jitd_type result,
+              const struct jitd_value *arguments, size_t argument_count, jitd_call_callback *callback, void *data,
+              jitd_request *request);
+
+/* The same at an address inside a ready unit. */
+int jitd_call_address(struct jitd_session *session, uint64_t address, enum jitd_type result,
+                      const struct jitd_value *arguments, size_t argument_count, jitd_call_callback *callback,
+                      void *data, jitd_request *request);
+
+/* Runs `symbol` (NULL: "main") as a program's main with the session's arguments; always completed with `end` or
+   errors. */
+int jitd_call_main(struct jitd_session *session, const char *symbol, jitd_call_callback *callback, void *data,
+                   jitd_request *request);
+
+struct jitd_zone {
+    const char *name;
+    uint64_t address;
+    uint64_t bytes;
+    uint64_t used;
+    uint64_t digest;
+};
+
+struct jitd_unit {
+    uint64_t unit;
+    const char *name;
+    enum jitd_unit_state state;
+    const struct jitd_definition *definitions;
+    size_t definition_count;
+};
+
+struct jitd_inspection {
+    uint64_t epoch;
+    uint64_t unit_count;
+    const struct jitd_zone *zones;
+    size_t zone_count;
+    const struct jitd_unit *units;
+    size_t units_listed;
+};
+
+enum jitd_inspect_flags { JITD_INSPECT_UNITS = 1, JITD_INSPECT_DIGESTS = 2 };
+
+typedef void jitd_inspect_callback(struct jitd_session *session, const struct jitd_inspection *inspection,
+                                   const struct jitd_errors *errors, void *data);
+int jitd_inspect(struct jitd_session *session, unsigned flags, jitd_inspect_callback *callback, void *data,
+                 jitd_request *request);
+
+/* ---- waiting ---- */
+
+/* Dispatches until the request is complete, its callback having run; 0 as the number waits for Welcome. A timeout in
+   milliseconds, negative for none: JITD_ERROR_TIMEOUT leaves the request outstanding. An unknown number, or one that is
+   complete, returns 0 at once. */
+int jitd_wait(struct jitd_session *session, jitd_request request, int timeout_ms);
+
+/* Dispatches until no submission is outstanding and every unit that was accepted is READY or FAILED. */
+int jitd_wait_units(struct jitd_session *session, int timeout_ms);
+
+#pragma GCC visibility pop
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,149 @@
+/*
+ * Starting and reaping a daemon (spawn.h). posix_spawn, since the program that we are part of may have threads and
+ * gigabytes of memory that fork would have to copy tables for.
+ */
+#include "client/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "client/deadline.h"
+#include "common/descriptor.h"
+
+#define SPAWN_CHILD_SOCKET 3
+#define SPAWN_GRACE_MS     2000
+
+#ifndef JITD_DEFAULT_DAEMON
+#define JITD_DEFAULT_DAEMON "jitd" /* looked for in PATH */
+#endif
+
+static const char *spawn_path(const struct jitd_options *options)
+{
+    if (options->daemon)
+        return options->daemon;
+    const char *named = secure_getenv("JITD");
+    return named && *named ? named : JITD_DEFAULT_DAEMON;
+}
+
+/* {path, "--fd", "3", further arguments, NULL}; freed by the caller. NULL when out of memory. */
+static const char **spawn_arguments(const char *path, const char *const *further)
+{
+    size_t count = 0;
+    while (further && further[count])
+        count++;
+    const char **arguments = calloc(count + 4, sizeof *arguments);
+    if (!arguments)
+        return NULL;
+    arguments[0] = path;
+    arguments[1] = "--fd";
+    arguments[2] = "3";
+    for (size_t i = 0; i < count; i++)
+        arguments[3 + i] = further[i];
+    return arguments;
+}
+
+/* The order matters where the program runs with descriptors 0 to 2 closed and the socket has one of these numbers: it
+   is copied away first. A dup2 onto itself clears close-on-exec here (posix_spawn_file_actions_adddup2(3)). */
+static int spawn_actions(posix_spawn_file_actions_t *actions, int socket)
+{
+    int code = posix_spawn_file_actions_adddup2(actions, socket, SPAWN_CHILD_SOCKET);
+    if (code == 0)
+        code = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    if (code == 0)
+        code = posix_spawn_file_actions_addopen(actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+    if (code == 0)
+        code = posix_spawn_file_actions_addclosefrom_np(actions, SPAWN_CHILD_SOCKET + 1);
+    return code;
+}
+
+static int spawn_attributes(posix_spawnattr_t *attributes)
+{
+    sigset_t none;
+    sigset_t all;
+    sigemptyset(&none);
+    sigfillset(&all);
+    int code = posix_spawnattr_setsigmask(attributes, &none);
+    if (code == 0)
+        code = posix_spawnattr_setsigdefault(attributes, &all);
+    if (code == 0)
+        code = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    return code;
+}
+
+/* 0 or an errno. */
+static int spawn_process(const char *path, const char **arguments, int socket, pid_t *pid)
+{
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    int code = posix_spawn_file_actions_init(&actions);
+    if (code != 0)
+        return code;
+    code = posix_spawnattr_init(&attributes);
+    if (code != 0)
+        goto out_actions;
+    code = spawn_actions(&actions, socket);
+    if (code == 0)
+        code = spawn_attributes(&attributes);
+    if (code == 0)
+        code = posix_spawnp(pid, path, &actions, &attributes, (char *const *)arguments, environ);
+    posix_spawnattr_destroy(&attributes);
+out_actions:
+    posix_spawn_file_actions_destroy(&actions);
+    return code;
+}
+
+int spawn_daemon(const struct jitd_options *options, struct spawned *out, int *socket_out, struct error *error)
+{
+    *out = SPAWNED_NONE;
+    *socket_out = -1;
+    const char *path = spawn_path(options);
+    const char **arguments = spawn_arguments(path, options->daemon_arguments);
+    if (!arguments)
+        return error_set(error, ERROR_NO_MEMORY, "out of memory for the daemon's arguments");
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
+        free(arguments);
+        return error_system(error, "cannot make a socket pair for the daemon");
+    }
+    pid_t pid;
+    int code = 0;
+    errno = spawn_process(path, arguments, pair[1], &pid);
+    if (errno != 0)
+        code = error_system(error, "cannot start the daemon '%s' (set JITD to its path)", path);
+    descriptor_close(&pair[1]);
+    free(arguments);
+    if (code != 0) {
+        descriptor_close(&pair[0]);
+        return code;
+    }
+    out->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (out->pidfd < 0) {
+        code = error_system(error, "cannot hold the daemon by a pidfd");
+        descriptor_close(&pair[0]);
+        kill(pid, SIGKILL);
+        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+            continue;
+        return code;
+    }
+    *socket_out = pair[0];
+    return 0;
+}
+
+void spawn_reap(struct spawned *spawned)
+{
+    if (spawned->pidfd < 0)
+        return;
+    if (deadline_poll(spawned->pidfd, POLLIN, deadline_after(SPAWN_GRACE_MS)) <= 0)
+        syscall(SYS_pidfd_send_signal, spawned->pidfd, SIGKILL, NULL, 0);
+    siginfo_t info;
+    while (waitid((idtype_t)P_PIDFD, (id_t)spawned->pidfd, &info, WEXITED) < 0 && errno == EINTR)
+        continue;
+    descriptor_close(&spawned->pidfd);
+}

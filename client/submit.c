@@ -1,0 +1,114 @@
+/*
+ * A batch as a Submit: the objects' bytes become the frame's attachment, each at the offset that connection_write will
+ * give it, and memfds ride along as descriptors.
+ */
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "client/batch.h"
+#include "client/session.h"
+#include "common/bytes.h"
+#include "proto/limits.h"
+
+/* One unit's part of the message. */
+struct submit_unit {
+    Jitd__Proto__Unit unit;
+    Jitd__Proto__Range range;
+};
+
+struct submit_message {
+    struct submit_unit *units;       /* owned */
+    Jitd__Proto__Unit **pointers;    /* owned; to each unit */
+    struct connection_range *ranges; /* owned */
+    size_t range_count;
+};
+
+static int submit_allocate(struct submit_message *message, size_t count)
+{
+    message->units = calloc(count, sizeof *message->units);
+    message->pointers = calloc(count, sizeof(Jitd__Proto__Unit *));
+    message->ranges = calloc(count, sizeof *message->ranges);
+    return message->units && message->pointers && message->ranges ? 0 : -1;
+}
+
+static void submit_free(struct submit_message *message)
+{
+    free(message->units);
+    free(message->pointers);
+    free(message->ranges);
+}
+
+static void submit_fill(const struct jitd_batch *batch, struct submit_message *message)
+{
+    uint64_t offset = 0;
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct batch_object *object = &batch->objects[i];
+        struct submit_unit *out = &message->units[i];
+        message->pointers[i] = &out->unit;
+        out->unit = (Jitd__Proto__Unit)JITD__PROTO__UNIT__INIT;
+        out->unit.name =
+            (ProtobufCBinaryData){.len = object->name_length, .data = (uint8_t *)batch->names + object->name};
+        if (!object->bytes) {
+            out->unit.object_case = JITD__PROTO__UNIT__OBJECT_DESCRIPTOR;
+            out->unit.descriptor = (uint32_t)object->descriptor;
+            continue;
+        }
+        out->range = (Jitd__Proto__Range)JITD__PROTO__RANGE__INIT;
+        out->range.offset = offset;
+        out->range.bytes = object->length;
+        out->unit.object_case = JITD__PROTO__UNIT__OBJECT_RANGE;
+        out->unit.range = &out->range;
+        message->ranges[message->range_count++] =
+            (struct connection_range){.bytes = object->bytes, .length = object->length};
+        offset += align_up(object->length, 16);
+    }
+}
+
+/* Only Unix sockets carry descriptors. */
+static bool submit_carries_descriptors(const struct connection *connection)
+{
+    int domain = 0;
+    socklen_t size = sizeof domain;
+    return getsockopt(connection_fd(connection), SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX;
+}
+
+static int submit_batch(struct jitd_session *session, struct jitd_batch *batch, struct request *request,
+                        jitd_request *number)
+{
+    if (!session->connection)
+        return client_session_refuse(session);
+    if (batch->count == 0)
+        return error_set(&session->error, ERROR_INVALID, "a batch without units");
+    if (submit_carries_descriptors(session->connection))
+        batch_share(batch);
+    else if (batch->descriptor_count != 0)
+        return error_set(&session->error, ERROR_UNSUPPORTED, "this session's socket does not carry memfds");
+    struct submit_message message = {0};
+    if (submit_allocate(&message, batch->count) != 0) {
+        submit_free(&message);
+        return error_set(&session->error, ERROR_NO_MEMORY, "out of memory for a batch");
+    }
+    submit_fill(batch, &message);
+    Jitd__Proto__Submit submit = JITD__PROTO__SUBMIT__INIT;
+    submit.n_units = batch->count;
+    submit.units = message.pointers;
+    submit.closed = (batch->flags & JITD_BATCH_CLOSED) != 0;
+    submit.report_addresses = (batch->flags & JITD_BATCH_REPORT_ADDRESSES) != 0;
+    struct request_attachment attachment = {.ranges = message.ranges,
+                                            .range_count = message.range_count,
+                                            .fds = batch->descriptors,
+                                            .fd_count = batch->descriptor_count};
+    request->count = (uint32_t)batch->count;
+    int code = request_send(session, request, MESSAGE_SUBMIT, &submit.base, &attachment, number);
+    submit_free(&message);
+    return code;
+}
+
+int jitd_submit(struct jitd_session *session, struct jitd_batch *batch, jitd_submit_callback *callback, void *data,
+                jitd_request *request)
+{
+    struct request record = {.kind = REQUEST_SUBMIT, .callback.submit = callback, .data = data};
+    int code = submit_batch(session, batch, &record, request);
+    jitd_batch_free(batch);
+    return client_session_result(session, code);
+}

@@ -1,0 +1,978 @@
+/*
+ * libjitd against a daemon that is this test: the far end of a socket pair, spoken to through proto/connection.
+ */
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "client/jitd.h"
+#include "client/table.h"
+#include "proto/connection.h"
+#include "proto/message.h"
+#include "tests/lib/fds.h"
+#include "tests/lib/leaks.h"
+
+struct heard {
+    int submitted;
+    int looked_up;
+    int called;
+    int inspected;
+    int unit_events;
+    int runner_ended;
+    int disconnected;
+    int order; /* counts up with each callback of a completed request */
+    int disconnected_after;
+    int code;
+    char text[512];
+    char symbol[64];
+    size_t error_count;
+    size_t reference_count;
+    uint64_t units[4];
+    size_t unit_count;
+    struct jitd_value value;
+    int signal;
+    uint64_t address;
+    enum jitd_unit_state last_state;
+};
+
+struct pair {
+    struct jitd_session *session;
+    struct connection *far;
+    struct heard heard;
+};
+
+static void hear_errors(struct heard *heard, const struct jitd_errors *errors)
+{
+    heard->order++;
+    if (!errors)
+        return;
+    heard->code = errors->list[0].code;
+    heard->error_count = errors->count;
+    heard->reference_count = errors->list[0].reference_count;
+    snprintf(heard->text, sizeof heard->text, "%s", errors->list[0].text);
+    snprintf(heard->symbol, sizeof heard->symbol, "%s", errors->list[0].symbol);
+}
+
+static void hear_submit(struct jitd_session *session, const uint64_t *units, size_t count,
+                        const struct jitd_errors *errors, void *data)
+{
+    struct heard *heard = data;
+    heard->submitted++;
+    hear_errors(heard, errors);
+    heard->unit_count = count;
+    for (size_t i = 0; i < count && i < 4; i++)
+        heard->units[i] = units[i];
+}
+
+static void hear_lookup(struct jitd_session *session, const struct jitd_address *addresses, size_t count,
+                        const struct jitd_errors *errors, void *data)
+{
+    struct heard *heard = data;
+    heard->looked_up++;
+    hear_errors(heard, errors);
+    if (count)
+        heard->address = addresses[0].address;
+}
+
+static void hear_call(struct jitd_session *session, const struct jitd_value *result, const struct jitd_end *end,
+                      const struct jitd_errors *errors, void *data)
+{
+    struct heard *heard = data;
+    heard->called++;
+    cr_expect_eq((result != NULL) + (end != NULL) + (errors != NULL), 1, "exactly one of the three");
+    hear_errors(heard, errors);
+    if (result)
+        heard->value = *result;
+    if (end)
+        heard->signal = end->signal;
+}
+
+static void hear_inspect(struct jitd_session *session, const struct jitd_inspection *inspection,
+                         const struct jitd_errors *errors, void *data)
+{
+    struct heard *heard = data;
+    heard->inspected++;
+    hear_errors(heard, errors);
+    if (inspection)
+        heard->unit_count = inspection->unit_count;
+}
+
+static void hear_unit(struct jitd_session *session, const struct jitd_unit_event *event, void *data)
+{
+    struct heard *heard = data;
+    heard->unit_events++;
+    heard->last_state = event->state;
+    if (event->state == JITD_UNIT_FAILED)
+        hear_errors(heard, &event->errors);
+}
+
+static void hear_runner_ended(struct jitd_session *session, const struct jitd_end *end, void *data)
+{
+    struct heard *heard = data;
+    heard->runner_ended++;
+    heard->signal = end->signal;
+}
+
+static void hear_disconnected(struct jitd_session *session, const struct jitd_error *why, void *data)
+{
+    struct heard *heard = data;
+    heard->disconnected++;
+    heard->disconnected_after = heard->order;
+    snprintf(heard->text, sizeof heard->text, "%s", why->text);
+    heard->code = why->code;
+}
+
+static const struct jitd_listener listener = {
+    .unit = hear_unit, .runner_ended = hear_runner_ended, .disconnected = hear_disconnected};
+
+static struct pair *pair_open(const struct jitd_options *options)
+{
+    struct pair *pair = calloc(1, sizeof *pair);
+    int sockets[2];
+    cr_assert(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) == 0);
+    cr_assert_eq(connection_open(sockets[1], &pair->far, NULL), 0);
+    cr_assert_eq(jitd_attach(sockets[0], options, &listener, &pair->heard, &pair->session), 0);
+    return pair;
+}
+
+static void pair_close(struct pair *pair)
+{
+    jitd_close(pair->session);
+    connection_close(pair->far);
+    free(pair);
+}
+
+/* The next request, which must be of that type. */
+static struct frame *pair_receive(struct pair *pair, uint16_t type)
+{
+    jitd_flush(pair->session);
+    struct frame *frame = NULL;
+    struct error error = {0};
+    while (!frame) {
+        struct pollfd polled = {.fd = connection_fd(pair->far), .events = POLLIN};
+        cr_assert(connection_has_frame(pair->far) || poll(&polled, 1, 2000) == 1, "no request has come");
+        cr_assert_eq(connection_read(pair->far, &frame, &error), 0, "%s", error.text);
+        jitd_flush(pair->session);
+    }
+    cr_assert_eq(frame->header.type, type);
+    return frame;
+}
+
+/* The same, decoded into the pool. */
+static void *pair_decode(struct pair *pair, uint16_t type, struct pool *pool, struct frame **out)
+{
+    *out = pair_receive(pair, type);
+    ProtobufCMessage *message;
+    struct error error;
+    cr_assert_eq(message_decode(pool, type, (*out)->message, (*out)->header.message_bytes, &message, &error), 0);
+    return message;
+}
+
+/* The next request's number; the rest of it is dropped. */
+static uint64_t pair_skip(struct pair *pair, uint16_t type)
+{
+    struct frame *frame = pair_receive(pair, type);
+    uint64_t number = frame->header.request;
+    frame_release(frame);
+    return number;
+}
+
+static void pair_send(struct pair *pair, uint16_t type, uint64_t request, const void *message)
+{
+    struct error error;
+    cr_assert_eq(connection_write(pair->far, type, request, message, NULL, 0, NULL, 0, &error), 0);
+    cr_assert_eq(connection_flush(pair->far, &error), 0);
+}
+
+static ProtobufCBinaryData bytes_of(const char *text)
+{
+    return (ProtobufCBinaryData){.len = strlen(text), .data = (uint8_t *)text};
+}
+
+static struct jitd_batch *batch_of(const char *name, const char *bytes)
+{
+    struct jitd_batch *batch = jitd_batch_new(0);
+    cr_assert_eq(jitd_batch_add(batch, name, bytes, strlen(bytes)), 0);
+    return batch;
+}
+
+/* Asks one of each kind. */
+static void ask_all(struct pair *pair, jitd_request numbers[4])
+{
+    static const char *const names[] = {"printf"};
+    struct heard *heard = &pair->heard;
+    cr_assert_eq(jitd_submit(pair->session, batch_of("a.o", "x"), hear_submit, heard, &numbers[0]), 0);
+    cr_assert_eq(jitd_lookup(pair->session, names, 1, hear_lookup, heard, &numbers[1]), 0);
+    cr_assert_eq(jitd_call(pair->session, "f", JITD_INT32, NULL, 0, hear_call, heard, &numbers[2]), 0);
+    cr_assert_eq(jitd_inspect(pair->session, 0, hear_inspect, heard, &numbers[3]), 0);
+}
+
+/* ---- opening ---- */
+
+Test(client, says_hello_at_once_with_its_options)
+{
+    static const char *const arguments[] = {"prog", "-v", NULL};
+    static const char *const environment[] = {"A=1", NULL};
+    static const char *const libraries[] = {"libm.so.6", NULL};
+    struct jitd_options options = {.profile = JITD_PROFILE_COMPUTE,
+                                   .libraries = libraries,
+                                   .arguments = arguments,
+                                   .environment = environment,
+                                   .working_directory = "/tmp",
+                                   .streams = (const int[]){0, 1, 2},
+                                   .cpu_seconds = 7};
+    struct pair *pair = pair_open(&options);
+    struct pool pool;
+    pool_init(&pool, LIMIT_DECODE_BYTES);
+    struct frame *frame;
+    const Jitd__Proto__Hello *hello = pair_decode(pair, MESSAGE_HELLO, &pool, &frame);
+    cr_expect_eq(frame->header.descriptors, 3);
+    cr_expect(hello->streams);
+    cr_expect_eq(hello->profile, JITD__PROTO__PROFILE__COMPUTE);
+    cr_expect_eq(hello->limits->cpu_seconds, 7);
+    cr_assert_eq(hello->n_arguments, 2);
+    cr_expect_eq(memcmp(hello->arguments[1].data, "-v", 2), 0);
+    cr_assert_eq(hello->n_environment, 1);
+    cr_expect_eq(memcmp(hello->environment[0].data, "A=1", 3), 0);
+    cr_assert_eq(hello->n_libraries, 1);
+    cr_expect_eq(memcmp(hello->libraries[0].data, "libm.so.6", 9), 0);
+    cr_expect_eq(hello->working_directory.len, 4);
+    frame_release(frame);
+    pool_fini(&pool);
+    pair_close(pair);
+    expect_no_leaks();
+}
+
+Test(client, gives_a_program_without_arguments_one_empty_one)
+{
+    struct pair *pair = pair_open(NULL);
+    struct pool pool;
+    pool_init(&pool, LIMIT_DECODE_BYTES);
+    struct frame *frame;
+    const Jitd__Proto__Hello *hello = pair_decode(pair, MESSAGE_HELLO, &pool, &frame);
+    cr_assert_eq(hello->n_arguments, 1);
+    cr_expect_eq(hello->arguments[0].len, 0);
+    frame_release(frame);
+    pool_fini(&pool);
+    pair_close(pair);
+}
+
+Test(client, shows_the_welcome_and_keeps_it)
+{
+    struct pair *pair = pair_open(NULL);
+    cr_expect_null(jitd_welcome(pair->session));
+    uint64_t hello = pair_skip(pair, MESSAGE_HELLO);
+    Jitd__Proto__Layer layers[] = {JITD__PROTO__LAYER__LAYER_SECCOMP, JITD__PROTO__LAYER__LAYER_RLIMITS};
+    ProtobufCBinaryData features[] = {bytes_of("sse2"), bytes_of("avx")};
+    Jitd__Proto__Welcome welcome = JITD__PROTO__WELCOME__INIT;
+    welcome.triple = bytes_of("x86_64-linux-gnu");
+    welcome.cpu_features = features;
+    welcome.n_cpu_features = 2;
+    welcome.arena_base = 0x1000;
+    welcome.layers = layers;
+    welcome.n_layers = 2;
+    pair_send(pair, MESSAGE_WELCOME, hello, &welcome);
+    cr_assert_eq(jitd_wait(pair->session, 0, 2000), 0);
+    const struct jitd_welcome *shown = jitd_welcome(pair->session);
+    cr_assert_not_null(shown);
+    cr_expect_str_eq(shown->triple, "x86_64-linux-gnu");
+    cr_expect_eq(shown->cpu_feature_count, 2);
+    cr_expect_str_eq(shown->cpu_features[1], "avx");
+    cr_expect_str_eq(shown->libc, "");
+    cr_expect_eq(shown->arena_base, 0x1000);
+    cr_expect_eq(shown->layers, 1u << 2 | 1u << 3);
+    pair_close(pair);
+    expect_no_leaks();
+}
+
+Test(client, tells_why_a_session_was_refused_though_sending_fails)
+{
+    struct pair *pair = pair_open(NULL);
+    uint64_t hello = pair_skip(pair, MESSAGE_HELLO);
+    Jitd__Proto__Error error = JITD__PROTO__ERROR__INIT;
+    error.code = JITD_ERROR_NOT_FOUND;
+    error.text = bytes_of("library 'libx.so' is not allowed");
+    Jitd__Proto__Failed failed = JITD__PROTO__FAILED__INIT;
+    failed.errors = (Jitd__Proto__Error *[]){&error};
+    failed.n_errors = 1;
+    pair_send(pair, MESSAGE_FAILED, hello, &failed);
+    connection_close(pair->far);
+    pair->far = NULL;
+    jitd_call(pair->session, "f", JITD_VOID, NULL, 0, hear_call, &pair->heard, NULL);
+    cr_expect_eq(jitd_flush(pair->session), 0, "a failure to send is told when all that came is read");
+    cr_expect_eq(jitd_wait(pair->session, 0, 2000), JITD_ERROR_NOT_FOUND);
+    cr_expect_str_eq(jitd_last_error(pair->session)->text, "library 'libx.so' is not allowed");
+    cr_expect_eq(pair->heard.called, 1);
+    cr_expect_eq(pair->heard.disconnected, 1);
+    cr_expect_eq(jitd_dispatch(pair->session), JITD_ERROR_DISCONNECTED);
+    cr_expect(strstr(jitd_last_error(pair->session)->text, "is not allowed"), "later calls say why, too");
+    pair_close(pair);
+}
+
+Test(client, gives_a_session_even_where_nobody_listens)
+{
+    size_t before = fds_open();
+    struct jitd_session *session;
+    cr_expect_eq(jitd_connect("/nonexistent/jitd.sock", NULL, NULL, NULL, &session), JITD_ERROR_SYSTEM);
+    cr_assert_not_null(session);
+    cr_expect_eq(jitd_last_error(session)->code, JITD_ERROR_SYSTEM);
+    cr_expect(strstr(jitd_last_error(session)->text, "/nonexistent/jitd.sock"));
+    cr_expect_eq(jitd_fd(session), -1);
+    cr_expect_eq(jitd_events(session), 0);
+    cr_expect_eq(jitd_flush(session), JITD_ERROR_DISCONNECTED);
+    jitd_close(session);
+    char path[300];
+    memset(path, 'x', sizeof path - 1);
+    path[sizeof path - 1] = '\0';
+    cr_expect_eq(jitd_connect(path, NULL, NULL, NULL, &session), JITD_ERROR_INVALID);
+    jitd_close(session);
+    jitd_close(NULL);
+    cr_expect_eq(fds_open(), before);
+    expect_no_leaks();
+}
+
+Test(client, says_which_daemon_could_not_be_started)
+{
+    size_t before = fds_open();
+    struct jitd_options options = {.daemon = "/nonexistent/jitd"};
+    struct jitd_session *session;
+    cr_expect_eq(jitd_spawn(&options, NULL, NULL, &session), JITD_ERROR_SYSTEM);
+    cr_expect(strstr(jitd_last_error(session)->text, "/nonexistent/jitd"));
+    jitd_close(session);
+    cr_expect_eq(fds_open(), before);
+}
+
+Test(client, reaps_a_daemon_that_ends_by_itself, .timeout = 10)
+{
+    size_t before = fds_open();
+    struct jitd_options options = {.daemon = "/bin/true"};
+    struct jitd_session *session;
+    cr_assert_eq(jitd_spawn(&options, NULL, NULL, &session), 0);
+    cr_expect_eq(jitd_wait(session, 0, 5000), JITD_ERROR_DISCONNECTED);
+    jitd_close(session);
+    cr_expect_eq(fds_open(), before);
+}
+
+Test(client, kills_a_daemon_that_does_not_end, .timeout = 10)
+{
+    char path[] = "/tmp/jitd-deaf-XXXXXX";
+    int fd = mkstemp(path);
+    cr_assert(fd >= 0 && fchmod(fd, 0700) == 0);
+    static const char script[] = "#!/bin/sh\nexec sleep 600\n";
+    cr_assert_eq(write(fd, script, sizeof script - 1), (ssize_t)sizeof script - 1);
+    close(fd);
+    struct jitd_options options = {.daemon = path};
+    struct jitd_session *session;
+    cr_assert_eq(jitd_spawn(&options, NULL, NULL, &session), 0);
+    jitd_close(session);
+    unlink(path);
+    cr_expect_eq(waitpid(-1, NULL, 0), -1, "no child is left");
+}
+
+/* ---- requests ---- */
+
+Test(client, numbers_requests_and_never_uses_0)
+{
+    struct pair *pair = pair_open(NULL);
+    jitd_request numbers[4];
+    ask_all(pair, numbers);
+    cr_expect_neq(pair_skip(pair, MESSAGE_HELLO), 0);
+    static const uint16_t types[] = {MESSAGE_SUBMIT, MESSAGE_LOOKUP, MESSAGE_CALL, MESSAGE_INSPECT};
+    for (int i = 0; i < 4; i++) {
+        cr_expect_neq(numbers[i], 0);
+        cr_expect(i == 0 || numbers[i] == numbers[i - 1] + 1);
+        cr_expect_eq(pair_skip(pair, types[i]), numbers[i]);
+    }
+    pair_close(pair);
+}
+
+Test(client, completes_requests_in_the_order_of_their_replies)
+{
+    struct pair *pair = pair_open(NULL);
+    jitd_request numbers[4];
+    ask_all(pair, numbers);
+    Jitd__Proto__Inspection inspection = JITD__PROTO__INSPECTION__INIT;
+    inspection.unit_count = 77;
+    pair_send(pair, MESSAGE_INSPECTION, numbers[3], &inspection);
+    cr_expect_eq(jitd_wait(pair->session, numbers[3], 2000), 0);
+    cr_expect_eq(pair->heard.inspected, 1);
+    cr_expect_eq(pair->heard.unit_count, 77);
+
+    Jitd__Proto__Address address = JITD__PROTO__ADDRESS__INIT;
+    address.address = 0x5000;
+    Jitd__Proto__Addresses addresses = JITD__PROTO__ADDRESSES__INIT;
+    addresses.addresses = (Jitd__Proto__Address *[]){&address};
+    addresses.n_addresses = 1;
+    pair_send(pair, MESSAGE_ADDRESSES, numbers[1], &addresses);
+    cr_expect_eq(jitd_wait(pair->session, numbers[1], 2000), 0);
+    cr_expect_eq(pair->heard.address, 0x5000);
+    cr_expect_eq(pair->heard.submitted + pair->heard.called, 0);
+
+    uint64_t units[] = {41};
+    Jitd__Proto__Submitted submitted = JITD__PROTO__SUBMITTED__INIT;
+    submitted.units = units;
+    submitted.n_units = 1;
+    pair_send(pair, MESSAGE_SUBMITTED, numbers[0], &submitted);
+    cr_expect_eq(jitd_wait(pair->session, numbers[0], 2000), 0);
+    cr_expect_eq(pair->heard.units[0], 41);
+    cr_expect_eq(jitd_wait(pair->session, numbers[0], 2000), 0, "a complete one: at once");
+    cr_expect_eq(jitd_wait(pair->session, 123456, 2000), 0, "an unknown one: at once");
+    cr_expect_eq(jitd_wait(pair->session, numbers[2], 0), JITD_ERROR_TIMEOUT);
+    cr_expect_eq(jitd_wait(pair->session, numbers[2], 20), JITD_ERROR_TIMEOUT);
+    pair_close(pair);
+    expect_no_leaks();
+}
+
+Test(client, completes_each_request_once_when_the_daemon_goes)
+{
+    struct pair *pair = pair_open(NULL);
+    jitd_request numbers[4];
+    ask_all(pair, numbers);
+    jitd_flush(pair->session);
+    connection_close(pair->far);
+    pair->far = NULL;
+    cr_expect_neq(jitd_wait(pair->session, numbers[2], 2000), 0);
+    struct heard *heard = &pair->heard;
+    cr_expect_eq(heard->submitted, 1);
+    cr_expect_eq(heard->looked_up, 1);
+    cr_expect_eq(heard->called, 1);
+    cr_expect_eq(heard->inspected, 1);
+    cr_expect_eq(heard->disconnected, 1);
+    cr_expect_eq(heard->disconnected_after, 4, "the listener hears of it last");
+    cr_expect_eq(jitd_fd(pair->session), -1);
+    cr_expect_eq(jitd_dispatch(pair->session), JITD_ERROR_DISCONNECTED);
+    cr_expect_eq(jitd_wait(pair->session, numbers[2], -1), JITD_ERROR_DISCONNECTED);
+    cr_expect_eq(jitd_wait_units(pair->session, -1), JITD_ERROR_DISCONNECTED);
+    cr_expect_eq(jitd_inspect(pair->session, 0, hear_inspect, heard, NULL), JITD_ERROR_DISCONNECTED);
+    cr_expect_eq(jitd_submit(pair->session, batch_of("b.o", "x"), hear_submit, heard, NULL), JITD_ERROR_DISCONNECTED);
+    cr_expect_eq(heard->inspected, 1, "a refused request has no callback");
+    pair_close(pair);
+    expect_no_leaks();
+}
+
+static void count_order(struct jitd_session *session, const struct jitd_inspection *inspection,
+                        const struct jitd_errors *errors, void *data)
+{
+    uint64_t **next = data;
+    cr_assert_not_null(errors);
+    cr_assert_eq(errors->list[0].code, JITD_ERROR_DISCONNECTED);
+    *(*next)++ += 1;
+    cr_assert_eq(jitd_inspect(session, 0, NULL, NULL, NULL), JITD_ERROR_DISCONNECTED);
+}
+
+Test(client, holds_a_hundred_thousand_requests, .timeout = 30)
+{
+    enum { COUNT = 100000 };
+    struct pair *pair = pair_open(NULL);
+    uint64_t *counts = calloc(COUNT, sizeof *counts);
+    uint64_t *next = counts;
+    for (int i = 0; i < COUNT; i++)
+        cr_assert_eq(jitd_inspect(pair->session, 0, count_order, &next, NULL), 0);
+    connection_close(pair->far);
+    pair->far = NULL;
+    while (jitd_dispatch(pair->session) == 0)
+        continue;
+    cr_expect_eq(next - counts, COUNT);
+    free(counts);
+    pair_close(pair);
+    expect_no_leaks();
+}
+
+Test(client, calls_nothing_back_when_closed_with_requests_outstanding)
+{
+    struct pair *pair = pair_open(NULL);
+    struct heard *heard = calloc(1, sizeof *heard);
+    cr_assert_eq(jitd_inspect(pair->session, 0, hear_inspect, heard, NULL), 0);
+    pair_close(pair);
+    cr_expect_eq(heard->inspected, 0);
+    free(heard);
+    expect_no_leaks();
+}
+
+static void dispatch_again(struct jitd_session *session, const struct jitd_inspection *inspection,
+                           const struct jitd_errors *errors, void *data)
+{
+    int *codes = data;
+    codes[0] = jitd_dispatch(session);
+    codes[1] = jitd_wait(session, 0, -1);
+    codes[2] = jitd_wait_units(session, -1);
+    codes[3] = jitd_inspect(session, 0, NULL, NULL, NULL);
+    codes[4] = jitd_flush(session);
+}
+
+Test(client, refuses_to_dispatch_or_wait_inside_a_callback_but_not_to_ask)
+{
+    struct pair *pair = pair_open(NULL);
+    int codes[5] = {-1, -1, -1, -1, -1};
+    jitd_request number;
+    cr_assert_eq(jitd_inspect(pair->session, 0, dispatch_again, codes, &number), 0);
+    Jitd__Proto__Inspection inspection = JITD__PROTO__INSPECTION__INIT;
+    pair_send(pair, MESSAGE_INSPECTION, number, &inspection);
+    cr_expect_eq(jitd_wait(pair->session, number, 2000), 0);
+    for (int i = 0; i < 3; i++)
+        cr_expect_eq(codes[i], JITD_ERROR_INVALID);
+    cr_expect_eq(codes[3], 0);
+    cr_expect_eq(codes[4], 0);
+    pair_close(pair);
+}
+
+/* ---- batches ---- */
+
+Test(client, packs_a_batch_with_each_object_on_a_multiple_of_16)
+{
+    struct pair *pair = pair_open(NULL);
+    frame_release(pair_receive(pair, MESSAGE_HELLO));
+    struct jitd_batch *batch = jitd_batch_new(JITD_BATCH_CLOSED);
+    cr_assert_eq(jitd_batch_add(batch, "first.o", "0123456789abcdefg", 17), 0);
+    cr_assert_eq(jitd_batch_add(batch, "", "second", 6), 0);
+    cr_assert_eq(jitd_batch_add(batch, "third.o", "", 0), 0);
+    cr_assert_eq(jitd_submit(pair->session, batch, NULL, NULL, NULL), 0);
+    struct pool pool;
+    pool_init(&pool, LIMIT_DECODE_BYTES);
+    struct frame *frame;
+    const Jitd__Proto__Submit *submit = pair_decode(pair, MESSAGE_SUBMIT, &pool, &frame);
+    cr_expect(submit->closed);
+    cr_expect_not(submit->report_addresses);
+    cr_assert_eq(submit->n_units, 3);
+    static const struct {
+        const char *name;
+        const char *bytes;
+        uint64_t offset;
+    } expected[] = {{"first.o", "0123456789abcdefg", 0}, {"", "second", 32}, {"third.o", "", 48}};
+    for (size_t i = 0; i < 3; i++) {
+        const Jitd__Proto__Unit *unit = submit->units[i];
+        cr_expect_eq(unit->name.len, strlen(expected[i].name));
+        cr_expect_eq(memcmp(unit->name.data ? unit->name.data : (uint8_t *)"", expected[i].name, unit->name.len), 0);
+        cr_assert_eq(unit->object_case, JITD__PROTO__UNIT__OBJECT_RANGE);
+        cr_expect_eq(unit->range->offset, expected[i].offset);
+        cr_expect_eq(unit->range->bytes, strlen(expected[i].bytes));
+        cr_expect_eq(memcmp(frame->attachment + unit->range->offset, expected[i].bytes, unit->range->bytes), 0);
+    }
+    frame_release(frame);
+    pool_fini(&pool);
+    pair_close(pair);
+    expect_no_leaks();
+}
+
+Test(client, sends_a_large_object_as_a_sealed_memfd_and_keeps_the_order)
+{
+    size_t before = fds_open();
+    enum { LARGE = 300 * 1024 };
+    struct pair *pair = pair_open(NULL);
+    frame_release(pair_receive(pair, MESSAGE_HELLO));
+    char *large = malloc(LARGE);
+    memset(large, 'L', LARGE);
+    int own = memfd_create("own", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    struct jitd_batch *batch = jitd_batch_new(JITD_BATCH_REPORT_ADDRESSES);
+    cr_assert_eq(jitd_batch_add(batch, "small.o", "small", 5), 0);
+    cr_assert_eq(jitd_batch_add_memfd(batch, "own.o", own), 0);
+    cr_assert_eq(jitd_batch_add(batch, "large.o", large, LARGE), 0);
+    close(own);
+    cr_assert_eq(jitd_submit(pair->session, batch, NULL, NULL, NULL), 0);
+    free(large);
+    struct pool pool;
+    pool_init(&pool, LIMIT_DECODE_BYTES);
+    struct frame *frame;
+    const Jitd__Proto__Submit *submit = pair_decode(pair, MESSAGE_SUBMIT, &pool, &frame);
+    cr_expect(submit->report_addresses);
+    cr_assert_eq(frame->header.descriptors, 2);
+    cr_expect_eq(submit->units[0]->object_case, JITD__PROTO__UNIT__OBJECT_RANGE);
+    cr_expect_eq(submit->units[1]->object_case, JITD__PROTO__UNIT__OBJECT_DESCRIPTOR);
+    cr_expect_eq(submit->units[1]->descriptor, 0);
+    cr_expect_eq(submit->units[2]->object_case, JITD__PROTO__UNIT__OBJECT_DESCRIPTOR);
+    cr_expect_eq(submit->units[2]->descriptor, 1);
+    cr_expect_eq(frame->header.attachment_bytes, 16);
+    int seals = fcntl(frame->fds[1], F_GET_SEALS);
+    cr_expect_eq(seals & (F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK), F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK);
+    char last = 0;
+    cr_expect_eq(lseek(frame->fds[1], 0, SEEK_END), LARGE);
+    cr_expect_eq(pread(frame->fds[1], &last, 1, LARGE - 1), 1);
+    cr_expect_eq(last, 'L');
+    frame_release(frame);
+    pool_fini(&pool);
+    pair_close(pair);
+    cr_expect_eq(fds_open(), before);
+    expect_no_leaks();
+}
+
+Test(client, refuses_batches_that_cannot_be_sent)
+{
+    struct pair *pair = pair_open(NULL);
+    static char name[LIMIT_NAME_BYTES + 2];
+    memset(name, 'n', sizeof name - 1);
+    struct jitd_batch *batch = jitd_batch_new(0);
+    cr_expect_eq(jitd_batch_add(batch, name, "x", 1), JITD_ERROR_LIMIT);
+    cr_expect_eq(jitd_batch_add(batch, "a.o", NULL, 0), JITD_ERROR_INVALID);
+    cr_expect_eq(jitd_batch_add(batch, NULL, "x", 1), JITD_ERROR_INVALID);
+    cr_expect_eq(jitd_batch_add(batch, "a.o", "x", LIMIT_OBJECT_BYTES + 1), JITD_ERROR_LIMIT);
+    cr_expect_eq(jitd_batch_add_memfd(batch, "a.o", -1), JITD_ERROR_INVALID);
+    cr_expect_eq(jitd_submit(pair->session, batch, hear_submit, &pair->heard, NULL), JITD_ERROR_INVALID,
+                 "none of that was added");
+
+    batch = jitd_batch_new(0);
+    int fd = memfd_create("m", MFD_CLOEXEC);
+    for (int i = 0; i < LIMIT_FRAME_DESCRIPTORS; i++)
+        cr_expect_eq(jitd_batch_add_memfd(batch, "m.o", fd), 0);
+    cr_expect_eq(jitd_batch_add_memfd(batch, "m.o", fd), JITD_ERROR_LIMIT);
+    jitd_batch_free(batch);
+    close(fd);
+    jitd_batch_free(NULL);
+
+    /* 2,000 objects that are too small for a memfd and together too large for a frame; never read. */
+    static char object[200 * 1024];
+    batch = jitd_batch_new(0);
+    for (int i = 0; i < 2000; i++)
+        cr_assert_eq(jitd_batch_add(batch, "o", object, sizeof object), 0);
+    cr_expect_eq(jitd_submit(pair->session, batch, hear_submit, &pair->heard, NULL), JITD_ERROR_LIMIT);
+    cr_expect_eq(pair->heard.submitted, 0);
+    cr_expect_eq(jitd_fd(pair->session) >= 0, true, "the session goes on");
+    pair_close(pair);
+    expect_no_leaks();
+}
+
+/* ---- calls ---- */
+
+Test(client, widens_arguments_as_the_c_abi_does)
+{
+    static const struct {
+        struct jitd_value value;
+        uint64_t bits;
+    } rows[] = {
+        {{.type = JITD_INT32, .integer = -2}, 0xfffffffffffffffeull},
+        {{.type = JITD_UINT32, .unsigned_integer = 0x1fffffffeull}, 0xfffffffeull},
+        {{.type = JITD_INT64, .integer = -3}, 0xfffffffffffffffdull},
+        {{.type = JITD_UINT64, .unsigned_integer = UINT64_MAX}, UINT64_MAX},
+        {{.type = JITD_FLOAT32, .float32 = 1.0f}, 0x3f800000},
+        {{.type = JITD_FLOAT64, .float64 = 1.0}, 0x3ff0000000000000ull},
+        {{.type = JITD_POINTER, .pointer = 0x7f0000001000ull}, 0x7f0000001000ull},
+    };
+    enum { ROWS = sizeof rows / sizeof rows[0] };
+    struct pair *pair = pair_open(NULL);
+    frame_release(pair_receive(pair, MESSAGE_HELLO));
+    struct jitd_value arguments[ROWS];
+    for (size_t i = 0; i < ROWS; i++)
+        arguments[i] = rows[i].value;
+    cr_assert_eq(jitd_call_address(pair->session, 0x9000, JITD_FLOAT32, arguments, ROWS, NULL, NULL, NULL), 0);
+    struct pool pool;
+    pool_init(&pool, LIMIT_DECODE_BYTES);
+    struct frame *frame;
+    const Jitd__Proto__Call *call = pair_decode(pair, MESSAGE_CALL, &pool, &frame);
+    cr_expect_eq(call->function_case, JITD__PROTO__CALL__FUNCTION_ADDRESS);
+    cr_expect_eq(call->address, 0x9000);
+    cr_expect_eq(call->result, JITD__PROTO__VALUE_TYPE__FLOAT32);
+    cr_assert_eq(call->n_arguments, ROWS);
+    for (size_t i = 0; i < ROWS; i++) {
+        cr_expect_eq((int)call->arguments[i]->type, (int)rows[i].value.type);
+        cr_expect_eq(call->arguments[i]->bits, rows[i].bits, "row %zu", i);
+    }
+    frame_release(frame);
+    pool_fini(&pool);
+    struct jitd_value nothing = {.type = JITD_VOID};
+    struct jitd_value many[LIMIT_CALL_ARGUMENTS + 1] = {0};
+    cr_expect_eq(jitd_call(pair->session, "f", JITD_VOID, &nothing, 1, NULL, NULL, NULL), JITD_ERROR_INVALID);
+    cr_expect_eq(jitd_call(pair->session, "f", JITD_VOID, many, LIMIT_CALL_ARGUMENTS + 1, NULL, NULL, NULL),
+                 JITD_ERROR_LIMIT);
+    cr_expect_eq(jitd_call(pair->session, "f", (enum jitd_type)9, NULL, 0, NULL, NULL, NULL), JITD_ERROR_INVALID);
+    pair_close(pair);
+}
+
+Test(client, shows_results_in_their_type)
+{
+    static const struct {
+        enum jitd_type type;
+        uint64_t bits;
+        uint64_t shown;
+    } rows[] = {
+        {JITD_INT32, 0x00000000fffffffeull, 0xfffffffffffffffeull},
+        {JITD_UINT32, 0xfffffffffffffffeull, 0xfffffffeull},
+        {JITD_FLOAT32, 0xffffffff3f800000ull, 0x3f800000},
+        {JITD_FLOAT64, 0x3ff0000000000000ull, 0x3ff0000000000000ull},
+        {JITD_VOID, 55, 0},
+    };
+    struct pair *pair = pair_open(NULL);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        jitd_request number;
+        cr_assert_eq(jitd_call(pair->session, "f", rows[i].type, NULL, 0, hear_call, &pair->heard, &number), 0);
+        Jitd__Proto__Value value = JITD__PROTO__VALUE__INIT;
+        value.type = (Jitd__Proto__ValueType)rows[i].type;
+        value.bits = rows[i].bits;
+        Jitd__Proto__Returned returned = JITD__PROTO__RETURNED__INIT;
+        returned.result = &value;
+        pair_send(pair, MESSAGE_RETURNED, number, &returned);
+        cr_expect_eq(jitd_wait(pair->session, number, 2000), 0);
+        cr_expect_eq(pair->heard.value.type, rows[i].type);
+        cr_expect_eq(pair->heard.value.unsigned_integer, rows[i].shown, "row %zu", i);
+    }
+    pair_close(pair);
+}
+
+Test(client, completes_a_call_with_the_end_of_its_runner)
+{
+    struct pair *pair = pair_open(NULL);
+    jitd_request number;
+    cr_assert_eq(jitd_call_main(pair->session, NULL, hear_call, &pair->heard, &number), 0);
+    Jitd__Proto__Ended ended = JITD__PROTO__ENDED__INIT;
+    ended.signal = 11;
+    pair_send(pair, MESSAGE_ENDED, number, &ended);
+    Jitd__Proto__RunnerEnded event = JITD__PROTO__RUNNER_ENDED__INIT;
+    event.ended = &ended;
+    pair_send(pair, MESSAGE_RUNNER_ENDED, 0, &event);
+    cr_expect_eq(jitd_wait(pair->session, number, 2000), 0);
+    cr_expect_eq(pair->heard.called, 1);
+    cr_expect_eq(pair->heard.signal, 11);
+    cr_expect_eq(jitd_dispatch(pair->session), 0);
+    cr_expect_eq(pair->heard.runner_ended, 1);
+    pair_close(pair);
+}
+
+/* ---- errors and units ---- */
+
+Test(client, converts_errors_whatever_is_in_their_names)
+{
+    struct pair *pair = pair_open(NULL);
+    jitd_request number;
+    cr_assert_eq(jitd_submit(pair->session, batch_of("a.o", "x"), hear_submit, &pair->heard, &number), 0);
+    Jitd__Proto__Reference reference = JITD__PROTO__REFERENCE__INIT;
+    Jitd__Proto__Error errors[2] = {JITD__PROTO__ERROR__INIT, JITD__PROTO__ERROR__INIT};
+    errors[0].code = JITD_ERROR_SYMBOL_MISSING;
+    errors[0].text = bytes_of("undefined symbol");
+    errors[0].symbol = (ProtobufCBinaryData){.len = 5, .data = (uint8_t *)"ab\0cd"};
+    errors[0].references = (Jitd__Proto__Reference *[]){&reference, &reference};
+    errors[0].n_references = 2;
+    Jitd__Proto__Failed failed = JITD__PROTO__FAILED__INIT;
+    failed.errors = (Jitd__Proto__Error *[]){&errors[0], &errors[1]};
+    failed.n_errors = 2;
+    pair_send(pair, MESSAGE_FAILED, number, &failed);
+    cr_expect_eq(jitd_wait(pair->session, number, 2000), 0);
+    cr_expect_eq(pair->heard.submitted, 1);
+    cr_expect_eq(pair->heard.code, JITD_ERROR_SYMBOL_MISSING);
+    cr_expect_str_eq(pair->heard.text, "undefined symbol");
+    cr_expect_str_eq(pair->heard.symbol, "ab");
+    cr_expect_eq(pair->heard.error_count, 2);
+    cr_expect_eq(pair->heard.reference_count, 2);
+    pair_close(pair);
+}
+
+Test(client, gives_a_failure_without_errors_one)
+{
+    struct pair *pair = pair_open(NULL);
+    jitd_request number;
+    cr_assert_eq(jitd_inspect(pair->session, 0, hear_inspect, &pair->heard, &number), 0);
+    Jitd__Proto__Failed failed = JITD__PROTO__FAILED__INIT;
+    pair_send(pair, MESSAGE_FAILED, number, &failed);
+    cr_expect_eq(jitd_wait(pair->session, number, 2000), 0);
+    cr_expect_eq(pair->heard.error_count, 1);
+    cr_expect_eq(pair->heard.code, JITD_ERROR_PROTOCOL);
+    pair_close(pair);
+}
+
+static void send_state(struct pair *pair, uint64_t unit, Jitd__Proto__UnitState state)
+{
+    Jitd__Proto__UnitEvent event = JITD__PROTO__UNIT_EVENT__INIT;
+    event.unit = unit;
+    event.state = state;
+    Jitd__Proto__Units units = JITD__PROTO__UNITS__INIT;
+    units.events = (Jitd__Proto__UnitEvent *[]){&event, &event};
+    units.n_events = 2; /* said twice, as nobody should */
+    pair_send(pair, MESSAGE_UNITS, 0, &units);
+}
+
+Test(client, waits_for_units_that_were_submitted_until_each_is_ready_or_failed)
+{
+    struct pair *pair = pair_open(NULL);
+    cr_expect_eq(jitd_wait_units(pair->session, 0), 0, "there are none");
+    struct jitd_batch *batch = batch_of("a.o", "x");
+    cr_assert_eq(jitd_batch_add(batch, "b.o", "y", 1), 0);
+    jitd_request number;
+    cr_assert_eq(jitd_submit(pair->session, batch, hear_submit, &pair->heard, &number), 0);
+    cr_expect_eq(jitd_wait_units(pair->session, 10), JITD_ERROR_TIMEOUT, "a submission is outstanding");
+    uint64_t ids[] = {0, 1};
+    Jitd__Proto__Submitted submitted = JITD__PROTO__SUBMITTED__INIT;
+    submitted.units = ids;
+    submitted.n_units = 2;
+    pair_send(pair, MESSAGE_SUBMITTED, number, &submitted);
+    send_state(pair, 0, JITD__PROTO__UNIT_STATE__READY);
+    send_state(pair, 1, JITD__PROTO__UNIT_STATE__RESOLVED);
+    send_state(pair, 999, JITD__PROTO__UNIT_STATE__READY);
+    cr_expect_eq(jitd_wait_units(pair->session, 10), JITD_ERROR_TIMEOUT, "one is only resolved");
+    cr_expect_eq(pair->heard.unit_events, 6);
+    send_state(pair, 1, JITD__PROTO__UNIT_STATE__FAILED);
+    cr_expect_eq(jitd_wait_units(pair->session, 2000), 0);
+    cr_expect_eq(pair->heard.last_state, JITD_UNIT_FAILED);
+    cr_expect_eq(pair->heard.error_count, 1, "one that failed has at least one error");
+    pair_close(pair);
+}
+
+Test(client, reads_on_past_a_full_dispatch_while_frames_are_buffered)
+{
+    struct pair *pair = pair_open(NULL);
+    for (int i = 0; i < 500; i++)
+        send_state(pair, 1, JITD__PROTO__UNIT_STATE__RESOLVED);
+    struct pollfd polled = {.fd = jitd_fd(pair->session), .events = POLLIN};
+    while (poll(&polled, 1, 0) == 1) {
+        cr_assert_eq(jitd_dispatch(pair->session), 0);
+        cr_assert_eq(connection_flush(pair->far, NULL), 0);
+    }
+    cr_expect_eq(pair->heard.unit_events, 1000, "a loop that only polls hears all");
+    pair_close(pair);
+}
+
+/* ---- daemons that break the rules ---- */
+
+enum misdeed {
+    UNKNOWN_TYPE,
+    A_REQUEST,
+    UNASKED_REPLY,
+    EVENT_AS_REPLY,
+    WRONG_REPLY,
+    TOO_MANY_UNITS,
+    TOO_FEW_ADDRESSES,
+    WRONG_RESULT_TYPE,
+    WELCOME_TWICE,
+    EMPTY_RUNNER_ENDED,
+    IMPOSSIBLE_UNIT,
+    MISDEEDS
+};
+
+/* What connection_write would not send. */
+static void send_bare_header(struct pair *pair, uint16_t type)
+{
+    struct frame_header header = {.type = type};
+    uint8_t bytes[FRAME_BYTES];
+    frame_encode(&header, bytes);
+    cr_assert_eq(write(connection_fd(pair->far), bytes, sizeof bytes), FRAME_BYTES);
+}
+
+static void misbehave(struct pair *pair, enum misdeed misdeed, const jitd_request numbers[4], uint64_t hello)
+{
+    Jitd__Proto__Welcome welcome = JITD__PROTO__WELCOME__INIT;
+    Jitd__Proto__Inspect inspect = JITD__PROTO__INSPECT__INIT;
+    Jitd__Proto__Inspection inspection = JITD__PROTO__INSPECTION__INIT;
+    Jitd__Proto__Units units = JITD__PROTO__UNITS__INIT;
+    Jitd__Proto__RunnerEnded ended = JITD__PROTO__RUNNER_ENDED__INIT;
+    uint64_t ids[] = {misdeed == IMPOSSIBLE_UNIT ? UINT64_MAX : 1, 2};
+    Jitd__Proto__Submitted submitted = JITD__PROTO__SUBMITTED__INIT;
+    submitted.units = ids;
+    submitted.n_units = misdeed == IMPOSSIBLE_UNIT ? 1 : 2;
+    Jitd__Proto__Addresses addresses = JITD__PROTO__ADDRESSES__INIT;
+    Jitd__Proto__Returned returned = JITD__PROTO__RETURNED__INIT;
+    const struct {
+        uint16_t type;
+        uint64_t request;
+        const void *message;
+    } rows[MISDEEDS] = {
+        [A_REQUEST] = {MESSAGE_INSPECT, numbers[3], &inspect},
+        [UNASKED_REPLY] = {MESSAGE_INSPECTION, 4711, &inspection},
+        [EVENT_AS_REPLY] = {MESSAGE_UNITS, numbers[0], &units},
+        [WRONG_REPLY] = {MESSAGE_INSPECTION, numbers[0], &inspection},
+        [TOO_MANY_UNITS] = {MESSAGE_SUBMITTED, numbers[0], &submitted},
+        [TOO_FEW_ADDRESSES] = {MESSAGE_ADDRESSES, numbers[1], &addresses},
+        [WRONG_RESULT_TYPE] = {MESSAGE_RETURNED, numbers[2], &returned},
+        [WELCOME_TWICE] = {MESSAGE_WELCOME, hello, &welcome},
+        [EMPTY_RUNNER_ENDED] = {MESSAGE_RUNNER_ENDED, 0, &ended},
+        [IMPOSSIBLE_UNIT] = {MESSAGE_SUBMITTED, numbers[0], &submitted},
+    };
+    if (misdeed == WELCOME_TWICE)
+        pair_send(pair, MESSAGE_WELCOME, hello, &welcome);
+    if (misdeed == UNKNOWN_TYPE)
+        send_bare_header(pair, 77);
+    else
+        pair_send(pair, rows[misdeed].type, rows[misdeed].request, rows[misdeed].message);
+}
+
+Test(client, ends_the_session_when_the_daemon_breaks_the_rules)
+{
+    for (int misdeed = 0; misdeed < MISDEEDS; misdeed++) {
+        struct pair *pair = pair_open(NULL);
+        jitd_request numbers[4];
+        ask_all(pair, numbers);
+        uint64_t hello = pair_skip(pair, MESSAGE_HELLO);
+        misbehave(pair, (enum misdeed)misdeed, numbers, hello);
+        struct heard *heard = &pair->heard;
+        cr_expect_eq(jitd_wait(pair->session, numbers[3], 2000), JITD_ERROR_PROTOCOL, "misdeed %d", misdeed);
+        cr_expect_eq(jitd_last_error(pair->session)->code, JITD_ERROR_PROTOCOL, "misdeed %d", misdeed);
+        cr_expect(heard->submitted == 1 && heard->looked_up == 1 && heard->called == 1 && heard->inspected == 1,
+                  "misdeed %d", misdeed);
+        cr_expect_eq(heard->disconnected, 1, "misdeed %d", misdeed);
+        cr_expect_eq(heard->code, JITD_ERROR_PROTOCOL, "the listener is told the reason, misdeed %d", misdeed);
+        pair_close(pair);
+    }
+    expect_no_leaks();
+}
+
+Test(client, ends_the_session_at_bytes_that_are_no_frame)
+{
+    int sockets[2];
+    cr_assert(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) == 0);
+    struct jitd_session *session;
+    struct heard heard = {0};
+    cr_assert_eq(jitd_attach(sockets[0], NULL, &listener, &heard, &session), 0);
+    char noise[64];
+    memset(noise, '!', sizeof noise);
+    cr_assert_eq(write(sockets[1], noise, sizeof noise), (ssize_t)sizeof noise);
+    cr_expect_eq(jitd_wait(session, 0, 2000), JITD_ERROR_PROTOCOL);
+    cr_expect_eq(heard.disconnected, 1);
+    jitd_close(session);
+    close(sockets[1]);
+}
+
+Test(client, names_each_error_code)
+{
+    cr_expect_str_eq(jitd_error_name(JITD_ERROR_RELOCATION_RANGE), "RELOCATION_RANGE");
+    cr_expect_str_eq(jitd_error_text(JITD_OK), "success");
+    cr_expect_not_null(jitd_error_name(-5));
+    cr_expect_not_null(jitd_error_text(100000));
+}
+
+/* ---- the table ---- */
+
+Test(client_table, keeps_every_record_through_insertions_and_removals)
+{
+    struct record {
+        uint64_t key;
+        uint64_t value;
+    };
+    enum { KEYS = 4000 };
+    static bool present[KEYS + 1];
+    struct table table;
+    table_init(&table, sizeof(struct record));
+    unsigned state = 1;
+    for (int i = 0; i < 60000; i++) {
+        state = state * 1103515245u + 12345u;
+        uint64_t key = (state >> 8) % KEYS + 1;
+        if (state >> 31) {
+            cr_assert_eq(table_remove(&table, key), present[key]);
+            present[key] = false;
+        } else {
+            struct record *record = table_insert(&table, key);
+            cr_assert(record->value == (present[key] ? key * 3 : 0));
+            record->value = key * 3;
+            present[key] = true;
+        }
+    }
+    size_t count = 0;
+    for (uint64_t key = 1; key <= KEYS; key++) {
+        const struct record *record = table_find(&table, key);
+        cr_assert_eq(record != NULL, present[key]);
+        cr_assert(!record || record->value == key * 3);
+        count += present[key];
+    }
+    cr_expect_eq(table.count, count);
+    cr_expect_null(table_find(&table, 0));
+    struct record *drained = table_drain(&table, &count);
+    for (size_t i = 1; i < count; i++)
+        cr_assert(drained[i - 1].key < drained[i].key);
+    cr_expect_eq(table.count, 0);
+    free(drained);
+    cr_expect_null(table_drain(&table, &count));
+    table_fini(&table);
+    expect_no_leaks();
+}
