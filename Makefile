@@ -61,7 +61,7 @@ $(O)/gen/proto/jitd.pb-c.c $(O)/gen/proto/jitd.pb-c.h &: proto/jitd.proto
 $(O)/tool/generate-filters: daemon/sandbox/generate.c $(wildcard daemon/sandbox/*.h)
 	@mkdir -p $(@D)
 	@echo "  TOOL    $@"
-	$(Q)$(CC) $(BASE) $(CFLAGS) $(WARN) -MF $@.d -o $@ $< -lseccomp
+	$(Q)$(CC) $(BASE) $(CFLAGS) $(WARN) -MF $@.d -o $@ $<
 
 $(O)/gen/sandbox/filters.inc: $(O)/tool/generate-filters
 	@mkdir -p $(@D)

@@ -53,6 +53,8 @@ static int compare_arrays(const void *left, const void *right)
 
     if (a->array->priority != b->array->priority)
         return a->array->priority < b->array->priority ? -1 : 1;
+    if (a->unit->id != b->unit->id)
+        return a->unit->id < b->unit->id ? -1 : 1;
     return a->position < b->position ? -1 : a->position > b->position;
 }
 

@@ -30,8 +30,6 @@ client/a.c <libelf.h> breach
 client/jitctl/a.c <libelf.h> fine
 client/jitctl/a.c <elfutils/libdwfl.h> fine
 client/jitctl/a.c "tests/lib/fds.h" breach
-daemon/sandbox/generate.c <seccomp.h> fine
-daemon/sandbox/a.c <seccomp.h> breach
 daemon/sandbox/a.c "sandbox/filters.inc" fine
 daemon/linker/a.c "daemon/sandbox/sandbox.h" fine
 daemon/linker/a.c "daemon/runner/a.h" breach
