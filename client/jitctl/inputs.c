@@ -19,6 +19,7 @@
 #include "client/jitctl/complain.h"
 #include "client/jitctl/libraries.h"
 #include "client/jitctl/selection.h"
+#include "common/bytes.h"
 
 struct input_file {
     void *bytes; /* owned mapping; NULL for an empty file */
@@ -153,6 +154,21 @@ static bool inputs_take_script(struct inputs_gathering *gathering, const char *p
     return taken;
 }
 
+/* A program has an interpreter; of libraries only libc has, which is resident. */
+static bool inputs_has_interpreter(const struct input_file *file, const Elf64_Ehdr *header)
+{
+    for (uint64_t i = 0; i < header->e_phnum; i++) {
+        Elf64_Phdr segment;
+        if (!range_within(header->e_phoff, (i + 1) * sizeof segment, file->length))
+            return false;
+        memcpy(&segment, (const char *)file->bytes + header->e_phoff + i * sizeof segment, sizeof segment);
+        if (segment.p_type == PT_INTERP)
+            return true;
+    }
+    return false;
+}
+
+/* A program of type ET_DYN is not one: it goes to the daemon as an object, which says what it is. */
 static bool inputs_is_shared(const struct input_file *file)
 {
     Elf64_Ehdr header;
@@ -160,7 +176,7 @@ static bool inputs_is_shared(const struct input_file *file)
         return false;
     memcpy(&header, file->bytes, sizeof header);
     return memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 && header.e_ident[EI_CLASS] == ELFCLASS64 &&
-           header.e_type == ET_DYN;
+           header.e_type == ET_DYN && !inputs_has_interpreter(file, &header);
 }
 
 /* libc's own file and its companions, which scripts name by path. */

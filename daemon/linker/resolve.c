@@ -73,7 +73,7 @@ static void report_duplicate(struct report *report, const struct unit *unit, con
               symbol->name, first->name);
     error_set_unit(&error, unit->name);
     error_set_symbol(&error, symbol->name);
-    report_add_reference(report_add(report, &error), first->name, "", 0);
+    report_add(report, &error);
 }
 
 /* One definition enters the contest for its name. */

@@ -1,0 +1,471 @@
+#include "tests/integration/harness.h"
+
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#define COPY_TEXT(field, text) snprintf(field, sizeof(field), "%s", text)
+
+/* Where the expression is not 0 the test fails with the session's own words. */
+#define MUST(harness, expression)                                                                                      \
+    do {                                                                                                               \
+        int code_ = (expression);                                                                                      \
+        cr_assert(code_ == 0, #expression ": %s", jitd_last_error((harness)->session)->text);                          \
+    } while (0)
+
+static void pause_ms(long milliseconds)
+{
+    nanosleep(&(struct timespec){.tv_nsec = milliseconds * 1000000}, NULL);
+}
+
+/* ---- copies of what was reported ---- */
+
+static void copy_error(struct harness_error *to, const struct jitd_error *from)
+{
+    *to = (struct harness_error){.code = from->code};
+    COPY_TEXT(to->text, from->text);
+    COPY_TEXT(to->unit, from->unit);
+    COPY_TEXT(to->section, from->section);
+    COPY_TEXT(to->relocation, from->relocation);
+    COPY_TEXT(to->symbol, from->symbol);
+    for (size_t i = 0; i < from->reference_count && to->reference_count < 8; i++)
+        snprintf(to->references[to->reference_count++], sizeof to->references[0], "%s:%s", from->references[i].unit,
+                 from->references[i].section);
+}
+
+static void copy_end(struct harness_end *to, const struct jitd_end *from)
+{
+    *to = (struct harness_end){.epoch = from->epoch,
+                               .exited = from->exited,
+                               .exit_status = from->exit_status,
+                               .signal = from->signal,
+                               .record = from->record,
+                               .record_signal = from->record_signal,
+                               .fault_address = from->fault_address,
+                               .stack_overflow = from->stack_overflow,
+                               .register_count = from->register_count};
+    COPY_TEXT(to->initialiser_of, from->initialiser_of);
+    for (size_t i = 0; i < from->register_count; i++) {
+        if (strcmp(from->registers[i].name, "rip") == 0)
+            to->program_counter = from->registers[i].value;
+        if (strcmp(from->registers[i].name, "rsp") == 0)
+            to->stack_pointer = from->registers[i].value;
+    }
+    for (size_t i = 0; i < from->frame_count && i < sizeof to->frames / sizeof to->frames[0]; i++) {
+        struct harness_frame *frame = &to->frames[to->frame_count++];
+        frame->pc = from->frames[i].pc;
+        frame->function_offset = from->frames[i].function_offset;
+        COPY_TEXT(frame->unit, from->frames[i].unit);
+        COPY_TEXT(frame->function, from->frames[i].function);
+    }
+}
+
+/* ---- news ---- */
+
+static void on_unit(struct jitd_session *session, const struct jitd_unit_event *event, void *data)
+{
+    struct harness *harness = data;
+    for (size_t i = 0; i < harness->unit_count; i++) {
+        struct harness_unit *unit = &harness->units[i];
+        if (unit->id != event->unit)
+            continue;
+        unit->state = event->state;
+        if (event->state == JITD_UNIT_READY || event->state == JITD_UNIT_FAILED)
+            unit->order = ++harness->told;
+        if (event->errors.count > 0)
+            copy_error(&unit->error, &event->errors.list[0]);
+    }
+}
+
+static void on_runner_ended(struct jitd_session *session, const struct jitd_end *end, void *data)
+{
+    struct harness *harness = data;
+    harness->runner_ends++;
+    copy_end(&harness->last_end, end);
+}
+
+static void on_disconnected(struct jitd_session *session, const struct jitd_error *why, void *data)
+{
+    ((struct harness *)data)->disconnected = true;
+}
+
+/* ---- sessions ---- */
+
+const char *harness_daemon_path(void)
+{
+    static char path[4096];
+    const char *build = getenv("O");
+    snprintf(path, sizeof path, "%s/bin/jitd", build ? build : "build");
+    return path;
+}
+
+static pid_t only_child(void)
+{
+    char path[64];
+    int pid = 0;
+    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+    FILE *file = fopen(path, "r");
+    cr_assert(file && fscanf(file, "%d", &pid) == 1, "the daemon is not there");
+    fclose(file);
+    return pid;
+}
+
+static struct harness *open_session(struct harness *harness, struct jitd_options options)
+{
+    static const struct jitd_listener listener = {
+        .unit = on_unit, .runner_ended = on_runner_ended, .disconnected = on_disconnected};
+    if (!options.daemon)
+        options.daemon = harness_daemon_path();
+    cr_assert(jitd_spawn(&options, &listener, harness, &harness->session) == 0, "%s: %s", options.daemon,
+              jitd_last_error(harness->session)->text);
+    harness->daemon = only_child();
+    MUST(harness, jitd_wait(harness->session, 0, HARNESS_PATIENCE));
+    return harness;
+}
+
+static struct harness *harness_new(void)
+{
+    struct harness *harness = calloc(1, sizeof *harness);
+    cr_assert(harness);
+    harness->output = -1;
+    return harness;
+}
+
+struct harness *harness_open(const struct jitd_options *options)
+{
+    return open_session(harness_new(), options ? *options : (struct jitd_options){0});
+}
+
+struct harness *harness_open_with_output(const struct jitd_options *options)
+{
+    struct harness *harness = harness_new();
+    struct jitd_options with_output = options ? *options : (struct jitd_options){0};
+    harness->output = memfd_create("output", MFD_CLOEXEC);
+    cr_assert(harness->output >= 0);
+    const int streams[3] = {0, harness->output, harness->output};
+    with_output.streams = streams;
+    return open_session(harness, with_output);
+}
+
+char *harness_output(const struct harness *harness)
+{
+    char *text = calloc(1, 65536);
+    cr_assert(text && pread(harness->output, text, 65535, 0) >= 0);
+    return text;
+}
+
+static void drop_batch(struct harness *harness)
+{
+    for (size_t i = 0; i < harness->object_count; i++)
+        object_free(&harness->objects[i]);
+    free(harness->objects);
+    free(harness->names);
+    harness->objects = NULL;
+    harness->names = NULL;
+    harness->object_count = 0;
+}
+
+void harness_close(struct harness *harness)
+{
+    pid_t pids[HARNESS_PROCESSES];
+    size_t count = harness_processes(harness->daemon, pids);
+    jitd_close(harness->session);
+    harness_expect_gone(pids, count);
+    drop_batch(harness);
+    if (harness->output >= 0)
+        close(harness->output);
+    free(harness->units);
+    free(harness);
+}
+
+/* ---- submitting ---- */
+
+void harness_add(struct harness *harness, const char *name, const struct object_bytes *object)
+{
+    size_t count = harness->object_count;
+    harness->objects = realloc(harness->objects, (count + 1) * sizeof *harness->objects);
+    harness->names = realloc(harness->names, (count + 1) * sizeof *harness->names);
+    cr_assert(harness->objects && harness->names);
+    harness->objects[count] = object_copy(object);
+    harness->names[count] = name;
+    harness->object_count++;
+}
+
+static void add_and_free(struct harness *harness, const char *name, struct object_bytes object)
+{
+    harness_add(harness, name, &object);
+    object_free(&object);
+}
+
+void harness_add_c(struct harness *harness, const char *name, const char *source)
+{
+    add_and_free(harness, name, compile_c(source, HARNESS_FLAGS));
+}
+
+void harness_add_assembly(struct harness *harness, const char *name, const char *source)
+{
+    add_and_free(harness, name, compile_assembly(source, NULL));
+}
+
+static void on_submitted(struct jitd_session *session, const uint64_t *units, size_t count,
+                         const struct jitd_errors *errors, void *data)
+{
+    struct harness *harness = data;
+    for (size_t i = 0; errors && i < errors->count && harness->error_count < HARNESS_ERRORS; i++)
+        copy_error(&harness->errors[harness->error_count++], &errors->list[i]);
+    harness->units = realloc(harness->units, (harness->unit_count + count + 1) * sizeof *harness->units);
+    cr_assert(harness->units);
+    for (size_t i = 0; i < count; i++) {
+        struct harness_unit *unit = &harness->units[harness->unit_count++];
+        *unit = (struct harness_unit){.id = units[i]};
+        COPY_TEXT(unit->name, harness->names[i]);
+    }
+}
+
+int harness_submit(struct harness *harness, unsigned flags)
+{
+    jitd_request request;
+    struct jitd_batch *batch = jitd_batch_new(flags);
+    cr_assert(batch);
+    for (size_t i = 0; i < harness->object_count; i++)
+        MUST(harness, jitd_batch_add(batch, harness->names[i], harness->objects[i].bytes, harness->objects[i].length));
+    harness->error_count = 0;
+    harness->errors[0] = (struct harness_error){0};
+    MUST(harness, jitd_submit(harness->session, batch, on_submitted, harness, &request));
+    harness_wait(harness, request);
+    drop_batch(harness);
+    return harness->errors[0].code;
+}
+
+void harness_settle(struct harness *harness)
+{
+    MUST(harness, jitd_wait_units(harness->session, HARNESS_PATIENCE));
+}
+
+void harness_link(struct harness *harness, const char *name, const struct object_bytes *object)
+{
+    harness_add(harness, name, object);
+    cr_assert(harness_submit(harness, JITD_BATCH_CLOSED) == 0, "%s", harness->errors[0].text);
+    harness_settle(harness);
+    const struct harness_unit *unit = harness_unit(harness, name);
+    cr_assert(unit->state == JITD_UNIT_READY, "%s", unit->error.text);
+}
+
+void harness_link_c(struct harness *harness, const char *name, const char *source)
+{
+    struct object_bytes object = compile_c(source, HARNESS_FLAGS);
+    harness_link(harness, name, &object);
+    object_free(&object);
+}
+
+const struct harness_unit *harness_unit(const struct harness *harness, const char *name)
+{
+    for (size_t i = harness->unit_count; i-- > 0;)
+        if (strcmp(harness->units[i].name, name) == 0)
+            return &harness->units[i];
+    cr_assert_fail("there is no unit %s", name);
+    return NULL;
+}
+
+/* ---- calling ---- */
+
+static void on_called(struct jitd_session *session, const struct jitd_value *result, const struct jitd_end *end,
+                      const struct jitd_errors *errors, void *data)
+{
+    struct harness_call *call = data;
+    call->completed = true;
+    call->returned = result != NULL;
+    call->ended = end != NULL;
+    if (result)
+        call->value = result->integer;
+    if (end)
+        copy_end(&call->end, end);
+    if (errors) {
+        call->code = errors->list[0].code;
+        COPY_TEXT(call->text, errors->list[0].text);
+    }
+}
+
+jitd_request harness_call_begin(struct harness *harness, const char *name, int64_t argument, struct harness_call *call)
+{
+    const struct jitd_value value = {.type = JITD_INT64, .integer = argument};
+    jitd_request request;
+    *call = (struct harness_call){0};
+    MUST(harness, jitd_call(harness->session, name, JITD_INT64, &value, 1, on_called, call, &request));
+    MUST(harness, jitd_flush(harness->session));
+    return request;
+}
+
+void harness_wait(struct harness *harness, jitd_request request)
+{
+    MUST(harness, jitd_wait(harness->session, request, HARNESS_PATIENCE));
+}
+
+struct harness_call harness_call(struct harness *harness, const char *name, int64_t argument)
+{
+    struct harness_call call;
+    harness_wait(harness, harness_call_begin(harness, name, argument, &call));
+    return call;
+}
+
+struct harness_call harness_main(struct harness *harness)
+{
+    struct harness_call call = {0};
+    jitd_request request;
+    MUST(harness, jitd_call_main(harness->session, NULL, on_called, &call, &request));
+    harness_wait(harness, request);
+    return call;
+}
+
+int64_t harness_value(struct harness *harness, const char *name, int64_t argument)
+{
+    struct harness_call call = harness_call(harness, name, argument);
+    cr_assert(call.returned, "%s(%lld) did not return: signal %d, %s", name, (long long)argument, call.end.signal,
+              call.text);
+    return call.value;
+}
+
+static void on_looked_up(struct jitd_session *session, const struct jitd_address *addresses, size_t count,
+                         const struct jitd_errors *errors, void *data)
+{
+    cr_assert(!errors && count == 1);
+    *(uint64_t *)data = addresses[0].address;
+}
+
+uint64_t harness_address(struct harness *harness, const char *name)
+{
+    uint64_t address = 0;
+    jitd_request request;
+    MUST(harness, jitd_lookup(harness->session, &name, 1, on_looked_up, &address, &request));
+    harness_wait(harness, request);
+    return address;
+}
+
+void harness_await_output(const struct harness *harness, const char *wanted)
+{
+    bool there = false;
+    for (int waited = 0; !there; waited += 2) {
+        cr_assert(waited < HARNESS_PATIENCE, "the program does not say '%s'", wanted);
+        char *output = harness_output(harness);
+        there = strstr(output, wanted) != NULL;
+        free(output);
+        pause_ms(2);
+    }
+}
+
+static void poll_session(const struct harness *harness)
+{
+    struct pollfd polled = {.fd = jitd_fd(harness->session), .events = jitd_events(harness->session)};
+    poll(&polled, 1, 10);
+}
+
+void harness_dispatch_until(struct harness *harness, const int *value, int wanted)
+{
+    for (int waited = 0; *value < wanted; waited += 10) {
+        cr_assert(waited < HARNESS_PATIENCE, "what was waited for did not come");
+        poll_session(harness);
+        MUST(harness, jitd_dispatch(harness->session));
+    }
+}
+
+void harness_await_disconnection(struct harness *harness)
+{
+    for (int waited = 0; !harness->disconnected; waited += 10) {
+        cr_assert(waited < HARNESS_PATIENCE, "the session goes on");
+        poll_session(harness);
+        jitd_dispatch(harness->session);
+    }
+}
+
+/* ---- the processes ---- */
+
+long harness_status(pid_t pid, const char *key)
+{
+    char path[64], line[256];
+    long value = -1;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    FILE *file = fopen(path, "r");
+    while (file && value < 0 && fgets(line, sizeof line, file))
+        if (strncmp(line, key, strlen(key)) == 0 && line[strlen(key)] == ':')
+            value = strtol(line + strlen(key) + 1, NULL, 10);
+    if (file)
+        fclose(file);
+    return value;
+}
+
+static bool is_in(pid_t pid, const pid_t *pids, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (pids[i] == pid)
+            return true;
+    return false;
+}
+
+/* One more generation of descendants; returns the new count. */
+static size_t add_children(pid_t pids[HARNESS_PROCESSES], size_t count)
+{
+    DIR *directory = opendir("/proc");
+    cr_assert(directory);
+    for (struct dirent *entry; (entry = readdir(directory)) && count < HARNESS_PROCESSES;) {
+        pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+        if (pid > 0 && !is_in(pid, pids, count) && is_in((pid_t)harness_status(pid, "PPid"), pids, count))
+            pids[count++] = pid;
+    }
+    closedir(directory);
+    return count;
+}
+
+size_t harness_processes(pid_t daemon, pid_t pids[HARNESS_PROCESSES])
+{
+    size_t count = 1, before = 0;
+    pids[0] = daemon;
+    while (count != before) {
+        before = count;
+        count = add_children(pids, count);
+    }
+    return count;
+}
+
+static bool is_named(pid_t pid, const char *name)
+{
+    char path[64], actual[64] = "";
+    snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
+    FILE *file = fopen(path, "r");
+    bool same = file && fscanf(file, "%63s", actual) == 1 && strcmp(actual, name) == 0;
+    if (file)
+        fclose(file);
+    return same;
+}
+
+pid_t harness_process(const struct harness *harness, enum harness_process which)
+{
+    pid_t pids[HARNESS_PROCESSES];
+    size_t count = harness_processes(harness->daemon, pids);
+    for (size_t i = 0; i < count; i++) {
+        pid_t parent = (pid_t)harness_status(pids[i], "PPid");
+        bool found = which == HARNESS_LINKER     ? is_named(pids[i], "jitd-linker")
+                     : which == HARNESS_TEMPLATE ? is_named(pids[i], "jitd-runner") && parent == harness->daemon
+                                                 : is_named(pids[i], "jitd-runner") && is_named(parent, "jitd-runner");
+        if (found)
+            return pids[i];
+    }
+    cr_assert_fail("a process of the session is missing");
+    return -1;
+}
+
+void harness_expect_gone(const pid_t *pids, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        for (int waited = 0; kill(pids[i], 0) == 0 && waited < 5000; waited += 10)
+            pause_ms(10);
+        cr_expect(kill(pids[i], 0) == -1 && errno == ESRCH, "process %d is left", (int)pids[i]);
+    }
+}

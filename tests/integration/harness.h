@@ -1,0 +1,172 @@
+/*
+ * A session with the daemon of this build, as a test sees it: sources in, calls out, and all that was reported on the
+ * way kept as plain copies that can be looked at afterwards.
+ *
+ * The daemon is $O/bin/jitd. Whatever a test does not expect to fail is asserted here with the daemon's own words, so
+ * that a test reads as what it is about. harness_close also asserts that no process is left.
+ */
+#ifndef TESTS_INTEGRATION_HARNESS_H
+#define TESTS_INTEGRATION_HARNESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "client/jitd.h"
+#include "tests/lib/compile.h"
+
+#define HARNESS_PATIENCE 20000 /* ms; a machine under load is slow, a hang is for ever */
+#define HARNESS_FLAGS    "-O1 -fPIC -w"
+#define HARNESS_ERRORS   16
+
+struct harness_error {
+    int code; /* 0: none */
+    char text[512];
+    char unit[64];
+    char section[64];
+    char relocation[64];
+    char symbol[64];
+    size_t reference_count;
+    char references[8][64]; /* "unit:section" */
+};
+
+struct harness_frame {
+    uint64_t pc;
+    char unit[128];
+    char function[64];
+    uint64_t function_offset;
+};
+
+struct harness_end {
+    uint64_t epoch;
+    bool exited;
+    int exit_status;
+    int signal;
+    bool record;
+    int record_signal;
+    uint64_t fault_address;
+    bool stack_overflow;
+    uint64_t program_counter; /* the register rip; 0 where registers are missing */
+    uint64_t stack_pointer;
+    size_t register_count;
+    size_t frame_count;
+    struct harness_frame frames[128];
+    char initialiser_of[64];
+};
+
+/* How a call came back: by returning, by the runner's end, or refused. */
+struct harness_call {
+    bool completed;
+    bool returned;
+    int64_t value;
+    bool ended;
+    struct harness_end end;
+    int code;
+    char text[512];
+};
+
+struct harness_unit {
+    uint64_t id;
+    char name[64];
+    enum jitd_unit_state state;
+    int order; /* when READY or FAILED was told: 1 for the first unit of the session */
+    struct harness_error error;
+};
+
+struct harness {
+    struct jitd_session *session;
+    struct object_bytes *objects; /* owned; of the batch that is being put together */
+    const char **names;           /* of its units */
+    size_t object_count;
+    struct harness_unit *units;
+    size_t unit_count;
+    int told;                                    /* READY and FAILED events */
+    struct harness_error errors[HARNESS_ERRORS]; /* of the last submission */
+    size_t error_count;
+    int runner_ends;             /* RunnerEnded events */
+    struct harness_end last_end; /* of the last one */
+    bool disconnected;
+    int output; /* memfd that is the program's stdout and stderr; -1 where none was asked for */
+    pid_t daemon;
+};
+
+/* ---- sessions ---- */
+
+/* NULL for the defaults. `daemon` may be left out of the options. Returns when the daemon has welcomed us. */
+struct harness *harness_open(const struct jitd_options *options);
+
+/* As harness_open; the program's output is kept for harness_output. */
+struct harness *harness_open_with_output(const struct jitd_options *options);
+
+/* Ends the session and asserts that none of its processes is left. */
+void harness_close(struct harness *harness);
+
+/* What the program has written so far; to be freed. */
+char *harness_output(const struct harness *harness);
+
+/* Waits until that is part of it. */
+void harness_await_output(const struct harness *harness, const char *wanted);
+
+/* $O/bin/jitd */
+const char *harness_daemon_path(void);
+
+/* ---- submitting ---- */
+
+/* Adds to the batch that is being put together. Names are borrowed until it is submitted; bytes are copied. */
+void harness_add(struct harness *harness, const char *name, const struct object_bytes *object);
+void harness_add_c(struct harness *harness, const char *name, const char *source);
+void harness_add_assembly(struct harness *harness, const char *name, const char *source);
+
+/* Submits the batch and waits for the reply: 0, or the code of the first of harness->errors. */
+int harness_submit(struct harness *harness, unsigned flags);
+
+/* Waits until every unit is READY or FAILED. */
+void harness_settle(struct harness *harness);
+
+/* One unit in a batch of its own, which must become READY. */
+void harness_link_c(struct harness *harness, const char *name, const char *source);
+void harness_link(struct harness *harness, const char *name, const struct object_bytes *object);
+
+/* The last unit submitted under that name; the test fails where there is none. */
+const struct harness_unit *harness_unit(const struct harness *harness, const char *name);
+
+/* ---- calling ---- */
+
+/* A function of one 64-bit integer that returns one, and the same begun without waiting. `call` must outlive it. */
+struct harness_call harness_call(struct harness *harness, const char *name, int64_t argument);
+jitd_request harness_call_begin(struct harness *harness, const char *name, int64_t argument, struct harness_call *call);
+void harness_wait(struct harness *harness, jitd_request request);
+
+/* Runs the program's main. */
+struct harness_call harness_main(struct harness *harness);
+
+/* As harness_call where it must return. */
+int64_t harness_value(struct harness *harness, const char *name, int64_t argument);
+
+/* 0 where the name is not known. */
+uint64_t harness_address(struct harness *harness, const char *name);
+
+/* Dispatches until *value is at least `wanted`; the test fails where that takes too long. */
+void harness_dispatch_until(struct harness *harness, const int *value, int wanted);
+
+/* Dispatches until the connection is gone. */
+void harness_await_disconnection(struct harness *harness);
+
+/* ---- the processes ---- */
+
+/* Of the session's tree: the linker, the runner's template, and the live runner. The test fails where there is none. */
+enum harness_process { HARNESS_LINKER, HARNESS_TEMPLATE, HARNESS_RUNNER };
+pid_t harness_process(const struct harness *harness, enum harness_process which);
+
+/* The session's processes, the daemon's own first; returns how many. */
+#define HARNESS_PROCESSES 16
+size_t harness_processes(pid_t daemon, pid_t pids[HARNESS_PROCESSES]);
+
+/* Asserts that within some seconds none of them exists any more, not even as a zombie. */
+void harness_expect_gone(const pid_t *pids, size_t count);
+
+/* Reads a number from a line "KEY:\tNUMBER" of /proc/PID/status; -1 where there is none. */
+long harness_status(pid_t pid, const char *key);
+
+#endif
