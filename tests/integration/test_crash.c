@@ -225,7 +225,8 @@ Test(crash, inside_a_callback_of_libc_shows_the_frames_of_both_units)
     cr_expect(end.signal == SIGSEGV && end.fault_address == 8);
     cr_expect(has_frame(&end, "order.o", "order") && has_frame(&end, "sort.o", "sort"));
     cr_expect(end.frame_count >= 3 && strcmp(end.frames[0].function, "order") == 0);
-    cr_expect(strstr(end.frames[1].unit, "libc") != NULL, "between them is %s", end.frames[1].unit);
+    const char *between = end.frames[1].unit; /* a sanitizer puts its own qsort before libc's */
+    cr_expect(strstr(between, "libc") || strstr(between, "libasan"), "between them is %s", between);
     harness_close(harness);
 }
 
