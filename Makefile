@@ -169,8 +169,8 @@ demo: setup
 	@O=$(O) demo/run
 
 # The peers are measured where they are installed; `tools/setup bench` installs them.
-LLVM_CONFIG := $(firstword $(wildcard /usr/lib/llvm-19/bin/llvm-config))
-PEERS       := $(if $(LLVM_CONFIG),$(O)/bench/peer-lljit)
+LLVM  := /usr/lib/llvm-19
+PEERS := $(if $(wildcard $(LLVM)/include/llvm-c/LLJIT.h),$(O)/bench/peer-lljit)
 
 bench: setup
 	@+$(MAKE) --no-print-directory all $(O)/bench/bench $(PEERS)
@@ -179,9 +179,9 @@ bench: setup
 $(O)/bench/bench: $(BENCH) $(O)/lib/libjitd.a
 	$(link) -o $@ $^ -lprotobuf-c
 
-$(O)/obj/bench/peer_lljit.o: BASE += -isystem $(shell $(LLVM_CONFIG) --includedir)
+$(O)/obj/bench/peer_lljit.o: BASE += -isystem $(LLVM)/include
 $(O)/bench/peer-lljit: $(addprefix $(O)/obj/bench/,peer_lljit.o object_writer.o measure.o)
-	$(link) -o $@ $^ $(shell $(LLVM_CONFIG) --link-shared --ldflags --libs)
+	$(link) -o $@ $^ -L$(LLVM)/lib -lLLVM-19
 
 # ---- habits ----
 

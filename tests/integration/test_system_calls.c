@@ -69,7 +69,9 @@ static void write_wrapper(const char *path, const char *trace)
     const char *build = getenv("O");
     FILE *file = fopen(path, "w");
 
-    fprintf(file, "#!/bin/sh\nASAN_OPTIONS=detect_leaks=0 exec strace -qq -f -e trace=%%memory,fallocate,ftruncate -o '%s' '%s/bin/jitd' \"$@\"\n",
+    fprintf(file,
+            "#!/bin/sh\nASAN_OPTIONS=detect_leaks=0 exec strace -qq -f -e trace=%%memory,fallocate,ftruncate -o '%s' "
+            "'%s/bin/jitd' \"$@\"\n",
             trace, build ? build : "build");
     fclose(file);
     chmod(path, 0700);
