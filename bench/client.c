@@ -1,0 +1,131 @@
+/*
+ * libjitd with no failure survived (client.h).
+ */
+#include "bench/client.h"
+
+#include <stdlib.h>
+
+#include "bench/measure.h"
+
+#define CLIENT_TIMEOUT_MS 20000
+
+static void client_unit(struct jitd_session *session, const struct jitd_unit_event *event, void *data)
+{
+    (void)session;
+    (void)data;
+    if (event->state == JITD_UNIT_FAILED)
+        measure_die("a unit failed: %s", event->errors.count ? event->errors.list[0].text : "no reason given");
+}
+
+static const struct jitd_listener client_listener = {.unit = client_unit};
+
+static void client_check(const struct jitd_session *session, int code)
+{
+    if (code != 0)
+        measure_die("%s: %s", jitd_error_name(code), session ? jitd_last_error(session)->text : "no session");
+}
+
+static void client_check_errors(const struct jitd_errors *errors)
+{
+    if (errors)
+        measure_die("a request failed: %s", errors->count ? errors->list[0].text : "no reason given");
+}
+
+struct jitd_session *client_open(const char *daemon, const char *path)
+{
+    struct jitd_options options = {.daemon = daemon};
+    struct jitd_session *session = NULL;
+    int code = daemon ? jitd_spawn(&options, &client_listener, NULL, &session)
+                      : jitd_connect(path, &options, &client_listener, NULL, &session);
+    client_check(session, code);
+    return session;
+}
+
+struct jitd_session *client_attach(int socket)
+{
+    struct jitd_session *session = NULL;
+    int code = jitd_attach(socket, NULL, &client_listener, NULL, &session);
+    client_check(session, code);
+    return session;
+}
+
+void client_wait_welcome(struct jitd_session *session)
+{
+    client_check(session, jitd_wait(session, 0, CLIENT_TIMEOUT_MS));
+    if (!jitd_welcome(session))
+        measure_die("the daemon refused Hello");
+}
+
+static void client_submitted(struct jitd_session *session, const uint64_t *units, size_t count,
+                             const struct jitd_errors *errors, void *data)
+{
+    (void)session;
+    (void)units;
+    (void)count;
+    (void)data;
+    client_check_errors(errors);
+}
+
+void client_submit(struct jitd_session *session, const struct written_object *objects, size_t count)
+{
+    struct jitd_batch *batch = jitd_batch_new(0);
+    if (!batch)
+        measure_die("out of memory for a batch");
+    for (size_t i = 0; i < count; i++)
+        client_check(session, jitd_batch_add(batch, objects[i].name, objects[i].bytes, objects[i].length));
+    client_check(session, jitd_submit(session, batch, client_submitted, NULL, NULL));
+}
+
+void client_wait_ready(struct jitd_session *session)
+{
+    client_check(session, jitd_wait_units(session, CLIENT_TIMEOUT_MS));
+}
+
+static void client_called(struct jitd_session *session, const struct jitd_value *result, const struct jitd_end *end,
+                          const struct jitd_errors *errors, void *data)
+{
+    struct client_call *call = data;
+    (void)session;
+    client_check_errors(errors);
+    call->result = end ? CLIENT_CRASH : (int)result->integer;
+}
+
+void client_call(struct jitd_session *session, const char *function, struct client_call *call)
+{
+    client_check(session, jitd_call(session, function, JITD_INT32, NULL, 0, client_called, call, &call->request));
+}
+
+void client_wait_call(struct jitd_session *session, struct client_call *call, int expected)
+{
+    client_check(session, jitd_wait(session, call->request, CLIENT_TIMEOUT_MS));
+    if (call->result != expected)
+        measure_die("a call gave %d instead of %d", call->result, expected);
+}
+
+uint64_t client_time_call(struct jitd_session *session, const char *function, int expected)
+{
+    struct client_call call;
+    uint64_t start = measure_now();
+    client_call(session, function, &call);
+    client_wait_call(session, &call, expected);
+    return measure_now() - start;
+}
+
+uint64_t client_time_units(struct jitd_session *session, const struct written_object *objects, size_t count)
+{
+    uint64_t start = measure_now();
+    client_submit(session, objects, count);
+    client_wait_ready(session);
+    return measure_now() - start;
+}
+
+struct jitd_session *client_open_settled(const char *daemon)
+{
+    struct jitd_session *session = client_open(daemon, NULL);
+    struct written_object settled;
+    object_write_function(&settled, "settled", NULL, NULL);
+    client_time_units(session, &settled, 1);
+    client_time_call(session, "settled", 1);
+    free(settled.bytes);
+    return session;
+}

@@ -1,0 +1,89 @@
+/*
+ * The benchmarks, once: bench/run repeats this program and gathers its lines.
+ *
+ *     bench DAEMON DIRECTORY
+ *
+ * DIRECTORY, of mode 0700, is where a daemon may listen.
+ */
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bench/benchmarks.h"
+#include "bench/measure.h"
+#include "client/jitd.h"
+
+void benchmark_report(const struct benchmark *benchmark, struct samples *samples, const char *key)
+{
+    static const char *const prefixes[] = {
+        [PLACEMENT_FREE] = "", [PLACEMENT_ONE_CPU] = "one-cpu.", [PLACEMENT_APART] = "apart."};
+    char full[64];
+    snprintf(full, sizeof full, "%s%s", prefixes[benchmark->placement], key);
+    samples_report(samples, full);
+}
+
+/* A daemon that listens. It is ended whichever way this program ends, but not by the processes forked from it. */
+static struct listener {
+    char path[100]; /* fits sun_path */
+    pid_t process;
+    pid_t owner;
+} listener;
+
+static void listener_stop(void)
+{
+    if (listener.owner != getpid())
+        return;
+    kill(listener.process, SIGTERM);
+    waitpid(listener.process, NULL, 0);
+}
+
+/* The daemon has its socket once a session can be opened; until then it is asked again and again. */
+static void listener_await(void)
+{
+    for (int tries = 0; tries < 500; tries++) {
+        struct jitd_session *session = NULL;
+        int code = jitd_connect(listener.path, NULL, NULL, NULL, &session);
+        jitd_close(session);
+        if (code == 0)
+            return;
+        usleep(10000);
+    }
+    measure_die("the daemon does not listen at %s", listener.path);
+}
+
+static void listener_start(const char *daemon, const char *directory)
+{
+    int length = snprintf(listener.path, sizeof listener.path, "%s/socket", directory);
+    if (length < 0 || (size_t)length >= sizeof listener.path)
+        measure_die("the directory's path is too long");
+    char *const arguments[] = {(char *)(uintptr_t)daemon, "--listen", listener.path, NULL};
+    if (posix_spawn(&listener.process, daemon, NULL, NULL, arguments, environ) != 0)
+        measure_die("cannot start %s", daemon);
+    listener.owner = getpid();
+    atexit(listener_stop);
+    listener_await();
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 3) {
+        fputs("usage: bench DAEMON DIRECTORY\n", stderr);
+        return 2;
+    }
+    struct benchmark benchmark = {.daemon = argv[1], .listen_path = listener.path};
+    listener_start(argv[1], argv[2]);
+    wire_count(listener.path, TREE_UNITS, &benchmark.wire);
+    benchmark_session_start(&benchmark);
+    benchmark_tree(&benchmark);
+    for (int placement = PLACEMENT_FREE; placement <= PLACEMENT_APART; placement++) {
+        benchmark.placement = (enum placement)placement;
+        if (!measure_can_place(benchmark.placement))
+            continue;
+        benchmark_round_trips(&benchmark);
+        benchmark_crash(&benchmark);
+    }
+    return 0;
+}

@@ -1,0 +1,48 @@
+/*
+ * Clocks, samples, and the one form in which every measuring program prints: a line of key, median, 99th percentile
+ * ("-" for fewer than 100 samples) and number of samples, in microseconds. bench/run gathers these lines over runs.
+ *
+ * A benchmark that cannot do what it measures has nothing to say: measure_die ends the program.
+ */
+#ifndef BENCH_MEASURE_H
+#define BENCH_MEASURE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Zero-initialise; freed by samples_report. */
+struct samples {
+    double *values; /* microseconds; owned */
+    size_t count;
+    size_t capacity;
+};
+
+/* Nanoseconds of CLOCK_MONOTONIC. */
+uint64_t measure_now(void);
+
+_Noreturn void measure_die(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* malloc that does not return NULL. */
+void *measure_allocate(size_t bytes);
+
+/* Where processes run: as the scheduler likes, all on one CPU, or this one on another CPU than those it started. What
+   the scheduler likes differs between the things that are compared, and a wake-up across CPUs can cost more than all
+   the rest; so round trips are measured in all three ways. */
+enum placement { PLACEMENT_FREE, PLACEMENT_ONE_CPU, PLACEMENT_APART };
+
+/* Whether there are CPUs enough. */
+bool measure_can_place(enum placement placement);
+
+/* Call the first before starting others and the second after it.
+   PLACEMENT_FREE, for children, gives all CPUs back. */
+void measure_place_children(enum placement placement);
+void measure_place_self(enum placement placement);
+
+/* Adds a duration, divided by `parts`: the units, say, that it was spent on. */
+void samples_add(struct samples *samples, uint64_t nanoseconds, size_t parts);
+
+/* Prints the line and frees the samples. */
+void samples_report(struct samples *samples, const char *key);
+
+#endif

@@ -1,0 +1,35 @@
+/*
+ * Relocatable objects of one function each, as `gcc -O2 -c` would make them from
+ *
+ *     int f(void) { return 1 + g() + h(); }
+ *
+ * with two, one or no callees, and of a function that crashes. A thousand compiler runs would take a minute; the bytes
+ * of these few shapes are gcc's, and only the names differ. Sections and their order are gcc's too (.rela.text where
+ * there are calls, empty .data and .bss, .comment, .note.GNU-stack, .eh_frame with its relocation), so that a linker
+ * has all the work that a real object brings: 1.1 to 1.3 KB.
+ */
+#ifndef BENCH_OBJECT_WRITER_H
+#define BENCH_OBJECT_WRITER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct written_object {
+    char name[24];  /* of the function */
+    uint8_t *bytes; /* owned; of malloc's alignment */
+    size_t length;
+};
+
+/* Fills *out. Callees that are NULL are left out, the second first. */
+void object_write_function(struct written_object *out, const char *name, const char *first, const char *second);
+
+/* void name(void) { *(volatile int *)0 = 0; } */
+void object_write_crash(struct written_object *out, const char *name);
+
+/* The tree PREFIX_0 ... PREFIX_(count-1), function i calling 2i+1 and 2i+2 where these exist: PREFIX_0 returns `count`.
+   Freed with object_free_all. */
+struct written_object *object_write_tree(const char *prefix, size_t count);
+
+void object_free_all(struct written_object *objects, size_t count);
+
+#endif

@@ -1,0 +1,104 @@
+# Turns `RUN KEY MEDIAN P99 COUNT` lines into the tables of tables.list, as Markdown that reads well as it is, or with
+# -v json=1 into JSON.
+
+function trim(text) {
+    gsub(/^ +| +$/, "", text)
+    return text
+}
+
+# Sorts list[1..count] and gives its median.
+function median(list, count,    i, j, value) {
+    for (i = 2; i <= count; i++) {
+        value = list[i]
+        for (j = i - 1; j >= 1 && list[j] > value; j--)
+            list[j + 1] = list[j]
+        list[j + 1] = value
+    }
+    return (list[int((count + 1) / 2)] + list[int(count / 2) + 1]) / 2
+}
+
+function number(value) {
+    return sprintf(value < 10 ? "%.2f" : value < 100 ? "%.1f" : "%.0f", value)
+}
+
+# Fills the globals middle, lowest, highest, tail ("-" where the programs gave none).
+function gather(key,    run, list, tails) {
+    for (run = 1; run <= runs; run++) {
+        list[run] = p50[run, key]
+        tails[run] = p99[run, key]
+    }
+    middle = median(list, runs)
+    lowest = list[1]
+    highest = list[runs]
+    tail = tails[1] == "-" ? "-" : median(tails, runs)
+}
+
+function ratio(key, peer,    run, list) {
+    if (peer == "" || !((1, peer) in p50))
+        return ""
+    for (run = 1; run <= runs; run++)
+        list[run] = p50[run, key] / p50[run, peer]
+    return sprintf("%.2f", median(list, runs))
+}
+
+function print_row(text, a, b, c, d) {
+    printf "| %-58s | %8s | %17s | %8s | %8s |\n", text, a, b, c, d
+}
+
+function print_table_row(row,    key) {
+    key = keys[row]
+    if (key == "=") {
+        printf "\n### %s\n\n", texts[row]
+        print_row("", "median", "over the runs", "p99", "ratio")
+        print_row("---", "---:", "---:", "---:", "---:")
+        return
+    }
+    if (!((1, key) in p50))
+        return
+    gather(key)
+    print_row(texts[row], number(middle), number(lowest) " - " number(highest), tail == "-" ? "" : number(tail),
+              ratio(key, peers[row]))
+}
+
+function print_json(    i, comma) {
+    print "{"
+    for (i = 1; i <= known_count; i++) {
+        gather(known[i])
+        comma = i < known_count ? "," : ""
+        printf "  \"%s\": {\"median\": %.3f, \"lowest\": %.3f, \"highest\": %.3f, \"p99\": %s, \"runs\": %d}%s\n", known[i],
+            middle, lowest, highest, tail == "-" ? "null" : sprintf("%.3f", tail), runs, comma
+    }
+    print "}"
+}
+
+FNR == NR && /^= / { keys[++rows] = "="; texts[rows] = substr($0, 3); next }
+FNR == NR && /^[a-z]/ {
+    split($0, field, "|")
+    keys[++rows] = trim(field[1])
+    peers[rows] = trim(field[2])
+    texts[rows] = trim(field[3])
+    next
+}
+FNR == NR { next }
+
+{
+    if ($1 > runs)
+        runs = $1
+    if (!((1, $2) in p50) && $1 == 1)
+        known[++known_count] = $2
+    p50[$1, $2] = $3
+    p99[$1, $2] = $4
+}
+
+END {
+    if (json) {
+        print_json()
+        exit
+    }
+    print "- figures are microseconds; `ratio` is to the row named beside, or of a part to its whole"
+    printf "- bytes on the wire, out and back: a unit %d and %d, a call %d and %d, the tree in one batch %d and %d\n",
+        p50[1, "wire.unit.out"], p50[1, "wire.unit.in"], p50[1, "wire.call.out"], p50[1, "wire.call.in"],
+        p50[1, "wire.tree.out"], p50[1, "wire.tree.in"]
+    for (row = 1; row <= rows; row++)
+        print_table_row(row)
+}
