@@ -262,7 +262,7 @@ int arena_allocate(struct arena *arena, const struct arena_need needs[ZONE_COUNT
                 zone_names[z], (unsigned long long)needs[z].bytes, (unsigned long long)left,
                 (unsigned long long)zone->limit);
         }
-        out->extent[z] = (struct arena_extent){offset, bytes};
+        out->extent[z] = (struct arena_extent){(uint32_t)offset, (uint32_t)bytes};
     }
     return 0;
 }
@@ -316,7 +316,7 @@ void arena_map_granules(struct arena *arena, const struct arena_extent *code, ui
     uint32_t *map = (uint32_t *)(void *)arena->zones[ZONE_R].bytes;
     uint32_t entry = (uint32_t)(header / 4);
 
-    for (uint64_t granule = code->offset / GRANULE_BYTES; granule < (code->offset + code->bytes) / GRANULE_BYTES;
-         granule++)
+    for (uint64_t granule = code->offset / GRANULE_BYTES;
+         granule < ((uint64_t)code->offset + code->bytes) / GRANULE_BYTES; granule++)
         __atomic_store_n(&map[granule], entry, __ATOMIC_RELEASE);
 }

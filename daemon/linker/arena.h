@@ -29,8 +29,8 @@ struct arena_need {
 };
 
 struct arena_extent {
-    uint64_t offset;
-    uint64_t bytes; /* a multiple of ARENA_GRAIN; 0: nothing in this zone */
+    uint32_t offset;
+    uint32_t bytes; /* a multiple of ARENA_GRAIN; 0: nothing in this zone */
 };
 
 struct arena_block {

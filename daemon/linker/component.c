@@ -26,31 +26,39 @@ static void describe_local(const struct linker *linker, const struct unit *unit,
         target->address = unit_section_address(linker->arena, unit, section) + entry->st_value;
 }
 
-static void describe_global(const struct symbol *symbol, struct relocation_target *target)
+static void describe_global(const struct linker *linker, const struct symbol *symbol, struct relocation_target *target)
 {
     target->address = symbol->binding == SYMBOL_UNBOUND ? 0 : symbol->address;
     target->weak_missing = symbol->binding == SYMBOL_UNBOUND;
     target->bytes = symbol->bytes;
     target->function = symbol->function;
-    target->slot = symbol->slot;
-    target->stub = symbol->stub;
+    target->slot = symbol->slot ? arena_address(linker->arena, ZONE_S, symbol->slot) : 0;
+    target->stub = symbol->stub ? arena_address(linker->arena, ZONE_X, symbol->stub) : 0;
 }
 
-static int describe_targets(const struct linker *linker, struct unit *unit, struct relocation_context *context,
+static int describe_targets(struct linker *linker, struct unit *unit, struct relocation_context *context,
                             struct error *error)
 {
     const struct object *object = &unit->object;
 
     *context = (struct relocation_context){
         .arch = linker->arch, .object = object, .got = arena_address(linker->arena, ZONE_S, 0), .unit = unit->name};
-    context->targets = pool_allocate_array(&unit->batch->pool, object->symbol_count, sizeof *context->targets);
+    pool_reset(&linker->scratch);
+    if (!object->sections) {
+        int code =
+            object_open(&unit->object, &linker->scratch, object->bytes, object->length, linker->arch->machine, error);
+        if (code)
+            return error_prefix(error, "%s", unit->name);
+    }
+
+    context->targets = pool_allocate_array(&linker->scratch, object->symbol_count, sizeof *context->targets);
     if (!context->targets)
         return error_set(error, ERROR_NO_MEMORY, "%s: no memory for %u symbols", unit->name, object->symbol_count);
     for (uint32_t i = 1; i < object->symbol_count; i++) {
         if (i < object->first_global)
             describe_local(linker, unit, i, &context->targets[i]);
         else
-            describe_global(unit->globals[i - object->first_global], &context->targets[i]);
+            describe_global(linker, unit->globals[i - object->first_global], &context->targets[i]);
     }
     return 0;
 }
@@ -119,15 +127,15 @@ static int allocate_slots(struct linker *linker, struct unit *unit, const struct
         if (!target->needs || i < unit->object.first_global || target->weak_missing)
             continue;
         struct symbol *symbol = unit->globals[i - unit->object.first_global];
-        symbol->slot = target->slot;
-        symbol->stub = target->stub;
+        symbol->slot = target->slot ? (uint32_t)(target->slot - arena_address(linker->arena, ZONE_S, 0)) : 0;
+        symbol->stub = target->stub ? (uint32_t)(target->stub - arena_address(linker->arena, ZONE_X, 0)) : 0;
     }
     return 0;
 }
 
-static bool lies_in(const struct linker *linker, enum zone zone, const struct arena_extent *extent, uint64_t address)
+static bool lies_in(const struct arena_extent *extent, uint32_t offset)
 {
-    return address - arena_address(linker->arena, zone, extent->offset) < extent->bytes;
+    return offset - extent->offset < extent->bytes;
 }
 
 /* Nobody else has been linked since: whatever symbol has its slot or stub there is as it was before. */
@@ -136,13 +144,18 @@ static void free_slots(struct linker *linker, struct unit *unit)
     for (uint32_t i = unit->object.first_global; i < unit->object.symbol_count; i++) {
         struct symbol *symbol = unit->globals[i - unit->object.first_global];
 
-        if (lies_in(linker, ZONE_S, &unit->slots.extent[ZONE_S], symbol->slot))
+        if (lies_in(&unit->slots.extent[ZONE_S], symbol->slot))
             symbol->slot = 0;
-        if (lies_in(linker, ZONE_X, &unit->slots.extent[ZONE_X], symbol->stub))
+        if (lies_in(&unit->slots.extent[ZONE_X], symbol->stub))
             symbol->stub = 0;
     }
     arena_free(linker->arena, &unit->slots);
     unit->slots = (struct arena_block){0};
+}
+
+static uint8_t *placed_bytes(const struct linker *linker, const struct placement *placement)
+{
+    return arena_bytes(linker->arena, (enum zone)placement->zone, placement->offset);
 }
 
 static void copy(struct linker *linker, const struct unit *unit)
@@ -152,7 +165,7 @@ static void copy(struct linker *linker, const struct unit *unit)
         const struct placement *placement = &unit->placements[i];
 
         if (is_placed(unit, i) && section->content)
-            memcpy(arena_bytes(linker->arena, placement->zone, placement->offset), section->content, section->bytes);
+            memcpy(placed_bytes(linker, placement), section->content, section->bytes);
     }
 }
 
@@ -164,8 +177,8 @@ static int relocate(struct linker *linker, const struct unit *unit, const struct
 
         if (!is_placed(unit, i) || !unit->object.sections[i].relocations)
             continue;
-        int code = relocate_apply(context, i, arena_bytes(linker->arena, placement->zone, placement->offset),
-                                  arena_address(linker->arena, placement->zone, placement->offset), error);
+        int code = relocate_apply(context, i, placed_bytes(linker, placement),
+                                  arena_address(linker->arena, (enum zone)placement->zone, placement->offset), error);
         if (code)
             return code;
     }
@@ -193,55 +206,58 @@ static int publish_unwind(struct linker *linker, const struct unit *unit, struct
     return 0;
 }
 
-static void add_range(struct unit *unit, uint64_t offset, uint64_t bytes, const char *name, bool section, size_t *used)
+static bool is_code(const struct unit *unit, uint32_t section)
 {
-    unit->ranges[unit->range_count++] = (struct code_range){offset, bytes, (uint32_t)*used, section};
-    *used = (size_t)(stpcpy(unit->range_names + *used, name) - unit->range_names) + 1;
+    return section < unit->object.section_count && unit->placements[section].zone == ZONE_X;
 }
 
-/* Walks the unit's code sections and functions; without `out` only counts them and the bytes of their names. */
-static void walk_code(struct unit *unit, bool out, size_t *count, size_t *names)
+static bool is_function(const struct unit *unit, uint32_t symbol)
 {
-    const struct object *object = &unit->object;
+    return ELF64_ST_TYPE(unit->object.symbols[symbol].st_info) == STT_FUNC &&
+           is_code(unit, object_symbol_section(&unit->object, symbol));
+}
 
-    for (uint32_t i = 1; i < object->section_count; i++) {
-        if (unit->placements[i].zone != ZONE_X || object->sections[i].bytes == 0)
-            continue;
-        *count += 1;
-        if (out)
-            add_range(unit, unit->placements[i].offset, object->sections[i].bytes, object->sections[i].name, true,
-                      names);
-        else
-            *names += strlen(object->sections[i].name) + 1;
-    }
-    for (uint32_t i = 1; i < object->symbol_count; i++) {
-        uint32_t section = object_symbol_section(object, i);
-        const Elf64_Sym *symbol = &object->symbols[i];
+static void add_range(struct unit *unit, uint64_t offset, uint64_t bytes, const char *name, bool section)
+{
+    if (name)
+        unit->ranges[unit->range_count++] = (struct code_range){
+            .offset = (uint32_t)offset, .bytes = bytes & INT32_MAX, .section = section, .name = name};
+}
 
-        if (ELF64_ST_TYPE(symbol->st_info) != STT_FUNC || section >= object->section_count ||
-            unit->placements[section].zone != ZONE_X)
-            continue;
-        *count += 1;
-        if (out)
-            add_range(unit, unit->placements[section].offset + symbol->st_value, symbol->st_size,
-                      object_symbol_name(object, i), false, names);
-        else
-            *names += strlen(object_symbol_name(object, i)) + 1;
-    }
+/* Global names are there already; most sections of code are called .text. */
+static const char *keep_name(struct linker *linker, const struct unit *unit, uint32_t symbol)
+{
+    if (symbol >= unit->object.first_global)
+        return unit->globals[symbol - unit->object.first_global]->name;
+    return symbols_keep_name(linker->symbols, object_symbol_name(&unit->object, symbol));
+}
+
+static const char *keep_section_name(struct linker *linker, const char *name)
+{
+    return strcmp(name, ".text") == 0 ? ".text" : symbols_keep_name(linker->symbols, name);
 }
 
 /* The map of functions and code sections that crash reports are made from; without memory for it reports are poorer. */
-static void remember_code(struct unit *unit)
+static void remember_code(struct linker *linker, struct unit *unit)
 {
-    size_t count = 0, names = 0, ignored = 0;
+    const struct object *object = &unit->object;
+    size_t count = 0;
 
-    walk_code(unit, false, &count, &names);
+    for (uint32_t i = 1; i < object->section_count; i++)
+        count += is_code(unit, i) && object->sections[i].bytes > 0;
+    for (uint32_t i = 1; i < object->symbol_count; i++)
+        count += is_function(unit, i);
     unit->ranges = malloc(count * sizeof *unit->ranges);
-    unit->range_names = malloc(names);
-    if (!unit->ranges || !unit->range_names || names > UINT32_MAX)
+    if (!unit->ranges)
         return;
-    names = 0;
-    walk_code(unit, true, &ignored, &names);
+    for (uint32_t i = 1; i < object->section_count; i++)
+        if (is_code(unit, i) && object->sections[i].bytes > 0)
+            add_range(unit, unit->placements[i].offset, object->sections[i].bytes,
+                      keep_section_name(linker, object->sections[i].name), true);
+    for (uint32_t i = 1; i < object->symbol_count; i++)
+        if (is_function(unit, i))
+            add_range(unit, unit->placements[object_symbol_section(object, i)].offset + object->symbols[i].st_value,
+                      object->symbols[i].st_size, keep_name(linker, unit, i), false);
 }
 
 static int link_unit_bytes(struct linker *linker, struct unit *unit, struct error *error)
@@ -263,7 +279,7 @@ static int link_unit_bytes(struct linker *linker, struct unit *unit, struct erro
         code = publish_unwind(linker, unit, error);
     if (code)
         return code;
-    remember_code(unit);
+    remember_code(linker, unit);
     unit->state = UNIT_LINKED;
     log_trace(TRACE_LINK, "linked %s: X+0x%llx %llu bytes, %llu slots, %llu stubs", unit->name,
               (unsigned long long)unit->block.extent[ZONE_X].offset,

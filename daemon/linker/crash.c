@@ -27,8 +27,7 @@ static void describe_in_unit(const struct unit *unit, uint64_t offset, Jitd__Pro
         const struct code_range *range = &unit->ranges[i];
         uint64_t into = offset - range->offset;
 
-        if (range->section ? into < range->bytes
-                           : offset >= range->offset && (range->bytes == 0 || into < range->bytes)) {
+        if (into < range->bytes || (!range->section && range->bytes == 0 && offset >= range->offset)) {
             if (range->section)
                 section = range;
             else if (!function || range->offset >= function->offset)
@@ -37,11 +36,11 @@ static void describe_in_unit(const struct unit *unit, uint64_t offset, Jitd__Pro
     }
     frame->unit = text(unit->name);
     if (section) {
-        frame->section = text(unit->range_names + section->name);
+        frame->section = text(section->name);
         frame->section_offset = offset - section->offset;
     }
     if (function) {
-        frame->function = text(unit->range_names + function->name);
+        frame->function = text(function->name);
         frame->function_offset = offset - function->offset;
     }
 }

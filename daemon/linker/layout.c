@@ -83,7 +83,8 @@ static int plan_eh_frame(struct unit *unit, uint32_t index, struct arena_need *n
         return ERROR_UNSUPPORTED;
     }
     unit->eh_frame = index;
-    unit->placements[index].offset = append(need, section->bytes + EH_FRAME_TERMINATOR, max_u64(section->alignment, 8));
+    unit->placements[index].offset =
+        (uint32_t)append(need, section->bytes + EH_FRAME_TERMINATOR, max_u64(section->alignment, 8));
     unit->unwind_header = append(need, unwind_header_bytes(unit->fde_count), 4);
     return 0;
 }
@@ -96,12 +97,12 @@ static int plan_section(struct unit *unit, uint32_t index, struct arena_need nee
 
     if (code)
         return code;
-    placement->zone = zone_of(section);
+    placement->zone = (uint8_t)zone_of(section);
     if (section->type == SHT_INIT_ARRAY || section->type == SHT_FINI_ARRAY || section->type == SHT_PREINIT_ARRAY)
         unit->array_count += section->bytes >= 8;
     if (is_eh_frame(section) && section->bytes > 0)
         return plan_eh_frame(unit, index, &needs[ZONE_R], error);
-    placement->offset = append(&needs[placement->zone], section->bytes, section->alignment);
+    placement->offset = (uint32_t)append(&needs[placement->zone], section->bytes, section->alignment);
     return 0;
 }
 
@@ -111,12 +112,10 @@ static void plan_commons(struct unit *unit, struct arena_need *need)
     const struct object *object = &unit->object;
 
     for (uint32_t i = object->first_global; i < object->symbol_count; i++) {
-        struct symbol *symbol = unit->globals[i - object->first_global];
+        struct contest *contest = symbol_contest(unit->globals[i - object->first_global], unit->batch->number);
 
-        if (symbol->tentative_batch != unit->batch->number || symbol->tentative != unit ||
-            symbol->tentative_index != i || symbol->tentative_strength != STRENGTH_COMMON)
-            continue;
-        symbol->common_offset = append(need, symbol->common_bytes, symbol->common_alignment);
+        if (contest && contest->unit == unit && contest->index == i && contest->strength == STRENGTH_COMMON)
+            contest->common_offset = append(need, contest->common_bytes, contest->common_alignment);
     }
 }
 

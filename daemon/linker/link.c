@@ -10,6 +10,10 @@
 #include "daemon/linker/resolve.h"
 #include "proto/limits.h"
 
+/* Heap for the tables of one batch, and of one unit. */
+#define DECIDING_BUDGET MIB(1024)
+#define SCRATCH_BUDGET  MIB(512)
+
 /* What ld defines itself and compilers refer to: provided by name, at addresses that no unit has. */
 static int provide(struct linker *linker, const char *name, uint64_t address, struct error *error)
 {
@@ -28,6 +32,8 @@ int link_open(struct linker *linker, const struct arch *arch, struct arena *aren
     uint64_t seed = 0;
 
     *linker = (struct linker){.arch = arch, .arena = arena, .process = process, .hooks = hooks, .owner = owner};
+    pool_init(&linker->deciding, DECIDING_BUDGET);
+    pool_init(&linker->scratch, SCRATCH_BUDGET);
     if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed)
         return error_system(error, "getrandom");
     linker->symbols = symbols_new(seed);
@@ -45,6 +51,8 @@ void link_close(struct linker *linker)
         unit_free(linker->units[i]);
     }
     free(linker->units);
+    pool_fini(&linker->deciding);
+    pool_fini(&linker->scratch);
     symbols_free(linker->symbols);
     process_symbols_close(linker->process);
     arena_close(linker->arena);
@@ -93,8 +101,8 @@ static int check_unit(struct linker *linker, struct batch *batch, struct unit *u
                       struct report *report)
 {
     struct error error;
-    int code =
-        object_open(&unit->object, &batch->pool, input->object, input->object_bytes, linker->arch->machine, &error);
+    int code = object_open(&unit->object, &linker->deciding, input->object, input->object_bytes, linker->arch->machine,
+                           &error);
 
     unit->batch = batch;
     if (!code) {
@@ -209,6 +217,7 @@ int link_submit(struct linker *linker, struct batch *batch, const struct link_in
                 struct report *report)
 {
     batch->number = ++linker->batch_count;
+    pool_reset(&linker->deciding);
     int code = make_room_for_units(linker, count, report);
     if (!code)
         code = check(linker, batch, inputs, count, report);
@@ -247,8 +256,17 @@ static void run_queue(struct linker *linker)
     linker->running = false;
 }
 
+/* What waits from here on waits without its section table, which is made again when its turn comes: memory that is
+   touched once and kept costs more than parsing twice. */
+static void forget_tables(struct linker *linker, uint64_t first, uint32_t count)
+{
+    for (uint64_t id = first; id < first + count; id++)
+        link_unit(linker, id)->object.sections = NULL;
+}
+
 void link_run(struct linker *linker, struct batch *batch)
 {
+    uint64_t first = batch->units[0]->id;
     uint32_t count = batch->unit_count;
 
     for (uint32_t i = 0; i < count; i++)
@@ -259,6 +277,7 @@ void link_run(struct linker *linker, struct batch *batch)
     for (uint32_t i = 0; i < count; i++)
         graph_start(&linker->graph, batch->units[i]);
     run_queue(linker);
+    forget_tables(linker, first, count);
 }
 
 void link_ready(struct linker *linker, struct unit *root)
@@ -318,9 +337,9 @@ static void add_dependents(struct linker *linker, struct failing_list *list, str
         for (struct unit *member = graph_root(failed); member; member = graph_next_member(member))
             add_failing(list, member, failed, NULL);
     for (uint64_t i = 0; was_ready && i < linker->unit_count; i++)
-        for (uint32_t u = 0; u < linker->units[i]->use_count; u++)
-            if (linker->units[i]->uses[u].symbol->definer == failed)
-                add_failing(list, linker->units[i], failed, linker->units[i]->uses[u].symbol);
+        for (uint32_t n = 0; n < linker->units[i]->need_count; n++)
+            if (linker->units[i]->needs[n]->definer == failed)
+                add_failing(list, linker->units[i], failed, linker->units[i]->needs[n]);
 }
 
 static void report_failure(struct linker *linker, const struct failing *failing, const struct error *cause)

@@ -38,7 +38,9 @@ struct linker {
     struct symbols *symbols;         /* owned */
     struct process_symbols *process; /* owned; NULL in tests without a runner */
     struct graph graph;
-    struct unit **units; /* owned; a unit's id is its index + 1 */
+    struct pool deciding; /* tables of the batch being submitted, until link_run has returned */
+    struct pool scratch;  /* tables of the unit being linked */
+    struct unit **units;  /* owned; a unit's id is its index + 1 */
     uint64_t unit_count;
     uint64_t unit_capacity;
     uint64_t batch_count;

@@ -3,6 +3,7 @@
  * memory, and drives the session's runner. Everything that it needs from the system it takes before its filter goes on,
  * and the filter is on before the first byte is read: it is trusted with nothing that its runner is not.
  */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -28,6 +29,10 @@ int main(int argc, char **argv)
     struct session_configuration configuration = {0};
     struct error error;
 
+    /* Frames and pools come and go: what the heap has touched it keeps. */
+    mallopt(M_MMAP_THRESHOLD, 1 << 30);
+    mallopt(M_TRIM_THRESHOLD, 1 << 30);
+    mallopt(M_TOP_PAD, 1 << 20);
     log_open("linker");
     if (argc < 2) {
         fprintf(stderr, "jitd-linker is started by jitd\n");

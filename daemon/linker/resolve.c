@@ -31,6 +31,26 @@ static int no_memory(struct report *report, const struct unit *unit)
     return ERROR_NO_MEMORY;
 }
 
+/* The batch's contest about a name, begun where there is none; NULL: out of memory. */
+static struct contest *enter_contest(struct linker *linker, struct symbol *symbol, const struct batch *batch)
+{
+    struct contest *contest = symbol_contest(symbol, batch->number);
+
+    if (contest)
+        return contest;
+    symbol->contest = pool_allocate(&linker->deciding, sizeof *symbol->contest);
+    symbol->contest_batch = symbol->contest ? batch->number : 0;
+    return symbol->contest;
+}
+
+/* The unit of this batch whose definition of the name stands, or NULL. */
+static struct unit *winner(const struct symbol *symbol, const struct batch *batch)
+{
+    const struct contest *contest = symbol_contest(symbol, batch->number);
+
+    return contest ? contest->unit : NULL;
+}
+
 /* Whether a unit of an earlier batch holds the group of this signature. */
 static bool comdat_stands(const struct linker *linker, const struct symbol *signature)
 {
@@ -51,13 +71,16 @@ static int resolve_groups(struct linker *linker, struct unit *unit, struct repor
 
         if (!signature)
             return no_memory(report, unit);
-        bool stands = comdat_stands(linker, signature);
-        if (!stands && signature->comdat_batch != unit->batch->number) {
-            signature->comdat_batch = unit->batch->number;
-            signature->comdat_tentative = unit;
+        if (!comdat_stands(linker, signature)) {
+            struct contest *contest = enter_contest(linker, signature, unit->batch);
+
+            if (!contest)
+                return no_memory(report, unit);
+            if (!contest->comdat)
+                contest->comdat = unit;
+            if (contest->comdat == unit)
+                continue;
         }
-        if (!stands && signature->comdat_tentative == unit)
-            continue;
         for (uint32_t m = 0; m < group->member_count; m++)
             unit->placements[group->members[m]].zone = ZONE_COUNT;
     }
@@ -77,32 +100,35 @@ static void report_duplicate(struct report *report, const struct unit *unit, con
 }
 
 /* One definition enters the contest for its name. */
-static void contend(struct unit *unit, uint32_t index, struct symbol *symbol, struct report *report)
+static int contend(struct linker *linker, struct unit *unit, uint32_t index, struct symbol *symbol,
+                   struct report *report)
 {
     const Elf64_Sym *entry = &unit->object.symbols[index];
     enum symbol_strength strength = strength_of(unit, index);
-    bool contested = symbol->tentative_batch == unit->batch->number;
+    struct contest *contest;
 
     if (symbol->binding == SYMBOL_UNIT) {
         if (strength == STRENGTH_STRONG && symbol->strength == STRENGTH_STRONG)
             report_duplicate(report, unit, symbol, symbol->definer);
-        return;
+        return 0;
     }
-    if (contested && strength == STRENGTH_STRONG && symbol->tentative_strength == STRENGTH_STRONG) {
-        report_duplicate(report, unit, symbol, symbol->tentative);
-        return;
+    contest = enter_contest(linker, symbol, unit->batch);
+    if (!contest)
+        return no_memory(report, unit);
+    if (strength == STRENGTH_STRONG && contest->strength == STRENGTH_STRONG) {
+        report_duplicate(report, unit, symbol, contest->unit);
+        return 0;
     }
     if (strength == STRENGTH_COMMON) {
-        bool others = contested && symbol->tentative_strength == STRENGTH_COMMON;
-        symbol->common_bytes = max_u64(entry->st_size, others ? symbol->common_bytes : 0);
-        symbol->common_alignment = max_u64(max_u64(entry->st_value, 1), others ? symbol->common_alignment : 1);
+        contest->common_bytes = max_u64(contest->common_bytes, entry->st_size);
+        contest->common_alignment = max_u64(max_u64(contest->common_alignment, entry->st_value), 1);
     }
-    if (contested && strength <= symbol->tentative_strength)
-        return;
-    symbol->tentative_batch = unit->batch->number;
-    symbol->tentative = unit;
-    symbol->tentative_index = index;
-    symbol->tentative_strength = strength;
+    if (strength <= contest->strength)
+        return 0;
+    contest->unit = unit;
+    contest->index = index;
+    contest->strength = strength;
+    return 0;
 }
 
 /* Interns every global name of the unit and enters its definitions. */
@@ -112,8 +138,7 @@ static int resolve_definitions(struct linker *linker, struct unit *unit, struct 
     uint32_t count = object->symbol_count - object->first_global;
 
     unit->globals = pool_allocate_array(&unit->batch->pool, count, sizeof(struct symbol *));
-    unit->definitions = calloc(count + 1u, sizeof *unit->definitions);
-    if (!unit->globals || !unit->definitions)
+    if (!unit->globals)
         return no_memory(report, unit);
     for (uint32_t i = object->first_global; i < object->symbol_count; i++) {
         const char *name = object_symbol_name(object, i);
@@ -122,8 +147,8 @@ static int resolve_definitions(struct linker *linker, struct unit *unit, struct 
         if (!symbol)
             return no_memory(report, unit);
         unit->globals[i - object->first_global] = symbol;
-        if (strength_of(unit, i) != STRENGTH_NONE)
-            contend(unit, i, symbol, report);
+        if (strength_of(unit, i) != STRENGTH_NONE && contend(linker, unit, i, symbol, report) != 0)
+            return ERROR_NO_MEMORY;
     }
     return 0;
 }
@@ -132,7 +157,7 @@ static int resolve_definitions(struct linker *linker, struct unit *unit, struct 
  */
 static int mark_references(struct linker *linker, struct unit *unit, struct report *report)
 {
-    unit->referenced = pool_allocate(&unit->batch->pool, unit->object.symbol_count);
+    unit->referenced = pool_allocate(&linker->deciding, unit->object.symbol_count);
     if (!unit->referenced)
         return no_memory(report, unit);
     for (uint32_t i = 1; i < unit->object.section_count; i++) {
@@ -194,43 +219,67 @@ static void report_missing(struct report *report, const struct unit *unit, uint3
     report_add_reference(entry, unit->name, section_name, offset);
 }
 
-static bool is_own(const struct unit *unit, const struct symbol *symbol)
+static bool is_own(const struct unit *unit, uint32_t index)
 {
-    return symbol->tentative_batch == unit->batch->number && symbol->tentative == unit;
+    const struct contest *contest =
+        symbol_contest(unit->globals[index - unit->object.first_global], unit->batch->number);
+
+    return contest && contest->unit == unit && contest->index == index;
 }
 
 /* Whether a referenced global must be met by another unit before this one can be linked. */
 static bool is_use(const struct unit *unit, const struct symbol *symbol)
 {
-    if (symbol->tentative_batch == unit->batch->number)
-        return !is_own(unit, symbol);
-    return symbol->binding == SYMBOL_UNBOUND || symbol->binding == SYMBOL_UNIT;
+    const struct unit *definer = winner(symbol, unit->batch);
+
+    return definer ? definer != unit : symbol->binding != SYMBOL_PROCESS;
 }
 
 /* The references of a unit that others must meet; in a closed batch they must be there now. */
-static int resolve_uses(struct linker *linker, struct unit *unit, struct report *report)
+static void resolve_uses(struct linker *linker, struct unit *unit, struct report *report)
 {
     const struct object *object = &unit->object;
 
-    unit->uses = calloc(object->symbol_count - object->first_global + 1u, sizeof *unit->uses);
-    if (!unit->uses)
-        return no_memory(report, unit);
     for (uint32_t i = object->first_global; i < object->symbol_count; i++) {
         struct symbol *symbol = unit->globals[i - object->first_global];
-        bool contested = symbol->tentative_batch == unit->batch->number;
 
+        unit->definition_count += is_own(unit, i);
         if (!unit->referenced[i])
             continue;
-        if (!contested)
+        if (!winner(symbol, unit->batch))
             resolve_process(linker, symbol);
-        if (!is_use(unit, symbol))
+        if (!is_use(unit, symbol)) {
+            unit->referenced[i] = 0; /* from here on: referred to, and another unit's to meet */
             continue;
-        if (unit->batch->closed && !contested && symbol->binding == SYMBOL_UNBOUND && !is_weak(unit, i))
+        }
+        unit->use_count++;
+        if (unit->batch->closed && !winner(symbol, unit->batch) && symbol->binding == SYMBOL_UNBOUND &&
+            !is_weak(unit, i))
             report_missing(report, unit, i, symbol);
-        unit->uses[unit->use_count++] =
-            (struct use){.symbol = symbol, .unit = unit, .index = i, .weak = is_weak(unit, i)};
     }
-    return report_code(report);
+}
+
+/* Exactly as much memory as the unit's definitions and uses take. */
+static int enter_uses(struct unit *unit, struct report *report)
+{
+    const struct object *object = &unit->object;
+    uint32_t count = 0;
+
+    unit->definitions = malloc((unit->definition_count + unit->use_count + 1u) * sizeof(struct symbol *));
+    unit->uses = pool_allocate_array(&unit->batch->pool, unit->use_count, sizeof *unit->uses);
+    if (!unit->definitions || !unit->uses)
+        return no_memory(report, unit);
+    unit->needs = unit->definitions + unit->definition_count;
+    unit->definition_count = 0; /* resolve_commit fills it */
+    for (uint32_t i = object->first_global; i < object->symbol_count; i++) {
+        if (!unit->referenced[i])
+            continue;
+        struct symbol *symbol = unit->globals[i - object->first_global];
+        unit->needs[count] = symbol;
+        unit->uses[count++] = (struct use){.symbol = symbol, .unit = unit, .index = i, .weak = is_weak(unit, i)};
+    }
+    unit->need_count = count;
+    return 0;
 }
 
 int resolve_batch(struct linker *linker, struct batch *batch, struct report *report)
@@ -247,7 +296,10 @@ int resolve_batch(struct linker *linker, struct batch *batch, struct report *rep
         return code;
     for (uint32_t i = 0; i < batch->unit_count; i++)
         resolve_uses(linker, batch->units[i], report);
-    return report_code(report);
+    code = report_code(report);
+    for (uint32_t i = 0; i < batch->unit_count && !code; i++)
+        code = enter_uses(batch->units[i], report);
+    return code;
 }
 
 static uint64_t definition_address(const struct linker *linker, const struct unit *unit, uint32_t index,
@@ -259,7 +311,7 @@ static uint64_t definition_address(const struct linker *linker, const struct uni
     if (section == OBJECT_ABSOLUTE)
         return entry->st_value;
     if (section == OBJECT_COMMON)
-        return arena_address(linker->arena, ZONE_Z, unit->common_offset + symbol->common_offset);
+        return arena_address(linker->arena, ZONE_Z, unit->common_offset + symbol->contest->common_offset);
     /* In a section that is not loaded: nobody can use it, so any address will do. */
     if (unit->placements[section].zone == ZONE_COUNT)
         return 0;
@@ -273,10 +325,10 @@ static void bind(struct linker *linker, struct unit *unit, uint32_t index, struc
     const Elf64_Sym *entry = &unit->object.symbols[index];
 
     symbol->binding = SYMBOL_UNIT;
-    symbol->strength = symbol->tentative_strength;
+    symbol->strength = (uint8_t)symbol->contest->strength;
     symbol->definer = unit;
     symbol->address = definition_address(linker, unit, index, symbol);
-    symbol->bytes = symbol->strength == STRENGTH_COMMON ? symbol->common_bytes : entry->st_size;
+    symbol->bytes = symbol->strength == STRENGTH_COMMON ? symbol->contest->common_bytes : entry->st_size;
     symbol->function = ELF64_ST_TYPE(entry->st_info) == STT_FUNC;
     symbol->slot = symbol->stub = 0;
     unit->definitions[unit->definition_count++] = symbol;
@@ -289,22 +341,22 @@ void resolve_commit(struct linker *linker, struct batch *batch)
         const struct object *object = &unit->object;
 
         for (uint32_t i = object->first_global; i < object->symbol_count; i++) {
-            struct symbol *symbol = unit->globals[i - object->first_global];
-
-            if (is_own(unit, symbol) && symbol->tentative_index == i)
-                bind(linker, unit, i, symbol);
+            if (is_own(unit, i))
+                bind(linker, unit, i, unit->globals[i - object->first_global]);
         }
         for (uint32_t g = 0; g < object->group_count; g++) {
             const char *name = object_symbol_name(object, object->groups[g].signature);
             struct symbol *signature = symbols_find(linker->symbols, name, strlen(name));
 
-            if (signature->comdat_batch == batch->number && signature->comdat_tentative == unit)
-                signature->comdat = unit->id;
+            const struct contest *contest = symbol_contest(signature, batch->number);
+
+            if (contest && contest->comdat == unit)
+                signature->comdat = (uint32_t)unit->id;
         }
         for (uint32_t i = 0; i < unit->use_count; i++) {
             struct symbol *symbol = unit->uses[i].symbol;
 
-            if (!unit->uses[i].weak || symbol->tentative_batch == batch->number || symbol->binding == SYMBOL_UNIT)
+            if (!unit->uses[i].weak || winner(symbol, batch) || symbol->binding == SYMBOL_UNIT)
                 symbol_add_use(symbol, &unit->uses[i]);
         }
     }
@@ -321,7 +373,8 @@ void resolve_withdraw(struct unit *unit)
         symbol->process_known = false;
         symbol->definer = NULL;
         symbol->strength = STRENGTH_NONE;
-        symbol->address = symbol->slot = symbol->stub = 0;
+        symbol->address = 0;
+        symbol->slot = symbol->stub = 0;
     }
     unit->definition_count = 0;
 }

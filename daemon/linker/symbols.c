@@ -58,7 +58,7 @@ static void *carve(struct symbols *symbols, size_t size)
 {
     struct block *block = symbols->blocks;
 
-    size = (size + 15) & ~(size_t)15;
+    size = (size + 7) & ~(size_t)7;
     if (!block || block->size - block->used < size) {
         size_t room = size > BLOCK_BYTES ? size : BLOCK_BYTES;
 
@@ -94,7 +94,12 @@ static void grow(struct symbols *symbols)
     symbols->bucket_count = wider;
 }
 
-static struct symbol *find_hashed(const struct symbols *symbols, const char *name, size_t length, uint64_t hash)
+static uint32_t hash_name(const struct symbols *symbols, const char *name, size_t length)
+{
+    return (uint32_t)XXH3_64bits_withSeed(name, length, symbols->seed);
+}
+
+static struct symbol *find_hashed(const struct symbols *symbols, const char *name, size_t length, uint32_t hash)
 {
     struct symbol *symbol = symbols->buckets[hash & (symbols->bucket_count - 1)];
 
@@ -105,12 +110,12 @@ static struct symbol *find_hashed(const struct symbols *symbols, const char *nam
 
 struct symbol *symbols_find(const struct symbols *symbols, const char *name, size_t length)
 {
-    return find_hashed(symbols, name, length, XXH3_64bits_withSeed(name, length, symbols->seed));
+    return find_hashed(symbols, name, length, hash_name(symbols, name, length));
 }
 
 struct symbol *symbols_intern(struct symbols *symbols, const char *name, size_t length)
 {
-    uint64_t hash = XXH3_64bits_withSeed(name, length, symbols->seed);
+    uint32_t hash = hash_name(symbols, name, length);
     struct symbol *symbol = find_hashed(symbols, name, length, hash);
 
     if (symbol)
@@ -118,16 +123,23 @@ struct symbol *symbols_intern(struct symbols *symbols, const char *name, size_t 
     symbol = carve(symbols, sizeof *symbol + length + 1);
     if (!symbol)
         return NULL;
-    char *copy = (char *)(symbol + 1);
-    memcpy(copy, name, length);
-    copy[length] = '\0';
-    *symbol = (struct symbol){.name = copy, .hash = hash, .name_length = (uint32_t)length};
+    *symbol = (struct symbol){.hash = hash, .name_length = (uint32_t)length};
+    memcpy(symbol->name, name, length);
+    symbol->name[length] = '\0';
     if (symbols->count >= symbols->bucket_count)
         grow(symbols);
     symbol->next = symbols->buckets[hash & (symbols->bucket_count - 1)];
     symbols->buckets[hash & (symbols->bucket_count - 1)] = symbol;
     symbols->count++;
     return symbol;
+}
+
+const char *symbols_keep_name(struct symbols *symbols, const char *name)
+{
+    size_t bytes = strlen(name) + 1;
+    char *copy = carve(symbols, bytes);
+
+    return copy ? memcpy(copy, name, bytes) : NULL;
 }
 
 void symbol_add_use(struct symbol *symbol, struct use *use)

@@ -5,8 +5,8 @@
  * and a unit. A symbol is bound by a unit's definition, by the runner's own libraries, or by nobody yet. The hash is
  * seeded anew for every session, so that chosen names cannot collide on purpose.
  *
- * A batch is decided before it is committed: its tentative definitions are kept in `tentative` under the batch's
- * number, so that a refused batch leaves nothing to undo.
+ * A batch is decided before it is committed: what is being decided about a name lies in a `contest` that is
+ * valid under the batch's number only, so that a refused batch leaves nothing to undo.
  */
 #ifndef LINKER_SYMBOLS_H
 #define LINKER_SYMBOLS_H
@@ -37,32 +37,41 @@ struct use {
     bool weak;
 };
 
+/* What one batch is about to decide of one name. Lives until the batch is committed or refused. */
+struct contest {
+    struct unit *unit; /* whose definition stands so far; NULL for none */
+    uint32_t index;    /* in its symbol table */
+    enum symbol_strength strength;
+    uint64_t common_bytes, common_alignment;
+    uint64_t common_offset; /* in the unit's block of zone Z */
+    struct unit *comdat;    /* whose COMDAT group of this signature stands */
+};
+
 struct symbol {
     struct symbol *next; /* in its hash bucket */
-    const char *name;    /* NUL-terminated, behind the struct */
-    uint64_t hash;
+    uint32_t hash;
     uint32_t name_length;
-    enum symbol_binding binding;
-    enum symbol_strength strength; /* of the definition that stands */
+    uint8_t binding;  /* enum symbol_binding */
+    uint8_t strength; /* enum symbol_strength of the definition that stands */
     bool function;
     bool process_known; /* the libraries have been asked */
+    uint32_t slot;      /* offset of its slot in S; 0: none yet */
+    uint32_t stub;      /* offset of its stub in X; 0: none yet */
+    uint32_t comdat;    /* id of the unit whose COMDAT group of this signature was kept, or 0 */
     uint64_t address;   /* in the runner; valid unless unbound */
     uint64_t bytes;
-    struct unit *definer; /* borrowed; SYMBOL_UNIT only */
-    uint64_t slot;        /* address of its slot in S; 0: none yet */
-    uint64_t stub;        /* address of its stub in X; 0: none yet */
-    struct use *uses;     /* by units that are not ready; borrowed */
-    uint64_t comdat;      /* id of the unit whose COMDAT group of this signature was kept, or 0 */
-
-    /* Decisions about the batch numbered `tentative_batch`; meaningless under any other number. */
-    uint64_t tentative_batch;
-    struct unit *tentative;
-    uint32_t tentative_index; /* in its symbol table */
-    enum symbol_strength tentative_strength;
-    uint64_t common_bytes, common_alignment, common_offset; /* the offset: in the unit's block of zone Z */
-    uint64_t comdat_batch;                                  /* the batch in which `comdat_tentative` is meant */
-    struct unit *comdat_tentative;
+    struct unit *definer;    /* borrowed; SYMBOL_UNIT only */
+    struct use *uses;        /* by units that are not ready; borrowed */
+    struct contest *contest; /* borrowed; valid while the batch numbered contest_batch is being decided */
+    uint64_t contest_batch;
+    char name[]; /* NUL-terminated */
 };
+
+/* The batch's decision about the symbol so far; NULL where it has none. */
+static inline struct contest *symbol_contest(const struct symbol *symbol, uint64_t batch)
+{
+    return symbol->contest_batch == batch ? symbol->contest : NULL;
+}
 
 struct symbols;
 
@@ -74,6 +83,9 @@ struct symbol *symbols_intern(struct symbols *symbols, const char *name, size_t 
 
 /* NULL when nobody has spoken of it. */
 struct symbol *symbols_find(const struct symbols *symbols, const char *name, size_t length);
+
+/* A copy of a name that lives as long as the symbols; NULL only when out of memory. */
+const char *symbols_keep_name(struct symbols *symbols, const char *name);
 
 void symbol_add_use(struct symbol *symbol, struct use *use);
 void symbol_remove_use(struct use *use); /* one in no list is left alone */

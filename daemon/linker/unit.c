@@ -28,10 +28,8 @@ void unit_free(struct unit *unit)
         return;
     free(unit->name);
     free(unit->definitions);
-    free(unit->uses);
     free(unit->arrays);
     free(unit->ranges);
-    free(unit->range_names);
     free(unit);
 }
 
@@ -67,6 +65,8 @@ void unit_finish(struct unit *unit)
     unit->object = (struct object){0};
     unit->placements = NULL;
     unit->globals = NULL;
+    unit->uses = NULL;
+    unit->use_count = 0;
     unit->referenced = NULL;
     if (--batch->unfinished == 0)
         batch_free(batch);
@@ -76,5 +76,5 @@ uint64_t unit_section_address(const struct arena *arena, const struct unit *unit
 {
     const struct placement *placement = &unit->placements[section];
 
-    return arena_address(arena, placement->zone, placement->offset);
+    return arena_address(arena, (enum zone)placement->zone, placement->offset);
 }

@@ -25,8 +25,8 @@ enum unit_state { UNIT_ACCEPTED, UNIT_RESOLVED, UNIT_LINKED, UNIT_INITIALISED, U
 
 /* Where a section lies: zone ZONE_COUNT means nowhere (not loaded, or discarded with its COMDAT group). */
 struct placement {
-    enum zone zone;
-    uint64_t offset;
+    uint32_t offset;
+    uint8_t zone; /* enum zone */
 };
 
 /* An array of initialisers or finalisers in zone R. Lower priorities run first (gABI: .init_array.N), files without a
@@ -38,12 +38,12 @@ struct call_array {
     bool finalisers;
 };
 
-/* One function or code section of a linked unit, for crash reports. Offsets are in zone X. */
+/* One function or code section of a linked unit, for crash reports. */
 struct code_range {
-    uint64_t offset;
-    uint64_t bytes;
-    uint32_t name; /* in unit.range_names */
-    bool section;
+    uint32_t offset; /* in zone X */
+    uint32_t bytes : 31;
+    uint32_t section : 1;
+    const char *name; /* lives as long as the symbols */
 };
 
 struct unit {
@@ -54,23 +54,24 @@ struct unit {
     struct graph_node node;
     struct arena_block block;    /* owned room in the arena */
     struct arena_block slots;    /* slots and stubs made when it was linked; its symbols share them */
-    struct symbol **definitions; /* owned array; the symbols that this unit defines */
+    struct symbol **definitions; /* owned array; the symbols that this unit defines, and behind them... */
     uint32_t definition_count;
-    struct use *uses; /* owned array; needs that other units meet or must meet */
-    uint32_t use_count;
+    uint32_t need_count;
+    struct symbol **needs;     /* ...those of other units that it uses */
     struct call_array *arrays; /* owned array */
     uint32_t array_count;
     struct code_range *ranges; /* owned array, once linked */
     uint32_t range_count;
-    char *range_names; /* owned */
 
-    /* Until ready; all in the batch's pool. */
+    /* Until ready; in the batch's pool, but for the object's tables, which are kept no longer than one step needs. */
     struct batch *batch;
     struct object object;
     struct placement *placements; /* by section */
     struct symbol **globals;      /* by symbol index minus object.first_global */
-    uint8_t *referenced;          /* by symbol index: some loaded section refers to it */
-    uint32_t eh_frame;            /* its section, or 0 */
+    struct use *uses;             /* one for each of the needs */
+    uint32_t use_count;
+    uint8_t *referenced; /* by symbol index: some loaded section refers to it */
+    uint32_t eh_frame;   /* its section, or 0 */
     uint32_t fde_count;
     uint64_t unwind_header;           /* offset in zone R, or 0 */
     uint64_t common_offset;           /* of the unit's common symbols in zone Z */
