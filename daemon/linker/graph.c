@@ -158,9 +158,15 @@ void graph_add(struct unit *unit)
     unit->node = (struct graph_node){.parent = unit, .member_last = unit, .scan_first = unit, .scan_last = unit};
 }
 
+void graph_join(struct unit *root, struct unit *unit)
+{
+    absorb(root, unit);
+}
+
 void graph_start(struct graph *graph, struct unit *unit)
 {
-    advance(graph, unit);
+    if (graph_root(unit) == unit)
+        advance(graph, unit);
 }
 
 void graph_symbol_bound(struct graph *graph, struct symbol *symbol)

@@ -51,8 +51,11 @@ struct graph {
 /* Makes the unit known, so that others may come to watch it; every unit of a batch first. Its uses are known by now. */
 void graph_add(struct unit *unit);
 
-/* Looks for the unit's first unmet need. All definitions of its batch are bound. Weak uses of symbols that nobody
-   offers are passed over. */
+/* Makes two units one component though neither may need the other; both known, neither started. */
+void graph_join(struct unit *root, struct unit *unit);
+
+/* Looks for the unit's first unmet need; for one that was joined to another, nothing. All definitions of its batch are
+   bound. Weak uses of symbols that nobody offers are passed over. */
 void graph_start(struct graph *graph, struct unit *unit);
 
 /* The symbol has just been bound: wakes those that watch it. */

@@ -198,6 +198,24 @@ static int make_room_for_units(struct linker *linker, uint32_t count, struct rep
     return 0;
 }
 
+/* Initialisers of a closed batch run as those of a program do: all of them when all of it is linked, by priority, then
+   in the order of the command line, whoever needs whom. */
+static void join_initialised(const struct batch *batch)
+{
+    struct unit *first = NULL;
+
+    for (uint32_t i = 0; i < batch->unit_count; i++) {
+        struct unit *unit = batch->units[i];
+
+        if (unit->array_count == 0)
+            continue;
+        if (first)
+            graph_join(first, unit);
+        else
+            first = unit;
+    }
+}
+
 /* From here on the batch is part of the session. Cannot fail. */
 static void commit(struct linker *linker, struct batch *batch)
 {
@@ -210,6 +228,8 @@ static void commit(struct linker *linker, struct batch *batch)
         unit->state = UNIT_RESOLVED;
         graph_add(unit);
     }
+    if (batch->closed)
+        join_initialised(batch);
     resolve_commit(linker, batch);
 }
 
@@ -300,7 +320,7 @@ void link_ready(struct linker *linker, struct unit *root)
 struct failing {
     struct unit *unit;
     const struct unit *because;  /* NULL for the first */
-    const struct symbol *symbol; /* of `because`, that it needs; NULL: by a cycle of weak needs */
+    const struct symbol *symbol; /* of `because`, that it needs; NULL: they are one component for another reason */
 };
 
 struct failing_list {
@@ -348,11 +368,13 @@ static void report_failure(struct linker *linker, const struct failing *failing,
     struct error error = *cause;
 
     if (failing->because) {
-        const char *name = failing->symbol ? failing->symbol->name : "";
-
-        error_set(&error, ERROR_DEPENDENCY_FAILED, "%s: needs '%s' of %s, which failed: %s", failing->unit->name, name,
-                  failing->because->name, cause->text);
-        error_set_symbol(&error, name);
+        if (failing->symbol)
+            error_set(&error, ERROR_DEPENDENCY_FAILED, "%s: needs '%s' of %s, which failed: %s", failing->unit->name,
+                      failing->symbol->name, failing->because->name, cause->text);
+        else
+            error_set(&error, ERROR_DEPENDENCY_FAILED, "%s: belongs together with %s, which failed: %s",
+                      failing->unit->name, failing->because->name, cause->text);
+        error_set_symbol(&error, failing->symbol ? failing->symbol->name : NULL);
     }
     error_set_unit(&error, failing->unit->name);
     report_add(&report, &error);

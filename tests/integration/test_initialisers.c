@@ -51,12 +51,13 @@ Test(initialisers, of_one_component_are_ordered_by_priority_across_its_units)
     harness_close(harness);
 }
 
-/* A unit that notes NUMBER in the log and needs another one. */
+/* A unit that notes NUMBER in the log, with a PRIORITY where one is given, and needs another one. */
 static void add_noting(struct harness *harness, const char *name, const char *flags)
 {
-    struct object_bytes object = compile_c("extern long seen; extern void *other;\n"
+    struct object_bytes object = compile_c("#ifndef PRIORITY\n#define PRIORITY\n#endif\n"
+                                           "extern long seen; extern void *other;\n"
                                            "void *ITSELF = &other;\n"
-                                           "__attribute__((constructor)) static void note(void)\n"
+                                           "__attribute__((constructor PRIORITY)) static void note(void)\n"
                                            "{ seen = seen * 10 + NUMBER; }\n",
                                            flags);
     harness_add(harness, name, &object);
@@ -77,6 +78,19 @@ Test(initialisers, of_one_component_and_priority_run_in_the_order_of_submission)
     harness_settle(harness);
     cr_expect_eq(harness_value(harness, "seen_so_far", 0), 123);
     cr_expect(harness_call(harness, "crash", 0).ended);
+    cr_expect_eq(harness_value(harness, "seen_so_far", 0), 123);
+    harness_close(harness);
+}
+
+Test(initialisers, of_one_batch_run_by_priority_whoever_needs_whom)
+{
+    struct harness *harness = harness_open(NULL);
+    harness_link_c(harness, "log.o", log_source);
+    add_noting(harness, "one.o", "-O1 -fPIC -DITSELF=one -Dother=one '-DPRIORITY=(103)' -DNUMBER=3");
+    add_noting(harness, "two.o", "-O1 -fPIC -DITSELF=two -Dother=two '-DPRIORITY=(101)' -DNUMBER=1");
+    add_noting(harness, "three.o", "-O1 -fPIC -DITSELF=three -Dother=one '-DPRIORITY=(102)' -DNUMBER=2");
+    cr_assert_eq(harness_submit(harness, JITD_BATCH_CLOSED), 0, "%s", harness->errors[0].text);
+    harness_settle(harness);
     cr_expect_eq(harness_value(harness, "seen_so_far", 0), 123);
     harness_close(harness);
 }

@@ -11,176 +11,15 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "common/bytes.h"
-#include "proto/connection.h"
-#include "proto/message.h"
-#include "tests/integration/harness.h"
+#include "tests/integration/peer.h"
 
 TestSuite(protocol, .timeout = 60);
 
-struct peer {
-    pid_t daemon;
-    int socket; /* owned by the connection once there is one */
-    struct connection *connection;
-    struct pool pool; /* of the message read last */
-    struct frame *frame;
-    pid_t pids[HARNESS_PROCESSES]; /* of the session, as of peer_welcomed */
-    size_t pid_count;
-};
-
-/* What the daemon says of hostile peers is not a test's output. */
-static pid_t start_daemon(int socket)
-{
-    pid_t pid = fork();
-    cr_assert(pid >= 0);
-    if (pid > 0)
-        return pid;
-    char number[16];
-    snprintf(number, sizeof number, "%d", socket);
-    dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
-    execl(harness_daemon_path(), "jitd", "--fd", number, NULL);
-    _exit(127);
-}
-
-static struct peer peer_open(void)
-{
-    int sockets[2];
-    cr_assert(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) == 0);
-    fcntl(sockets[0], F_SETFD, FD_CLOEXEC);
-    struct peer peer = {.daemon = start_daemon(sockets[1]), .socket = sockets[0]};
-    close(sockets[1]);
-    pool_init(&peer.pool, LIMIT_DECODE_BYTES);
-    peer.pids[0] = peer.daemon;
-    peer.pid_count = 1;
-    return peer;
-}
-
-static void peer_connect(struct peer *peer)
-{
-    struct error error;
-    cr_assert(connection_open(peer->socket, &peer->connection, &error) == 0, "%s", error.text);
-}
-
-/* ---- frames ---- */
-
-static void peer_flush(struct peer *peer)
-{
-    struct error error;
-    int code = 0;
-    while (code == 0 && connection_queued(peer->connection) > 0) {
-        poll(&(struct pollfd){.fd = connection_fd(peer->connection), .events = POLLOUT}, 1, HARNESS_PATIENCE);
-        code = connection_flush(peer->connection, &error);
-    }
-    cr_assert(code == 0, "%s", error.text);
-}
-
-static void peer_write(struct peer *peer, uint16_t type, uint64_t request, const ProtobufCMessage *message,
-                       const struct connection_range *ranges, size_t range_count, const int *fds, size_t fd_count)
-{
-    struct error error;
-    int code = connection_write(peer->connection, type, request, message, ranges, range_count, fds, fd_count, &error);
-    cr_assert(code == 0, "%s", error.text);
-}
-
-static void peer_send(struct peer *peer, uint16_t type, uint64_t request, const ProtobufCMessage *message)
-{
-    peer_write(peer, type, request, message, NULL, 0, NULL, 0);
-    peer_flush(peer);
-}
-
-/* The next frame; its message is valid until the next call. */
-static ProtobufCMessage *peer_read(struct peer *peer, uint16_t type, uint64_t request)
-{
-    struct error error;
-    frame_release(peer->frame);
-    peer->frame = NULL;
-    while (!peer->frame) {
-        int code = connection_read(peer->connection, &peer->frame, &error);
-        cr_assert(code == 0, "%s", error.text);
-        struct pollfd polled = {.fd = connection_fd(peer->connection), .events = POLLIN};
-        cr_assert(peer->frame || poll(&polled, 1, HARNESS_PATIENCE) == 1, "the daemon does not answer");
-    }
-    cr_assert(peer->frame->header.type == type, "message type %u instead of %u", peer->frame->header.type, type);
-    cr_assert(peer->frame->header.request == request, "an answer to request %lu instead of %lu",
-              (unsigned long)peer->frame->header.request, (unsigned long)request);
-    ProtobufCMessage *message = NULL;
-    pool_reset(&peer->pool);
-    int code =
-        message_decode(&peer->pool, type, peer->frame->message, peer->frame->header.message_bytes, &message, &error);
-    cr_assert(code == 0, "%s", error.text);
-    return message;
-}
-
-static void expect_failed(struct peer *peer, uint64_t request, uint32_t code)
-{
-    const Jitd__Proto__Failed *failed = (const Jitd__Proto__Failed *)peer_read(peer, MESSAGE_FAILED, request);
-    cr_assert(failed->n_errors > 0);
-    cr_expect(failed->errors[0]->code == code, "%s instead of %s: %.*s", error_code_name((int)failed->errors[0]->code),
-              error_code_name((int)code), (int)failed->errors[0]->text.len, (char *)failed->errors[0]->text.data);
-}
-
-/* ---- sessions ---- */
-
-static void peer_welcomed(struct peer *peer)
-{
-    const Jitd__Proto__Hello hello = JITD__PROTO__HELLO__INIT;
-    peer_send(peer, MESSAGE_HELLO, 1, &hello.base);
-    peer_read(peer, MESSAGE_WELCOME, 1);
-    peer->pid_count = harness_processes(peer->daemon, peer->pids);
-}
-
-static struct peer peer_open_welcomed(void)
-{
-    struct peer peer = peer_open();
-    peer_connect(&peer);
-    peer_welcomed(&peer);
-    return peer;
-}
-
-/* Whatever the session was told last, it answers. */
-static void expect_alive(struct peer *peer)
-{
-    const Jitd__Proto__Inspect inspect = JITD__PROTO__INSPECT__INIT;
-    peer_send(peer, MESSAGE_INSPECT, 1000000, &inspect.base);
-    peer_read(peer, MESSAGE_INSPECTION, 1000000);
-}
-
-static void expect_no_process_is_left(struct peer *peer)
-{
-    int status = -1;
-    cr_expect(waitpid(peer->daemon, &status, 0) == peer->daemon);
-    cr_expect(WIFEXITED(status), "the daemon was killed by signal %d", WTERMSIG(status));
-    harness_expect_gone(peer->pids, peer->pid_count);
-    frame_release(peer->frame);
-    pool_fini(&peer->pool);
-}
-
-static void peer_close(struct peer *peer)
-{
-    if (peer->connection)
-        connection_close(peer->connection);
-    else
-        close(peer->socket);
-    expect_no_process_is_left(peer);
-}
-
-/* The daemon has had enough of this peer: the socket comes to its end, whatever it still says before. */
-static void expect_hung_up(struct peer *peer, const char *after)
-{
-    int fd = peer->connection ? connection_fd(peer->connection) : peer->socket;
-    char bytes[4096];
-    ssize_t got = 1;
-    while (got > 0) {
-        cr_assert(poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, HARNESS_PATIENCE) == 1,
-                  "the session goes on after %s", after);
-        got = recv(fd, bytes, sizeof bytes, 0);
-    }
-    peer_close(peer);
-}
+/* ---- what is not a frame ---- */
 
 /* Bytes as they are, to a session that has been welcomed or to a new one. */
 static void expect_hung_up_on(const void *bytes, size_t length, bool welcomed, const char *what)
@@ -188,10 +27,8 @@ static void expect_hung_up_on(const void *bytes, size_t length, bool welcomed, c
     struct peer peer = welcomed ? peer_open_welcomed() : peer_open();
     int fd = welcomed ? connection_fd(peer.connection) : peer.socket;
     cr_assert(send(fd, bytes, length, MSG_NOSIGNAL) == (ssize_t)length);
-    expect_hung_up(&peer, what);
+    peer_expect_hung_up(&peer, what);
 }
-
-/* ---- what is not a frame ---- */
 
 Test(protocol, hangs_up_on_garbage)
 {
@@ -254,8 +91,8 @@ Test(protocol, answers_a_message_that_does_not_parse_and_hangs_up)
     frame_encode(&(struct frame_header){.type = MESSAGE_LOOKUP, .request = 9, .message_bytes = 4}, bytes);
     memset(bytes + FRAME_BYTES, 0xff, 4);
     cr_assert(send(connection_fd(peer.connection), bytes, sizeof bytes, 0) == (ssize_t)sizeof bytes);
-    expect_failed(&peer, 9, ERROR_PROTOCOL);
-    expect_hung_up(&peer, "a message that does not parse");
+    peer_expect_failed(&peer, 9, ERROR_PROTOCOL);
+    peer_expect_hung_up(&peer, "a message that does not parse");
 }
 
 /* ---- order of messages ---- */
@@ -266,9 +103,9 @@ Test(protocol, answers_a_request_before_hello_and_takes_hello_then)
     struct peer peer = peer_open();
     peer_connect(&peer);
     peer_send(&peer, MESSAGE_LOOKUP, 5, &lookup.base);
-    expect_failed(&peer, 5, ERROR_PROTOCOL);
+    peer_expect_failed(&peer, 5, ERROR_PROTOCOL);
     peer_welcomed(&peer);
-    expect_alive(&peer);
+    peer_expect_alive(&peer);
     peer_close(&peer);
 }
 
@@ -277,8 +114,8 @@ Test(protocol, refuses_a_second_hello_and_goes_on)
     const Jitd__Proto__Hello hello = JITD__PROTO__HELLO__INIT;
     struct peer peer = peer_open_welcomed();
     peer_send(&peer, MESSAGE_HELLO, 2, &hello.base);
-    expect_failed(&peer, 2, ERROR_PROTOCOL);
-    expect_alive(&peer);
+    peer_expect_failed(&peer, 2, ERROR_PROTOCOL);
+    peer_expect_alive(&peer);
     peer_close(&peer);
 }
 
@@ -290,9 +127,9 @@ Test(protocol, answers_unknown_message_types_and_goes_on)
         uint8_t bytes[FRAME_BYTES];
         frame_encode(&(struct frame_header){.type = types[i], .request = UINT64_MAX - i}, bytes);
         cr_assert(send(connection_fd(peer.connection), bytes, sizeof bytes, 0) == (ssize_t)sizeof bytes);
-        expect_failed(&peer, UINT64_MAX - i, ERROR_UNSUPPORTED);
+        peer_expect_failed(&peer, UINT64_MAX - i, ERROR_UNSUPPORTED);
     }
-    expect_alive(&peer);
+    peer_expect_alive(&peer);
     peer_close(&peer);
 }
 
@@ -302,10 +139,10 @@ Test(protocol, refuses_replies_and_events_as_requests_and_goes_on)
     const Jitd__Proto__Submitted submitted = JITD__PROTO__SUBMITTED__INIT;
     struct peer peer = peer_open_welcomed();
     peer_send(&peer, MESSAGE_UNITS, 2, &units.base);
-    expect_failed(&peer, 2, ERROR_PROTOCOL);
+    peer_expect_failed(&peer, 2, ERROR_PROTOCOL);
     peer_send(&peer, MESSAGE_SUBMITTED, 3, &submitted.base);
-    expect_failed(&peer, 3, ERROR_PROTOCOL);
-    expect_alive(&peer);
+    peer_expect_failed(&peer, 3, ERROR_PROTOCOL);
+    peer_expect_alive(&peer);
     peer_close(&peer);
 }
 
@@ -324,8 +161,8 @@ Test(protocol, refuses_a_hello_that_cannot_be_met_with_its_reason)
         struct peer peer = peer_open();
         peer_connect(&peer);
         peer_send(&peer, MESSAGE_HELLO, 4, &hellos[i].base);
-        expect_failed(&peer, 4, codes[i]);
-        expect_hung_up(&peer, "a Hello that cannot be met");
+        peer_expect_failed(&peer, 4, codes[i]);
+        peer_expect_hung_up(&peer, "a Hello that cannot be met");
     }
 }
 
@@ -337,8 +174,8 @@ Test(protocol, refuses_descriptors_where_none_are_expected_and_goes_on)
     struct peer peer = peer_open_welcomed();
     peer_write(&peer, MESSAGE_LOOKUP, 2, &lookup.base, NULL, 0, (const int[]){0, 1}, 2);
     peer_flush(&peer);
-    expect_failed(&peer, 2, ERROR_PROTOCOL);
-    expect_alive(&peer);
+    peer_expect_failed(&peer, 2, ERROR_PROTOCOL);
+    peer_expect_alive(&peer);
     peer_close(&peer);
 }
 
@@ -354,7 +191,7 @@ Test(protocol, hangs_up_on_descriptors_that_no_header_announces)
     *header = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
     frame_encode(&(struct frame_header){.type = MESSAGE_INSPECT, .request = 2}, bytes);
     cr_assert(sendmsg(connection_fd(peer.connection), &message, 0) == (ssize_t)sizeof bytes);
-    expect_hung_up(&peer, "a descriptor that no header announced");
+    peer_expect_hung_up(&peer, "a descriptor that no header announced");
 }
 
 static int memfd_with(const struct object_bytes *object, int seals)
@@ -387,12 +224,12 @@ Test(protocol, takes_objects_in_memfds_that_are_sealed_for_good_only)
     uint64_t request = 2;
     for (size_t i = 0; i < ARRAY_LENGTH(too_few); i++, request++) {
         submit_memfd(&peer, request, memfd_with(&object, too_few[i]), 0);
-        expect_failed(&peer, request, ERROR_INVALID);
+        peer_expect_failed(&peer, request, ERROR_INVALID);
     }
     submit_memfd(&peer, ++request, open(harness_daemon_path(), O_RDONLY | O_CLOEXEC), 0);
-    expect_failed(&peer, request, ERROR_INVALID);
+    peer_expect_failed(&peer, request, ERROR_INVALID);
     submit_memfd(&peer, ++request, memfd_with(&object, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW), 1);
-    expect_failed(&peer, request, ERROR_INVALID);
+    peer_expect_failed(&peer, request, ERROR_INVALID);
     submit_memfd(&peer, ++request, memfd_with(&object, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW), 0);
     peer_read(&peer, MESSAGE_SUBMITTED, request);
     object_free(&object);
@@ -443,10 +280,10 @@ Test(protocol, refuses_units_whose_bytes_or_names_are_not_there_and_goes_on)
     const Jitd__Proto__Submit nothing = JITD__PROTO__SUBMIT__INIT;
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++, request++) {
         submit_range(&peer, request, &rows[i], &object);
-        expect_failed(&peer, request, ERROR_INVALID);
+        peer_expect_failed(&peer, request, ERROR_INVALID);
     }
     peer_send(&peer, MESSAGE_SUBMIT, ++request, &nothing.base);
-    expect_failed(&peer, request, ERROR_LIMIT);
+    peer_expect_failed(&peer, request, ERROR_LIMIT);
     submit_range(&peer, ++request, &(struct ranged_unit){"a.o", 3, 0, length}, &object);
     peer_read(&peer, MESSAGE_SUBMITTED, request);
     object_free(&object);
@@ -515,7 +352,7 @@ Test(protocol, carries_a_thousand_units_in_one_frame_and_their_news_in_few)
     for (int i = 1; i < MANY; i++)
         cr_assert(ids[i] == ids[i - 1] + 1);
     cr_expect(await_ready(&peer, ids, MANY) <= 10, "news are not gathered");
-    expect_alive(&peer);
+    peer_expect_alive(&peer);
     peer_close(&peer);
 }
 
@@ -574,7 +411,7 @@ Test(protocol, does_not_grow_for_a_peer_that_sends_and_never_reads)
     for (int i = 0; i < sent; i++, answered += peer.frame->header.message_bytes)
         peer_read(&peer, MESSAGE_INSPECTION, 3);
     cr_expect(answered > 2 * GROWTH_KIB * 1024ull, "the answers of %lu bytes prove nothing", (unsigned long)answered);
-    expect_alive(&peer);
+    peer_expect_alive(&peer);
     peer_close(&peer);
 }
 
@@ -603,19 +440,19 @@ Test(protocol, refuses_calls_that_cannot_be_made_and_goes_on)
     Jitd__Proto__Call wild;
     jitd__proto__call__init(&wild);
     send_call(&peer, 2, "getpid", LIMIT_CALL_ARGUMENTS + 1, JITD__PROTO__VALUE_TYPE__INT32);
-    expect_failed(&peer, 2, ERROR_LIMIT);
+    peer_expect_failed(&peer, 2, ERROR_LIMIT);
     send_call(&peer, 3, "getpid", 1, JITD__PROTO__VALUE_TYPE__VOID);
-    expect_failed(&peer, 3, ERROR_INVALID);
+    peer_expect_failed(&peer, 3, ERROR_INVALID);
     send_call(&peer, 4, "nowhere", 0, JITD__PROTO__VALUE_TYPE__VOID);
-    expect_failed(&peer, 4, ERROR_NOT_FOUND);
+    peer_expect_failed(&peer, 4, ERROR_NOT_FOUND);
     send_call(&peer, 5, "environ", 0, JITD__PROTO__VALUE_TYPE__VOID);
-    expect_failed(&peer, 5, ERROR_NOT_CALLABLE);
+    peer_expect_failed(&peer, 5, ERROR_NOT_CALLABLE);
     peer_send(&peer, MESSAGE_CALL, 6, &wild.base);
-    expect_failed(&peer, 6, ERROR_NOT_CALLABLE);
+    peer_expect_failed(&peer, 6, ERROR_NOT_CALLABLE);
     wild.function_case = JITD__PROTO__CALL__FUNCTION_ADDRESS;
     wild.address = 0x1000;
     peer_send(&peer, MESSAGE_CALL, 7, &wild.base);
-    expect_failed(&peer, 7, ERROR_NOT_CALLABLE);
+    peer_expect_failed(&peer, 7, ERROR_NOT_CALLABLE);
     send_call(&peer, 8, "getpid", LIMIT_CALL_ARGUMENTS, JITD__PROTO__VALUE_TYPE__INT32);
     peer_read(&peer, MESSAGE_RETURNED, 8);
     peer_close(&peer);
@@ -658,7 +495,7 @@ Test(protocol, answers_every_one_of_too_many_calls_once)
         frame_release(frame);
     }
     cr_expect(returned >= LIMIT_CALLS_QUEUED && refused > 0, "%d returned, %d refused", returned, refused);
-    expect_alive(&peer);
+    peer_expect_alive(&peer);
     peer_close(&peer);
 }
 
@@ -677,7 +514,7 @@ Test(protocol, ends_with_its_peer_whatever_it_is_doing)
 
     struct peer calling = peer_open_welcomed();
     send_call(&calling, 2, "pause", 0, JITD__PROTO__VALUE_TYPE__VOID);
-    expect_alive(&calling);
+    peer_expect_alive(&calling);
     peer_close(&calling);
 }
 
@@ -685,5 +522,5 @@ Test(protocol, ends_when_its_peer_will_send_no_more)
 {
     struct peer peer = peer_open_welcomed();
     shutdown(connection_fd(peer.connection), SHUT_WR);
-    expect_hung_up(&peer, "the end of its input");
+    peer_expect_hung_up(&peer, "the end of its input");
 }
