@@ -29,6 +29,11 @@ struct jitd_batch *jitd_batch_new(unsigned flags)
     return batch;
 }
 
+void jitd_batch_set_deadline(struct jitd_batch *batch, uint32_t milliseconds)
+{
+    batch->deadline_ms = milliseconds;
+}
+
 void jitd_batch_free(struct jitd_batch *batch)
 {
     if (!batch)

@@ -5,6 +5,7 @@
 #define CLIENT_BATCH_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/error.h"
 
@@ -18,6 +19,7 @@ struct batch_object {
 
 struct jitd_batch {
     unsigned flags;
+    uint32_t deadline_ms;         /* 0: none */
     struct batch_object *objects; /* owned */
     size_t count;
     size_t room;

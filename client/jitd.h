@@ -221,6 +221,10 @@ int jitd_batch_add(struct jitd_batch *batch, const char *name, const void *objec
    duplicated. At most 16 in a batch. */
 int jitd_batch_add_memfd(struct jitd_batch *batch, const char *name, int memfd);
 
+/* Units of the batch that still wait for others so many milliseconds after the daemon has taken it fail with
+   JITD_ERROR_TIMEOUT and the name of what never came; 0, the default, lets them wait for ever. */
+void jitd_batch_set_deadline(struct jitd_batch *batch, uint32_t milliseconds);
+
 /* `units` are the ids in the order of adding. */
 typedef void jitd_submit_callback(struct jitd_session *session, const uint64_t *units, size_t count,
                                   const struct jitd_errors *errors, void *data);

@@ -94,6 +94,7 @@ static int submit_batch(struct jitd_session *session, struct jitd_batch *batch, 
     submit.units = message.pointers;
     submit.closed = (batch->flags & JITD_BATCH_CLOSED) != 0;
     submit.report_addresses = (batch->flags & JITD_BATCH_REPORT_ADDRESSES) != 0;
+    submit.deadline_ms = batch->deadline_ms;
     struct request_attachment attachment = {.ranges = message.ranges,
                                             .range_count = message.range_count,
                                             .fds = batch->descriptors,

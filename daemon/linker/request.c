@@ -142,8 +142,12 @@ static void handle_submit(struct session *session, struct frame *frame, const Pr
         if (find_inputs(batch, submit, inputs, &report) != 0)
             batch_free(batch);
         else if (link_submit(&session->linker, batch, inputs, (uint32_t)submit->n_units, &report) == 0) {
+            uint64_t first = batch->units[0]->id;
+
             send_submitted(session, frame->header.request, batch);
             link_run(&session->linker, batch);
+            if (submit->deadline_ms)
+                deadline_add(session, first, (uint32_t)submit->n_units, submit->deadline_ms);
         }
     }
     if (report.count || report.omitted)

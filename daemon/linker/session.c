@@ -68,7 +68,7 @@ static bool takes_requests(const struct session *session)
 }
 
 /* Events follow the replies that made their units; then everything goes out in as few system calls as may be. */
-static void send_news(struct session *session)
+void session_send_news(struct session *session)
 {
     struct error error;
 
@@ -114,7 +114,7 @@ static void on_controller(uv_poll_t *poll, int status, int events)
     }
     if (events & (UV_READABLE | UV_DISCONNECT))
         read_requests(session);
-    send_news(session);
+    session_send_news(session);
 }
 
 /* Idle time is used for what is waiting in our own buffer, then to touch memory ahead of need. */
@@ -124,7 +124,7 @@ static void on_idle(uv_idle_t *idle)
 
     if (takes_requests(session) && connection_has_frame(session->connection)) {
         read_requests(session);
-        send_news(session);
+        session_send_news(session);
         return;
     }
     if (!arena_warm(session->arena))
@@ -174,7 +174,7 @@ static void on_control(uv_poll_t *poll, int status, int events)
         session_end(session, NULL);
     else if (receive_packet(session, FD_CONTROL, &answer, sizeof answer, "supervisor")) {
         hello_control_answer(session, &answer);
-        send_news(session);
+        session_send_news(session);
     }
 }
 
@@ -189,7 +189,7 @@ static void on_lifecycle(uv_poll_t *poll, int status, int events)
     else if (receive_packet(session, FD_LIFECYCLE, &message, sizeof message, "runner's template")) {
         log_trace(TRACE_CHANNEL, "<- lifecycle %u epoch %u value %d", message.kind, message.epoch, message.value);
         publish_lifecycle(session, &message);
-        send_news(session);
+        session_send_news(session);
     }
 }
 
@@ -203,7 +203,7 @@ static void on_wake(uv_poll_t *poll, int status, int events)
     if (read(FD_WAKE, &count, sizeof count) < 0)
         return;
     publish_drain(session);
-    send_news(session);
+    session_send_news(session);
 }
 
 static int start_poll(struct session *session, uv_poll_t *poll, int fd, uv_poll_cb callback, struct error *error)
@@ -244,6 +244,8 @@ int session_open(struct session *session, const struct session_configuration *co
         return code;
     session->warm_idle.data = session;
     uv_idle_init(&session->loop, &session->warm_idle);
+    session->deadline_timer.data = session;
+    uv_timer_init(&session->loop, &session->deadline_timer);
     return 0;
 }
 
@@ -260,6 +262,7 @@ int session_run(struct session *session)
 void session_close(struct session *session)
 {
     call_close(session);
+    deadline_close(session);
     publish_close(session);
     if (session->linker.arena)
         link_close(&session->linker);

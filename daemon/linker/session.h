@@ -4,6 +4,7 @@
  *   hello.c     from the controller's first message to Welcome     request.c  the requests after that
  *   publish.c   components to the runner, lives of the runner      event.c    news to the controller
  *   call.c      calls, one at a time                               crash.c    what a report says
+ *   deadline.c  batches that have waited long enough
  *
  * Data flows one way: frames in -> request -> linker -> (hooks) publish -> runner, and events out.
  */
@@ -35,6 +36,7 @@ struct session_configuration {
     uint32_t library_count;
 };
 
+struct deadline;    /* deadline.c: a batch that may not wait for ever */
 struct publication; /* publish.c: a component on its way to ready */
 
 struct session {
@@ -45,6 +47,7 @@ struct session {
     uv_loop_t loop;
     uv_poll_t controller_poll, control_poll, lifecycle_poll, wake_poll;
     uv_idle_t warm_idle;
+    uv_timer_t deadline_timer;
     short controller_events; /* what controller_poll is armed for */
 
     struct connection *connection; /* owned */
@@ -62,11 +65,13 @@ struct session {
     size_t event_count, event_capacity;
 
     struct publication *publications; /* owned list, oldest first */
-    struct task *replay;              /* owned; initialisers of all that is ready, in the order they ran */
+    struct publication *publication_last;
+    struct task *replay; /* owned; initialisers of all that is ready, in the order they ran */
     uint32_t replay_count, replay_capacity;
     struct call *calls; /* owned list, oldest first; the first one is under way if `calling` */
     uint32_t call_count;
     bool calling;
+    struct deadline *deadlines; /* owned list, soonest first */
 };
 
 int session_open(struct session *session, const struct session_configuration *configuration, struct error *error);
@@ -80,6 +85,9 @@ void session_end(struct session *session, const struct error *error);
 
 /* Queues a reply or an event. A failure to queue ends the session. */
 void session_send(struct session *session, enum message_type type, uint64_t request, const ProtobufCMessage *message);
+
+/* Sends what has been queued and what has happened to units: at the end of every turn. */
+void session_send_news(struct session *session);
 
 /* Answers a request with one error, or with a report. */
 void session_fail(struct session *session, uint64_t request, const struct error *error);
@@ -114,6 +122,10 @@ void call_replied(struct session *session, const struct task *task, const struct
 void call_ended(struct session *session, struct call *call, const Jitd__Proto__Ended *ended);
 void call_next(struct session *session);
 void call_close(struct session *session);
+
+/* ---- deadline.c ---- */
+void deadline_add(struct session *session, uint64_t first, uint32_t count, uint32_t milliseconds);
+void deadline_close(struct session *session);
 
 /* ---- crash.c ---- */
 void crash_describe(struct session *session, int wait_status, const struct unit *initialising, struct pool *pool,

@@ -237,6 +237,7 @@ int harness_submit(struct harness *harness, unsigned flags)
     cr_assert(batch);
     for (size_t i = 0; i < harness->object_count; i++)
         MUST(harness, jitd_batch_add(batch, harness->names[i], harness->objects[i].bytes, harness->objects[i].length));
+    jitd_batch_set_deadline(batch, harness->deadline_ms);
     harness->error_count = 0;
     harness->errors[0] = (struct harness_error){0};
     MUST(harness, jitd_submit(harness->session, batch, on_submitted, harness, &request));

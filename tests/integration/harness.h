@@ -84,6 +84,7 @@ struct harness {
     int told;                                    /* READY and FAILED events */
     struct harness_error errors[HARNESS_ERRORS]; /* of the last submission */
     size_t error_count;
+    uint32_t deadline_ms;        /* of the next submissions; 0: none */
     int runner_ends;             /* RunnerEnded events */
     struct harness_end last_end; /* of the last one */
     bool disconnected;
