@@ -13,6 +13,16 @@ struct unit *graph_root(struct unit *unit)
     return unit;
 }
 
+const struct symbol *graph_awaited(struct unit *unit, struct unit **needed_by)
+{
+    struct unit *root = graph_root(unit);
+
+    while (root->node.watching)
+        root = graph_root(root->node.watching);
+    *needed_by = root->node.scan_first ? root->node.scan_first : root;
+    return root->node.watching_symbol;
+}
+
 struct unit *graph_next_member(const struct unit *unit)
 {
     return unit->node.member_next;
@@ -80,6 +90,8 @@ static void absorb(struct unit *root, struct unit *other)
 /* Whether watches lead from `from` back to `root`: only then does each of them need all the others. */
 static bool leads_to(struct unit *from, const struct unit *root)
 {
+    if (!root->node.watcher_first)
+        return false; /* nobody waits for it: no chain can come back */
     for (struct unit *at = from; at->node.phase == GRAPH_BLOCKED && at->node.watching;) {
         at = graph_root(at->node.watching);
         if (at == root)

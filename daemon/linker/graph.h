@@ -41,6 +41,7 @@ struct graph_node {
     struct unit *watcher_last;      /* root */
     struct unit *watcher_next;
     struct unit *queue_next; /* root: in the graph's queue */
+    bool failing;            /* root: its units are being failed, all of them */
 };
 
 /* Zero-initialised is empty. */
@@ -69,5 +70,9 @@ struct unit *graph_next_member(const struct unit *unit);
 void graph_done(struct graph *graph, struct unit *root);
 
 struct unit *graph_root(struct unit *unit);
+
+/* The symbol at the end of the unit's chain of watches, that nobody offers, and the unit that needs it; NULL where the
+   chain ends in a component that is being linked or initialised. */
+const struct symbol *graph_awaited(struct unit *unit, struct unit **needed_by);
 
 #endif

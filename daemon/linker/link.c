@@ -350,12 +350,16 @@ static void add_failing(struct failing_list *list, struct unit *unit, const stru
    searched for. */
 static void add_dependents(struct linker *linker, struct failing_list *list, struct unit *failed, bool was_ready)
 {
+    struct unit *root = graph_root(failed);
+
     for (uint32_t d = 0; d < failed->definition_count; d++)
         for (struct use *use = failed->definitions[d]->uses; use; use = use->next)
             add_failing(list, use->unit, failed, use->symbol);
-    if (graph_root(failed)->node.phase != GRAPH_DONE)
-        for (struct unit *member = graph_root(failed); member; member = graph_next_member(member))
+    if (root->node.phase != GRAPH_DONE && !root->node.failing) {
+        root->node.failing = true;
+        for (struct unit *member = root; member; member = graph_next_member(member))
             add_failing(list, member, failed, NULL);
+    }
     for (uint64_t i = 0; was_ready && i < linker->unit_count; i++)
         for (uint32_t n = 0; n < linker->units[i]->need_count; n++)
             if (linker->units[i]->needs[n]->definer == failed)

@@ -133,7 +133,7 @@ static bool needs_runner(const struct unit *root)
 
 void publish_component(struct session *session, struct unit *root)
 {
-    struct publication *publication, **last = &session->publications;
+    struct publication *publication;
 
     if (!needs_runner(root)) {
         link_ready(&session->linker, root);
@@ -147,20 +147,27 @@ void publish_component(struct session *session, struct unit *root)
         end_without_memory(session);
         return;
     }
-    while (*last)
-        last = &(*last)->next;
-    *last = publication;
+    if (session->publication_last)
+        session->publication_last->next = publication;
+    else
+        session->publications = publication;
+    session->publication_last = publication;
     if (runner_is_live(session->runner))
         send_publication(session, publication);
 }
 
+/* Mostly the oldest: the runner answers in order. */
 static void remove_publication(struct session *session, struct publication *publication)
 {
-    struct publication **link = &session->publications;
+    struct publication **link = &session->publications, *previous = NULL;
 
-    while (*link != publication)
-        link = &(*link)->next;
+    while (*link != publication) {
+        previous = *link;
+        link = &previous->next;
+    }
     *link = publication->next;
+    if (session->publication_last == publication)
+        session->publication_last = previous;
     free(publication->tasks);
     free(publication);
 }
