@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/bytes.h"
 #include "common/log.h"
 #include "daemon/linker/relocate.h"
 #include "daemon/linker/unwind.h"
@@ -26,14 +27,12 @@ static void describe_local(const struct linker *linker, const struct unit *unit,
         target->address = unit_section_address(linker->arena, unit, section) + entry->st_value;
 }
 
-static void describe_global(const struct linker *linker, const struct symbol *symbol, struct relocation_target *target)
+static void describe_global(const struct symbol *symbol, struct relocation_target *target)
 {
     target->address = symbol->binding == SYMBOL_UNBOUND ? 0 : symbol->address;
     target->weak_missing = symbol->binding == SYMBOL_UNBOUND;
     target->bytes = symbol->bytes;
     target->function = symbol->function;
-    target->slot = symbol->slot ? arena_address(linker->arena, ZONE_S, symbol->slot) : 0;
-    target->stub = symbol->stub ? arena_address(linker->arena, ZONE_X, symbol->stub) : 0;
 }
 
 static int describe_targets(struct linker *linker, struct unit *unit, struct relocation_context *context,
@@ -58,7 +57,7 @@ static int describe_targets(struct linker *linker, struct unit *unit, struct rel
         if (i < object->first_global)
             describe_local(linker, unit, i, &context->targets[i]);
         else
-            describe_global(linker, unit->globals[i - object->first_global], &context->targets[i]);
+            describe_global(unit->globals[i - object->first_global], &context->targets[i]);
     }
     return 0;
 }
@@ -68,7 +67,7 @@ static bool is_placed(const struct unit *unit, uint32_t section)
     return unit->placements[section].zone != ZONE_COUNT;
 }
 
-/* Which symbols need a slot or a stub that do not have one, now that all addresses are known. */
+/* Which symbols need a slot or a stub as far as addresses are known. */
 static void scan(const struct linker *linker, const struct unit *unit, const struct relocation_context *context,
                  uint64_t *slots, uint64_t *stubs)
 {
@@ -80,9 +79,47 @@ static void scan(const struct linker *linker, const struct unit *unit, const str
 
         if (target->needs & NEEDS_STUB)
             target->needs |= NEEDS_SLOT;
-        *slots += (target->needs & NEEDS_SLOT) && !target->slot;
-        *stubs += (target->needs & NEEDS_STUB) && !target->stub;
+        *slots += (target->needs & NEEDS_SLOT) != 0;
+        *stubs += (target->needs & NEEDS_STUB) != 0;
     }
+}
+
+/* A symbol of this batch, or of nobody yet, will lie in the arena, where everything reaches everything; a weak one that
+   nobody offers may stay missing. */
+static void guess_unbound(const struct linker *linker, const struct unit *unit, uint32_t index,
+                          struct relocation_target *target)
+{
+    const struct symbol *symbol = unit->globals[index - unit->object.first_global];
+    const struct contest *contest = symbol_contest(symbol, unit->batch->number);
+    bool weak = ELF64_ST_BIND(unit->object.symbols[index].st_info) == STB_WEAK;
+
+    if ((contest && contest->unit) || (symbol->binding == SYMBOL_UNBOUND && !weak)) {
+        target->address = arena_address(linker->arena, ZONE_X, 0);
+        target->weak_missing = false;
+    }
+}
+
+int component_foresee(struct linker *linker, struct unit *unit, struct arena_need needs[ZONE_COUNT],
+                      struct error *error)
+{
+    struct relocation_context context;
+    uint64_t slots = 0, stubs = 0;
+    int code = describe_targets(linker, unit, &context, error);
+
+    if (code)
+        return code;
+    for (uint32_t i = unit->object.first_global; i < unit->object.symbol_count; i++)
+        guess_unbound(linker, unit, i, &context.targets[i]);
+    scan(linker, unit, &context, &slots, &stubs);
+    unit->slots = (uint32_t)slots;
+    unit->stubs = (uint32_t)stubs;
+    needs[ZONE_S] = (struct arena_need){slots * SLOT_BYTES, SLOT_BYTES};
+    if (stubs == 0)
+        return 0;
+    unit->stub_offset = align_up(needs[ZONE_X].bytes, STUB_BYTES);
+    needs[ZONE_X].bytes = unit->stub_offset + stubs * STUB_BYTES;
+    needs[ZONE_X].alignment = max_u64(needs[ZONE_X].alignment, STUB_BYTES);
+    return 0;
 }
 
 /* Where the next slot and stub of the unit go. */
@@ -106,51 +143,38 @@ static void make_stub(struct linker *linker, struct slot_cursor *cursor, struct 
     cursor->stub += STUB_BYTES;
 }
 
-/* Slots and stubs of global symbols are shared by all units that are linked from now on. */
-static int allocate_slots(struct linker *linker, struct unit *unit, const struct relocation_context *context,
-                          uint64_t slots, uint64_t stubs, struct error *error)
+/* The room that was foreseen, or more where a symbol turned out to lie outside the arena after all (an absolute one).
+ */
+static int find_room(struct linker *linker, struct unit *unit, uint64_t slots, uint64_t stubs,
+                     struct slot_cursor *cursor, struct error *error)
 {
     const struct arena_need needs[ZONE_COUNT] = {
         [ZONE_S] = {slots * SLOT_BYTES, SLOT_BYTES}, [ZONE_X] = {stubs * STUB_BYTES, STUB_BYTES}};
-    int code = arena_allocate(linker->arena, needs, &unit->slots, error);
 
-    if (code)
+    *cursor = (struct slot_cursor){unit->block.extent[ZONE_S].offset, unit->stub_offset};
+    if (slots <= unit->slots && stubs <= unit->stubs)
+        return 0;
+    if (arena_allocate(linker->arena, needs, &unit->extra, error) != 0)
         return error_prefix(error, "%s: slots and stubs", unit->name);
-    struct slot_cursor cursor = {unit->slots.extent[ZONE_S].offset, unit->slots.extent[ZONE_X].offset};
-    for (uint32_t i = 1; i < unit->object.symbol_count; i++) {
-        struct relocation_target *target = &context->targets[i];
-
-        if ((target->needs & NEEDS_SLOT) && !target->slot)
-            make_slot(linker, &cursor, target);
-        if ((target->needs & NEEDS_STUB) && !target->stub)
-            make_stub(linker, &cursor, target);
-        if (!target->needs || i < unit->object.first_global || target->weak_missing)
-            continue;
-        struct symbol *symbol = unit->globals[i - unit->object.first_global];
-        symbol->slot = target->slot ? (uint32_t)(target->slot - arena_address(linker->arena, ZONE_S, 0)) : 0;
-        symbol->stub = target->stub ? (uint32_t)(target->stub - arena_address(linker->arena, ZONE_X, 0)) : 0;
-    }
+    *cursor = (struct slot_cursor){unit->extra.extent[ZONE_S].offset, unit->extra.extent[ZONE_X].offset};
     return 0;
 }
 
-static bool lies_in(const struct arena_extent *extent, uint32_t offset)
+static int make_slots(struct linker *linker, struct unit *unit, const struct relocation_context *context,
+                      uint64_t slots, uint64_t stubs, struct error *error)
 {
-    return offset - extent->offset < extent->bytes;
-}
+    struct slot_cursor cursor;
+    int code = find_room(linker, unit, slots, stubs, &cursor, error);
 
-/* Nobody else has been linked since: whatever symbol has its slot or stub there is as it was before. */
-static void free_slots(struct linker *linker, struct unit *unit)
-{
-    for (uint32_t i = unit->object.first_global; i < unit->object.symbol_count; i++) {
-        struct symbol *symbol = unit->globals[i - unit->object.first_global];
+    for (uint32_t i = 1; i < unit->object.symbol_count && !code; i++) {
+        struct relocation_target *target = &context->targets[i];
 
-        if (lies_in(&unit->slots.extent[ZONE_S], symbol->slot))
-            symbol->slot = 0;
-        if (lies_in(&unit->slots.extent[ZONE_X], symbol->stub))
-            symbol->stub = 0;
+        if (target->needs & NEEDS_SLOT)
+            make_slot(linker, &cursor, target);
+        if (target->needs & NEEDS_STUB)
+            make_stub(linker, &cursor, target);
     }
-    arena_free(linker->arena, &unit->slots);
-    unit->slots = (struct arena_block){0};
+    return code;
 }
 
 static uint8_t *placed_bytes(const struct linker *linker, const struct placement *placement)
@@ -269,7 +293,7 @@ static int link_unit_bytes(struct linker *linker, struct unit *unit, struct erro
     if (!code) {
         scan(linker, unit, &context, &slots, &stubs);
         if (slots || stubs)
-            code = allocate_slots(linker, unit, &context, slots, stubs, error);
+            code = make_slots(linker, unit, &context, slots, stubs, error);
     }
     if (code)
         return code;
@@ -293,12 +317,10 @@ int component_link(struct linker *linker, struct unit *root, struct unit **culpr
     for (struct unit *unit = root; unit; unit = graph_next_member(unit)) {
         int code = link_unit_bytes(linker, unit, error);
 
-        if (!code)
-            continue;
-        *culprit = unit;
-        for (struct unit *member = root; member; member = graph_next_member(member))
-            free_slots(linker, member);
-        return code;
+        if (code) {
+            *culprit = unit;
+            return code;
+        }
     }
     return 0;
 }

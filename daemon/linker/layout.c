@@ -189,6 +189,7 @@ void layout_settle(struct unit *unit, const struct arena *arena)
     }
     if (unit->eh_frame)
         unit->unwind_header += unit->block.extent[ZONE_R].offset;
+    unit->stub_offset += unit->block.extent[ZONE_X].offset;
     unit->data_offset = unit->block.extent[ZONE_D].offset;
     unit->common_offset = unit->block.extent[ZONE_Z].offset;
     for (uint32_t i = 0; i < unit->array_count; i++)

@@ -160,6 +160,8 @@ static int allocate(struct linker *linker, struct batch *batch, struct report *r
 
         code = layout_plan(unit, needs, &error);
         if (!code)
+            code = component_foresee(linker, unit, needs, &error);
+        if (!code)
             code = arena_allocate(linker->arena, needs, &unit->block, &error);
         if (code) {
             unit_error(report, unit, &error);
@@ -400,7 +402,8 @@ void link_fail(struct linker *linker, struct unit *unit, const struct error *err
     for (size_t i = list.count; i-- > 0;) {
         resolve_withdraw(list.entries[i].unit);
         arena_free(linker->arena, &list.entries[i].unit->block);
-        list.entries[i].unit->block = (struct arena_block){0};
+        arena_free(linker->arena, &list.entries[i].unit->extra);
+        list.entries[i].unit->block = list.entries[i].unit->extra = (struct arena_block){0};
     }
     for (size_t i = 0; i < list.count; i++) {
         struct unit *root = graph_root(list.entries[i].unit);

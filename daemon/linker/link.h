@@ -3,7 +3,7 @@
  *
  *   on submission, over a batch:     check  ->  resolve  ->  lay out  ->  allocate  ->  commit      (link_submit)
  *   when its needs are met, over a
- *   component of units:              scan  ->  allocate slots  ->  copy  ->  relocate  ->  publish   (link_component)
+ *   component of units:              scan  ->  make slots  ->  copy  ->  relocate  ->  publish   (link_component)
  *   when its initialisers have run:  ready                                                          (link_ready)
  *
  * A batch is committed as a whole or not at all; until then nothing that lasts has been written. A unit that fails

@@ -318,8 +318,7 @@ static uint64_t definition_address(const struct linker *linker, const struct uni
     return unit_section_address(linker->arena, unit, section) + entry->st_value;
 }
 
-/* The tentative decision becomes the session's. A slot or stub made for a library's symbol of that name stays with the
-   units that were linked to it. */
+/* The contest's outcome becomes the session's. */
 static void bind(struct linker *linker, struct unit *unit, uint32_t index, struct symbol *symbol)
 {
     const Elf64_Sym *entry = &unit->object.symbols[index];
@@ -330,7 +329,6 @@ static void bind(struct linker *linker, struct unit *unit, uint32_t index, struc
     symbol->address = definition_address(linker, unit, index, symbol);
     symbol->bytes = symbol->strength == STRENGTH_COMMON ? symbol->contest->common_bytes : entry->st_size;
     symbol->function = ELF64_ST_TYPE(entry->st_info) == STT_FUNC;
-    symbol->slot = symbol->stub = 0;
     unit->definitions[unit->definition_count++] = symbol;
 }
 
@@ -374,7 +372,6 @@ void resolve_withdraw(struct unit *unit)
         symbol->definer = NULL;
         symbol->strength = STRENGTH_NONE;
         symbol->address = 0;
-        symbol->slot = symbol->stub = 0;
     }
     unit->definition_count = 0;
 }

@@ -55,8 +55,6 @@ struct symbol {
     uint8_t strength; /* enum symbol_strength of the definition that stands */
     bool function;
     bool process_known; /* the libraries have been asked */
-    uint32_t slot;      /* offset of its slot in S; 0: none yet */
-    uint32_t stub;      /* offset of its stub in X; 0: none yet */
     uint32_t comdat;    /* id of the unit whose COMDAT group of this signature was kept, or 0 */
     uint64_t address;   /* in the runner; valid unless unbound */
     uint64_t bytes;

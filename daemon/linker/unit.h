@@ -53,7 +53,7 @@ struct unit {
     uint8_t initialiser_failures;
     struct graph_node node;
     struct arena_block block;    /* owned room in the arena */
-    struct arena_block slots;    /* slots and stubs made when it was linked; its symbols share them */
+    struct arena_block extra;    /* slots and stubs beyond those that were foreseen in `block` */
     struct symbol **definitions; /* owned array; the symbols that this unit defines, and behind them... */
     uint32_t definition_count;
     uint32_t need_count;
@@ -74,6 +74,8 @@ struct unit {
     uint32_t eh_frame;   /* its section, or 0 */
     uint32_t fde_count;
     uint64_t unwind_header;           /* offset in zone R, or 0 */
+    uint32_t slots, stubs;            /* foreseen: at the beginning of the block in S, and at... */
+    uint64_t stub_offset;             /* ...this offset in zone X */
     uint64_t common_offset;           /* of the unit's common symbols in zone Z */
     uint64_t data_offset, data_bytes; /* what the runner must copy in zone D */
 };

@@ -432,6 +432,33 @@ Test(memory_contract, the_same_submissions_give_the_same_bytes)
     cr_expect(same_digests(&zones[0], &zones[1]));
 }
 
+/* Units with data become ready when the runner has copied it, and those that use them after that: other units may be
+   linked before or after. Slots hold addresses, which differ from session to session, so S is compared by size. */
+Test(memory_contract, the_pace_of_submission_changes_no_byte)
+{
+    static const char *const sources[] = {"int d = 5;", "extern int d; int *b(void) { return &d; }",
+                                          "int c(void) { return 1; }", "int c(void); void *e(void) { return c; }"};
+    struct zones zones[2];
+    for (size_t pace = 0; pace < 2; pace++) {
+        struct jitd_session *session = open_session(true);
+        for (size_t i = 0; i < 4; i++) {
+            struct object_bytes object = compile_c(sources[i], "-O2 -fPIC -Wa,-mrelax-relocations=no");
+            struct jitd_batch *batch = jitd_batch_new(0);
+            cr_assert(batch && jitd_batch_add(batch, "unit", object.bytes, object.length) == 0);
+            cr_assert(jitd_submit(session, batch, NULL, NULL, NULL) == 0);
+            cr_assert(pace == 0 || jitd_wait_units(session, WAIT_MS) == 0);
+            object_free(&object);
+        }
+        cr_assert(jitd_wait_units(session, WAIT_MS) == 0);
+        zones[pace] = inspect(session);
+        jitd_close(session);
+    }
+    cr_expect(zones[0].zone[ZONE_S].used > 0 && zones[0].zone[ZONE_S].used == zones[1].zone[ZONE_S].used);
+    cr_expect(zones[0].zone[ZONE_X].digest == zones[1].zone[ZONE_X].digest);
+    cr_expect(zones[0].zone[ZONE_R].digest == zones[1].zone[ZONE_R].digest);
+    cr_expect(zones[0].zone[ZONE_D].digest == zones[1].zone[ZONE_D].digest);
+}
+
 Test(memory_contract, a_unit_that_fails_leaves_no_trace)
 {
     struct jitd_session *session = open_session(true);
