@@ -2,9 +2,9 @@
  * A relocatable ELF object in memory, checked: after object_open every offset, size, link and index that the linker
  * uses has been verified against the bytes, so that nobody behind this file has to ask again.
  *
- * libelf opens the object and validates nothing (a cut-off file has "0 sections"); every check is ours. The object's
- * bytes are read in place and never written; they must be 16-byte aligned and outlive the struct. Sections that are not
- * loaded (debug information, .comment) are named but not looked into; compressed or not does not matter there.
+ * The object's bytes are read in place and never written; they must be 16-byte aligned and outlive the struct. Sections
+ * that are not loaded (debug information, .comment) are named but not looked into; compressed or not does not matter
+ * there.
  */
 #ifndef LINKER_OBJECT_H
 #define LINKER_OBJECT_H

@@ -5,8 +5,7 @@
 #ifndef LINKER_OBJECT_INTERNAL_H
 #define LINKER_OBJECT_INTERNAL_H
 
-#include <gelf.h>
-#include <libelf.h>
+#include <elf.h>
 #include <stdint.h>
 
 #include "daemon/linker/object.h"
@@ -15,7 +14,7 @@ struct opening {
     struct object *object;
     struct pool *pool;
     struct error *error;
-    Elf *elf;                  /* owned; NULL until the ELF header is checked */
+    uint64_t section_headers;  /* offset of their table, which is checked */
     const char *section_names; /* in the object; NULL until checked */
     uint64_t section_names_length;
     uint32_t symbol_table; /* section index; 0 for none */
@@ -27,11 +26,11 @@ struct opening {
 int object_refuse_section(struct opening *opening, uint32_t index, int code, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* Any section header, as it stands in the object. */
-int object_read_section_header(struct opening *opening, uint32_t index, GElf_Shdr *header);
+/* Any section header, as it stands in the object, at whatever alignment. */
+void object_read_section_header(const struct opening *opening, uint32_t index, Elf64_Shdr *header);
 
 /* Whether it is a string table within the object that ends with a NUL, so that each string in it is safe to read. */
-int object_check_string_table(struct opening *opening, uint32_t index, const GElf_Shdr *header, const char **strings);
+int object_check_string_table(struct opening *opening, uint32_t index, const Elf64_Shdr *header, const char **strings);
 
 /* Reads the sections that lead to other sections: symbol table, relocations, groups. All headers are checked. */
 int object_read_tables(struct opening *opening);

@@ -15,7 +15,7 @@
 #define SHT_CREL 0x40000014
 
 /* Whether the section is an array of `entry` bytes each, aligned so that it can be read in place. */
-static int check_table(struct opening *opening, uint32_t index, const GElf_Shdr *header, size_t entry)
+static int check_table(struct opening *opening, uint32_t index, const Elf64_Shdr *header, size_t entry)
 {
     if (header->sh_entsize != entry || header->sh_size % entry != 0)
         return object_refuse_section(opening, index, ERROR_OBJECT_SECTION,
@@ -29,7 +29,7 @@ static int check_table(struct opening *opening, uint32_t index, const GElf_Shdr 
     return 0;
 }
 
-static int check_symbol_table_link(struct opening *opening, uint32_t index, const GElf_Shdr *header)
+static int check_symbol_table_link(struct opening *opening, uint32_t index, const Elf64_Shdr *header)
 {
     if (header->sh_link != opening->symbol_table || opening->symbol_table == 0)
         return object_refuse_section(opening, index, ERROR_OBJECT_SECTION,
@@ -57,10 +57,9 @@ static int check_name_lengths(struct opening *opening, uint32_t index)
 static int read_symbol_names(struct opening *opening, uint32_t index)
 {
     struct object *object = opening->object;
-    GElf_Shdr header;
-    int code = object_read_section_header(opening, index, &header);
-    if (!code)
-        code = object_check_string_table(opening, index, &header, &object->names);
+    Elf64_Shdr header;
+    object_read_section_header(opening, index, &header);
+    int code = object_check_string_table(opening, index, &header, &object->names);
     if (code)
         return code;
     object->names_length = header.sh_size;
@@ -73,10 +72,9 @@ static int read_symbol_table(struct opening *opening)
     uint32_t index = opening->symbol_table;
     if (index == 0)
         return 0;
-    GElf_Shdr header;
-    int code = object_read_section_header(opening, index, &header);
-    if (!code)
-        code = check_table(opening, index, &header, sizeof(Elf64_Sym));
+    Elf64_Shdr header;
+    object_read_section_header(opening, index, &header);
+    int code = check_table(opening, index, &header, sizeof(Elf64_Sym));
     if (code)
         return code;
     uint64_t count = header.sh_size / sizeof(Elf64_Sym);
@@ -100,7 +98,7 @@ static int read_symbol_table(struct opening *opening)
     return read_symbol_names(opening, header.sh_link);
 }
 
-static int read_extended_sections(struct opening *opening, uint32_t index, const GElf_Shdr *header)
+static int read_extended_sections(struct opening *opening, uint32_t index, const Elf64_Shdr *header)
 {
     struct object *object = opening->object;
     int code = check_symbol_table_link(opening, index, header);
@@ -117,7 +115,7 @@ static int read_extended_sections(struct opening *opening, uint32_t index, const
     return 0;
 }
 
-static int read_relocations(struct opening *opening, uint32_t index, const GElf_Shdr *header)
+static int read_relocations(struct opening *opening, uint32_t index, const Elf64_Shdr *header)
 {
     struct object *object = opening->object;
     uint32_t target_index = header->sh_info;
@@ -169,7 +167,7 @@ static int read_group_members(struct opening *opening, uint32_t index, const str
     return 0;
 }
 
-static int read_group(struct opening *opening, uint32_t index, const GElf_Shdr *header)
+static int read_group(struct opening *opening, uint32_t index, const Elf64_Shdr *header)
 {
     struct object *object = opening->object;
     int code = check_symbol_table_link(opening, index, header);
@@ -197,7 +195,7 @@ static int read_group(struct opening *opening, uint32_t index, const GElf_Shdr *
     return read_group_members(opening, index, group);
 }
 
-static int read_link(struct opening *opening, uint32_t index, const GElf_Shdr *header)
+static int read_link(struct opening *opening, uint32_t index, const Elf64_Shdr *header)
 {
     switch (header->sh_type) {
     case SHT_SYMTAB_SHNDX:
@@ -232,10 +230,9 @@ int object_read_tables(struct opening *opening)
     for (uint32_t i = 1; i < object->section_count; i++) {
         if (!leads_to_others(object->sections[i].type))
             continue;
-        GElf_Shdr header;
-        code = object_read_section_header(opening, i, &header);
-        if (!code)
-            code = read_link(opening, i, &header);
+        Elf64_Shdr header;
+        object_read_section_header(opening, i, &header);
+        code = read_link(opening, i, &header);
         if (code)
             return code;
     }

@@ -36,7 +36,7 @@ daemon/linker/a.c "daemon/runner/a.h" breach
 daemon/linker/a.c "daemon/supervisor/a.h" breach
 daemon/linker/a.c <uv.h> fine
 daemon/linker/a.c <gelf.h> breach
-daemon/linker/object.c <gelf.h> fine
+daemon/linker/object.c <gelf.h> breach
 daemon/linker/a.c <elfutils/libdw.h> breach
 daemon/runner/a.c "daemon/linker/a.h" breach
 daemon/runner/a.c <uv.h> breach
