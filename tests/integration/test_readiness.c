@@ -342,11 +342,10 @@ Test(readiness, can_be_had_by_submitting_again_what_failed)
 Test(readiness, is_given_up_at_the_deadline_with_the_name_of_what_never_came)
 {
     struct harness *harness = harness_open(NULL);
+    submit_open(harness, "above.o", "long waits(long); long above(long x) { return waits(x); }");
     harness->deadline_ms = 50;
     submit_open(harness, "complete.o", "long complete(long x) { return x; }");
     submit_open(harness, "waits.o", "long gone(long); long waits(long x) { return gone(x); }");
-    harness->deadline_ms = 0;
-    submit_open(harness, "above.o", "long waits(long); long above(long x) { return waits(x); }");
     harness_settle(harness);
     cr_expect_eq(harness_unit(harness, "complete.o")->state, JITD_UNIT_READY);
     cr_expect_eq(harness_unit(harness, "waits.o")->state, JITD_UNIT_FAILED);
