@@ -135,7 +135,7 @@ $(O)/bin/jitd: $(SUPERVISOR) $(O)/lib/libcommon.a
 	$(link) -o $@ $^ -luv
 
 $(O)/bin/jitd-linker: $(LINKER) $(SANDBOX) $(O)/lib/libcommon.a
-	$(link) -o $@ $^ -luv -lprotobuf-c -lelf
+	$(link) -o $@ $^ -luv -lprotobuf-c
 
 # -fPIC code in a PIE, so that the file holds no COPY relocation and data of the libraries stays beside them; the
 # unwinder and libm are start-up dependencies whether the runner itself uses them or not.
@@ -170,18 +170,28 @@ demo: setup
 
 # The peers are measured where they are installed; `tools/setup bench` installs them.
 LLVM  := /usr/lib/llvm-19
-PEERS := $(if $(wildcard $(LLVM)/include/llvm-c/LLJIT.h),$(O)/bench/peer-lljit)
+PEERS := $(O)/bench/peer-native $(if $(wildcard $(LLVM)/include/llvm-c/LLJIT.h),$(O)/bench/peer-lljit)
 
 bench: setup
 	@+$(MAKE) --no-print-directory all $(O)/bench/bench $(PEERS)
-	@O=$(O) PEERS='$(PEERS)' UPDATE=$(UPDATE) bench/run $(if $(JSON),--json $(JSON))
+	@O=$(O) PEERS='$(PEERS)' QUICK=$(QUICK) UPDATE=$(UPDATE) bench/run $(if $(JSON),--json $(JSON))
 
 $(O)/bench/bench: $(BENCH) $(O)/lib/libjitd.a
 	$(link) -o $@ $^ -lprotobuf-c
 
 $(O)/obj/bench/peer_lljit.o: BASE += -isystem $(LLVM)/include
-$(O)/bench/peer-lljit: $(addprefix $(O)/obj/bench/,peer_lljit.o object_writer.o measure.o)
+$(O)/bench/peer-lljit: $(addprefix $(O)/obj/bench/,peer_lljit.o object_writer.o measure.o process.o)
 	$(link) -o $@ $^ -L$(LLVM)/lib -lLLVM-19
+
+# Ten thousand files: more than a command line holds.
+$(O)/bench/tree.list: $(O)/obj/bench/object_writer.o | $(O)/bench/bench
+	@mkdir -p $(O)/bench/tree
+	@echo "  TREE    $(O)/bench/tree"
+	$(Q)$(O)/bench/bench write $(O)/bench/tree 10000
+	$(Q)printf '%s\n' $(O)/bench/tree/*.o > $@
+
+$(O)/bench/peer-native: $(addprefix $(O)/obj/bench/,peer_native.o measure.o) $(O)/bench/tree.list
+	$(link) -o $@ $(filter %.o,$^) @$(O)/bench/tree.list
 
 # ---- habits ----
 
@@ -218,7 +228,7 @@ help:
 	@echo "all        build build/bin/{jitd,jitd-linker,jitd-runner,jitctl} and build/lib/libjitd.*"
 	@echo "demo       install what is missing, build, run a real program through the daemon"
 	@echo "test       install what is missing, build, run all tests (SAN=address: under ASan and UBSan)"
-	@echo "check      the tests alone          bench     measure, beside peers (UPDATE=1 JSON=)"
+	@echo "check      the tests alone          bench     measure, beside peers (QUICK=1 JSON= UPDATE=1)"
 	@echo "check-fmt  clang-format             fmt       reformat in place"
 	@echo "layers     who may include whom     symbols   libjitd exports what jitd.map says"
 	@echo "install    DESTDIR= prefix=         clean     remove build/"

@@ -14,6 +14,7 @@ struct benchmark {
     const char *daemon;      /* path of jitd */
     const char *listen_path; /* socket of one that runs already */
     struct wire wire;
+    size_t most_units;        /* of a tree */
     enum placement placement; /* keys begin with "one-cpu." or "apart." where it is not free */
 };
 
@@ -23,6 +24,7 @@ void benchmark_crash(const struct benchmark *benchmark);
 
 void benchmark_session_start(const struct benchmark *benchmark);
 void benchmark_tree(const struct benchmark *benchmark);
+void benchmark_large_tree(const struct benchmark *benchmark);
 
 /* samples_report with the prefix of the placement. */
 void benchmark_report(const struct benchmark *benchmark, struct samples *samples, const char *key);

@@ -3,6 +3,7 @@
  */
 #include "bench/client.h"
 
+#include <poll.h>
 #include <stdlib.h>
 
 #include "bench/measure.h"
@@ -76,6 +77,17 @@ void client_submit(struct jitd_session *session, const struct written_object *ob
     client_check(session, jitd_submit(session, batch, client_submitted, NULL, NULL));
 }
 
+void client_send(struct jitd_session *session)
+{
+    client_check(session, jitd_flush(session));
+    while (jitd_events(session) & POLLOUT) {
+        struct pollfd polled = {.fd = jitd_fd(session), .events = jitd_events(session)};
+        if (poll(&polled, 1, CLIENT_TIMEOUT_MS) <= 0)
+            measure_die("the daemon reads nothing");
+        client_check(session, jitd_dispatch(session));
+    }
+}
+
 void client_wait_ready(struct jitd_session *session)
 {
     client_check(session, jitd_wait_units(session, CLIENT_TIMEOUT_MS));
@@ -117,6 +129,25 @@ uint64_t client_time_units(struct jitd_session *session, const struct written_ob
     client_submit(session, objects, count);
     client_wait_ready(session);
     return measure_now() - start;
+}
+
+static void client_inspected(struct jitd_session *session, const struct jitd_inspection *inspection,
+                             const struct jitd_errors *errors, void *data)
+{
+    size_t *used = data;
+    (void)session;
+    client_check_errors(errors);
+    for (size_t i = 0; i < inspection->zone_count; i++)
+        *used += inspection->zones[i].used;
+}
+
+size_t client_arena_used(struct jitd_session *session)
+{
+    size_t used = 0;
+    jitd_request request;
+    client_check(session, jitd_inspect(session, 0, client_inspected, &used, &request));
+    client_check(session, jitd_wait(session, request, CLIENT_TIMEOUT_MS));
+    return used;
 }
 
 struct jitd_session *client_open_settled(const char *daemon)

@@ -20,6 +20,9 @@ void client_wait_welcome(struct jitd_session *session);
 /* Queues one batch. */
 void client_submit(struct jitd_session *session, const struct written_object *objects, size_t count);
 
+/* Sends what is queued and, meanwhile, reads what comes: the queue is empty when it returns. */
+void client_send(struct jitd_session *session);
+
 /* Waits until all that was submitted is ready. */
 void client_wait_ready(struct jitd_session *session);
 
@@ -38,6 +41,9 @@ uint64_t client_time_call(struct jitd_session *session, const char *function, in
 
 /* Submits one batch and waits until it is ready; nanoseconds. */
 uint64_t client_time_units(struct jitd_session *session, const struct written_object *objects, size_t count);
+
+/* Bytes in use in all zones of the arena. */
+size_t client_arena_used(struct jitd_session *session);
 
 /* A session for measuring steady state: past Welcome, and past the result of a first call, which it has submitted as
    the function "settled". */

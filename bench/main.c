@@ -1,18 +1,21 @@
 /*
- * The benchmarks, once: bench/run repeats this program and gathers its lines.
+ * The benchmarks, once: bench/run repeats this program and gathers its lines. And its errands (errands.h).
  *
- *     bench DAEMON DIRECTORY
- *
- * DIRECTORY, of mode 0700, is where a daemon may listen.
+ *     bench measure DAEMON DIRECTORY MOST     DIRECTORY, of mode 0700, is where a daemon may listen;
+ *                                             trees have up to MOST units
+ *     bench submit DAEMON UNITS BATCH
+ *     bench write DIRECTORY UNITS
  */
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "bench/benchmarks.h"
+#include "bench/errands.h"
 #include "bench/measure.h"
 #include "client/jitd.h"
 
@@ -67,14 +70,20 @@ static void listener_start(const char *daemon, const char *directory)
     listener_await();
 }
 
-int main(int argc, char **argv)
+static size_t parse_number(const char *text)
 {
-    if (argc != 3) {
-        fputs("usage: bench DAEMON DIRECTORY\n", stderr);
-        return 2;
-    }
-    struct benchmark benchmark = {.daemon = argv[1], .listen_path = listener.path};
-    listener_start(argv[1], argv[2]);
+    char *end;
+    unsigned long number = strtoul(text, &end, 10);
+    if (number == 0 || number > INT32_MAX || *end)
+        measure_die("'%s' is not a number of units", text);
+    return number;
+}
+
+static void run_measure(char **arguments)
+{
+    struct benchmark benchmark = {
+        .daemon = arguments[0], .listen_path = listener.path, .most_units = parse_number(arguments[2])};
+    listener_start(arguments[0], arguments[1]);
     wire_count(listener.path, TREE_UNITS, &benchmark.wire);
     benchmark_session_start(&benchmark);
     benchmark_tree(&benchmark);
@@ -85,5 +94,34 @@ int main(int argc, char **argv)
         benchmark_round_trips(&benchmark);
         benchmark_crash(&benchmark);
     }
-    return 0;
+    /* Last: what it leaves in the heap makes every later fork of this process, the bare peers', dearer. */
+    benchmark_large_tree(&benchmark);
+}
+
+static void run_submit(char **arguments)
+{
+    errand_submit(arguments[0], parse_number(arguments[1]), parse_number(arguments[2]));
+}
+
+static void run_write(char **arguments)
+{
+    errand_write(arguments[0], parse_number(arguments[1]));
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        int arguments;
+        void (*run)(char **arguments);
+    } commands[] = {{"measure", 3, run_measure}, {"submit", 3, run_submit}, {"write", 2, run_write}};
+
+    for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof commands[0]; i++) {
+        if (strcmp(argv[1], commands[i].name) != 0 || argc - 2 != commands[i].arguments)
+            continue;
+        commands[i].run(argv + 2);
+        return 0;
+    }
+    fputs("usage: bench measure DAEMON DIRECTORY MOST | submit DAEMON UNITS BATCH | write DIRECTORY UNITS\n", stderr);
+    return 2;
 }

@@ -96,6 +96,11 @@ static int samples_compare(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
+void measure_print(const char *key, double value)
+{
+    printf("%s %.3f - 1\n", key, value);
+}
+
 void samples_report(struct samples *samples, const char *key)
 {
     size_t count = samples->count;

@@ -229,6 +229,17 @@ struct written_object *object_write_tree(const char *prefix, size_t count)
     return tree;
 }
 
+size_t object_content(const struct written_object *object)
+{
+    const Elf64_Ehdr *header = (const Elf64_Ehdr *)object->bytes;
+    const Elf64_Shdr *sections = (const Elf64_Shdr *)(object->bytes + header->e_shoff);
+    size_t bytes = 0;
+    for (size_t i = 0; i < header->e_shnum; i++)
+        if (sections[i].sh_flags & SHF_ALLOC)
+            bytes += sections[i].sh_size;
+    return bytes;
+}
+
 void object_free_all(struct written_object *objects, size_t count)
 {
     for (size_t i = 0; i < count; i++)

@@ -30,6 +30,9 @@ void object_write_crash(struct written_object *out, const char *name);
    Freed with object_free_all. */
 struct written_object *object_write_tree(const char *prefix, size_t count);
 
+/* Bytes of the sections that a linker loads. */
+size_t object_content(const struct written_object *object);
+
 void object_free_all(struct written_object *objects, size_t count);
 
 #endif

@@ -1,19 +1,24 @@
 /*
  * The same trees through LLVM's LLJIT, in this process, by its C API: no socket, no second process, no sandbox. It
- * prints the lines of measure.h.
+ * prints the lines of measure.h; with a number of units it only links such a tree once, for its system calls to be
+ * counted.
  *
  * LLJIT links on demand: adding an object only reads its symbols, and the lookup of the root pulls in all the rest.
  */
 #include <llvm-c/Core.h>
 #include <llvm-c/LLJIT.h>
 #include <llvm-c/Target.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bench/measure.h"
 #include "bench/object_writer.h"
+#include "bench/process.h"
 
-#define TREE_UNITS 1000
-#define SESSIONS   6
+#define TREE_UNITS  1000
+#define LARGE_UNITS 10000
+#define SESSIONS    6
 
 static void lljit_check(LLVMErrorRef error)
 {
@@ -29,37 +34,52 @@ static void lljit_add(LLVMOrcLLJITRef jit, const struct written_object *object)
     lljit_check(LLVMOrcLLJITAddObjectFile(jit, LLVMOrcLLJITGetMainJITDylib(jit), buffer));
 }
 
-static uint64_t lljit_link_tree(LLVMOrcLLJITRef jit, const struct written_object *tree)
+static LLVMOrcLLJITRef lljit_create(void)
+{
+    LLVMOrcLLJITRef jit;
+    lljit_check(LLVMOrcCreateLLJIT(&jit, NULL));
+    return jit;
+}
+
+/* Where the root is, linked with all below it. */
+static LLVMOrcExecutorAddress lljit_link(LLVMOrcLLJITRef jit, const struct written_object *tree, size_t units)
 {
     LLVMOrcExecutorAddress address;
-    uint64_t start = measure_now();
-    for (size_t i = 0; i < TREE_UNITS; i++)
+    for (size_t i = 0; i < units; i++)
         lljit_add(jit, &tree[i]);
     lljit_check(LLVMOrcLLJITLookup(jit, &address, tree->name));
-    uint64_t taken = measure_now() - start;
+    return address;
+}
 
+static void lljit_call(LLVMOrcExecutorAddress address, size_t units)
+{
     int (*root)(void);
     memcpy(&root, &address, sizeof root);
-    if (root() != TREE_UNITS)
-        measure_die("LLJIT: the tree returned %d", root());
+    if (root() != (int)units)
+        measure_die("LLJIT: the tree did not return %zu", units);
+}
+
+static uint64_t lljit_time_tree(LLVMOrcLLJITRef jit, const struct written_object *tree)
+{
+    uint64_t start = measure_now();
+    LLVMOrcExecutorAddress root = lljit_link(jit, tree, TREE_UNITS);
+    uint64_t taken = measure_now() - start;
+    lljit_call(root, TREE_UNITS);
     return taken;
 }
 
-int main(void)
+static void lljit_measure_trees(void)
 {
     static const char *const keys[] = {"tree.lljit", "tree.lljit.second"};
     struct written_object *trees[] = {object_write_tree("s", TREE_UNITS), object_write_tree("t", TREE_UNITS)};
     struct samples samples[2] = {0}, create = {0};
 
-    LLVMInitializeNativeTarget();
-    LLVMInitializeNativeAsmPrinter();
     for (int i = 0; i < SESSIONS; i++) {
-        LLVMOrcLLJITRef jit;
         uint64_t start = measure_now();
-        lljit_check(LLVMOrcCreateLLJIT(&jit, NULL));
+        LLVMOrcLLJITRef jit = lljit_create();
         samples_add(&create, measure_now() - start, 1);
         for (int tree = 0; tree < 2; tree++)
-            samples_add(&samples[tree], lljit_link_tree(jit, trees[tree]), TREE_UNITS);
+            samples_add(&samples[tree], lljit_time_tree(jit, trees[tree]), TREE_UNITS);
         lljit_check(LLVMOrcDisposeLLJIT(jit));
     }
     for (int i = 0; i < 2; i++) {
@@ -67,5 +87,50 @@ int main(void)
         object_free_all(trees[i], TREE_UNITS);
     }
     samples_report(&create, "lljit.create");
+}
+
+static void lljit_measure_large_tree(void)
+{
+    struct samples linked = {0}, first = {0}, second = {0};
+    struct written_object *tree = object_write_tree("s", LARGE_UNITS);
+    LLVMOrcLLJITRef jit = lljit_create();
+    size_t before = process_measure(getpid()).anonymous;
+    uint64_t start = measure_now();
+    LLVMOrcExecutorAddress root = lljit_link(jit, tree, LARGE_UNITS);
+    uint64_t ready = measure_now();
+    lljit_call(root, LARGE_UNITS);
+    uint64_t run = measure_now();
+    lljit_call(root, LARGE_UNITS);
+    samples_add(&second, measure_now() - run, LARGE_UNITS);
+    samples_add(&first, run - ready, LARGE_UNITS);
+    samples_add(&linked, ready - start, LARGE_UNITS);
+    measure_print("memory.lljit", (double)(process_measure(getpid()).anonymous - before) / LARGE_UNITS);
+    samples_report(&linked, "large.lljit");
+    samples_report(&first, "run.first.lljit");
+    samples_report(&second, "run.second.lljit");
+    lljit_check(LLVMOrcDisposeLLJIT(jit));
+    object_free_all(tree, LARGE_UNITS);
+}
+
+static void lljit_link_once(size_t units)
+{
+    struct written_object *tree = object_write_tree("s", units);
+    LLVMOrcLLJITRef jit = lljit_create();
+    lljit_call(lljit_link(jit, tree, units), units);
+    lljit_check(LLVMOrcDisposeLLJIT(jit));
+    object_free_all(tree, units);
+}
+
+int main(int argc, char **argv)
+{
+    LLVMInitializeNativeTarget();
+    LLVMInitializeNativeAsmPrinter();
+    if (argc > 1) {
+        lljit_link_once(strtoul(argv[1], NULL, 10));
+        return 0;
+    }
+    /* First: memory that an earlier LLJIT gave back to malloc would be used again, and not count. */
+    lljit_measure_large_tree();
+    lljit_measure_trees();
     return 0;
 }

@@ -18,27 +18,32 @@ function median(list, count,    i, j, value) {
 }
 
 function number(value) {
-    return sprintf(value < 10 ? "%.2f" : value < 100 ? "%.1f" : "%.0f", value)
+    if (value == 0)
+        return "0"
+    return sprintf(value < 0.1 ? "%.3f" : value < 10 ? "%.2f" : value < 100 ? "%.1f" : "%.0f", value)
 }
 
-# Fills the globals middle, lowest, highest, tail ("-" where the programs gave none).
+# Fills the globals middle, lowest, highest, tail ("-" where the programs gave none) and times, the runs that have it.
 function gather(key,    run, list, tails) {
+    times = 0
     for (run = 1; run <= runs; run++) {
-        list[run] = p50[run, key]
-        tails[run] = p99[run, key]
+        if (!((run, key) in p50))
+            continue
+        list[++times] = p50[run, key]
+        tails[times] = p99[run, key]
     }
-    middle = median(list, runs)
+    middle = median(list, times)
     lowest = list[1]
-    highest = list[runs]
-    tail = tails[1] == "-" ? "-" : median(tails, runs)
+    highest = list[times]
+    tail = tails[1] == "-" ? "-" : median(tails, times)
 }
 
-function ratio(key, peer,    run, list) {
-    if (peer == "" || !((1, peer) in p50))
-        return ""
+# Of the runs that have both.
+function ratio(key, peer,    run, list, count) {
     for (run = 1; run <= runs; run++)
-        list[run] = p50[run, key] / p50[run, peer]
-    return sprintf("%.2f", median(list, runs))
+        if ((run, key) in p50 && (run, peer) in p50 && p50[run, peer] > 0)
+            list[++count] = p50[run, key] / p50[run, peer]
+    return count ? number(median(list, count)) : ""
 }
 
 function print_row(text, a, b, c, d) {
@@ -66,7 +71,7 @@ function print_json(    i, comma) {
         gather(known[i])
         comma = i < known_count ? "," : ""
         printf "  \"%s\": {\"median\": %.3f, \"lowest\": %.3f, \"highest\": %.3f, \"p99\": %s, \"runs\": %d}%s\n", known[i],
-            middle, lowest, highest, tail == "-" ? "null" : sprintf("%.3f", tail), runs, comma
+            middle, lowest, highest, tail == "-" ? "null" : sprintf("%.3f", tail), times, comma
     }
     print "}"
 }
@@ -95,7 +100,8 @@ END {
         print_json()
         exit
     }
-    print "- figures are microseconds; `ratio` is to the row named beside, or of a part to its whole"
+    print "- figures are microseconds, except where the heading says bytes or calls; `ratio` is to the row named beside,"
+    print "  or of a part to its whole"
     printf "- bytes on the wire, out and back: a unit %d and %d, a call %d and %d, the tree in one batch %d and %d\n",
         p50[1, "wire.unit.out"], p50[1, "wire.unit.in"], p50[1, "wire.call.out"], p50[1, "wire.call.in"],
         p50[1, "wire.tree.out"], p50[1, "wire.tree.in"]
