@@ -75,8 +75,25 @@ static int check_identification(const uint8_t *bytes, size_t length, struct erro
     return 0;
 }
 
-/* A position-independent executable and a shared object have the same e_type; only the former names an interpreter. */
-static bool has_interpreter(const struct object *object, const Elf64_Ehdr *header)
+/* DF_1_PIE in DT_FLAGS_1: how a statically linked position-independent executable is told from a shared object. */
+static bool is_flagged_executable(const struct object *object, const Elf64_Phdr *dynamic)
+{
+    for (uint64_t into = 0; into + sizeof(Elf64_Dyn) <= dynamic->p_filesz; into += sizeof(Elf64_Dyn)) {
+        Elf64_Dyn entry;
+        if (!range_within(dynamic->p_offset, into + sizeof entry, object->length))
+            return false;
+        memcpy(&entry, object->bytes + dynamic->p_offset + into, sizeof entry);
+        if (entry.d_tag == DT_NULL)
+            return false;
+        if (entry.d_tag == DT_FLAGS_1)
+            return (entry.d_un.d_val & DF_1_PIE) != 0;
+    }
+    return false;
+}
+
+/* A position-independent executable and a shared object have the same e_type; only the former names an interpreter, or
+   says of itself what it is. */
+static bool is_executable(const struct object *object, const Elf64_Ehdr *header)
 {
     for (uint32_t i = 0; i < header->e_phnum; i++) {
         Elf64_Phdr segment;
@@ -84,7 +101,7 @@ static bool has_interpreter(const struct object *object, const Elf64_Ehdr *heade
         if (!range_within(header->e_phoff, into + sizeof segment, object->length))
             return false;
         memcpy(&segment, object->bytes + header->e_phoff + into, sizeof segment);
-        if (segment.p_type == PT_INTERP)
+        if (segment.p_type == PT_INTERP || (segment.p_type == PT_DYNAMIC && is_flagged_executable(object, &segment)))
             return true;
     }
     return false;
@@ -99,8 +116,8 @@ static int check_type(const struct object *object, const Elf64_Ehdr *header, str
     case ET_EXEC:
         return error_set(error, ERROR_OBJECT_TYPE, "an executable (ET_EXEC); %s", advice);
     case ET_DYN:
-        if (has_interpreter(object, header))
-            return error_set(error, ERROR_OBJECT_TYPE, "an executable (ET_DYN with PT_INTERP); %s", advice);
+        if (is_executable(object, header))
+            return error_set(error, ERROR_OBJECT_TYPE, "an executable (ET_DYN with PT_INTERP or DF_1_PIE); %s", advice);
         return error_set(error, ERROR_OBJECT_TYPE,
                          "a shared object (ET_DYN); name it among the session's libraries instead");
     case ET_CORE:
