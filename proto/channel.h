@@ -8,9 +8,10 @@
  *
  *   waiting: the reader of a request queue sleeps in FUTEX_WAIT (shared) on `head` while head == tail;
  *            the linker stores records, then `head` with release order, then wakes one sleeper.
- *   epochs:  a live runner does nothing with the rings until channel.epoch equals its own number. The linker drains
- *            and resets the rings when the template has told it that the former runner has ended, then stores the
- *            next epoch and wakes both of its threads. So nothing of one life is ever read as another's.
+ *   epochs:  a live runner does nothing with the rings until channel.epoch equals its own number, and does not look
+ *            at that before the template has reaped the former runner and cleared what it left there. The linker
+ *            drains and resets the rings when the template has told it that the former runner has ended, then stores
+ *            the next epoch and wakes its sleepers. So nothing of one life is ever read as another's.
  *
  * TRUST: the runner executes hostile code and can write every byte here at any time. The linker reads each word once
  * into a local, masks indices, bounds counts, and believes nothing; a ring whose head runs more than its size ahead is
@@ -91,7 +92,7 @@ struct channel_startup {
 };
 
 struct channel {
-    _Alignas(64) _Atomic uint32_t epoch; /* futex; written by the linker only */
+    _Alignas(64) _Atomic uint32_t epoch; /* futex; the linker's; the template clears it between lives */
     _Alignas(64) struct channel_queue main;
     struct channel_queue agent;
     struct channel_queue replies;

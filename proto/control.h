@@ -88,7 +88,7 @@ struct control_answer {
 enum lifecycle_kind {
     LIFECYCLE_TEMPLATE_READY = 1, /* zones mapped, symbols written; the arena's base is known */
     LIFECYCLE_TEMPLATE_FAILED,    /* set-up failed at `stage` with errno `value`; the template exits */
-    LIFECYCLE_RUNNER_STARTED,     /* forked; it waits for channel.epoch to become `epoch` */
+    LIFECYCLE_RUNNER_STARTED,     /* its turn has come; it waits for channel.epoch to become `epoch` */
     LIFECYCLE_RUNNER_ENDED        /* `value` is the status from wait(2) */
 };
 

@@ -36,8 +36,8 @@ static const int crash_registers[CRASH_REGISTERS] = {
 /* The runner's own code, from the link editor. */
 extern const char __executable_start[], etext[];
 
-static struct channel_crash *crash_record;
-static _Atomic pid_t crash_thread; /* the one that crashed first; 0: none yet */
+static struct channel_crash *crash_record; /* NULL until the process has begun */
+static _Atomic pid_t crash_thread;         /* the one that crashed first; 0: none yet */
 static int crash_signal;
 static bool crash_claimed; /* the record is this process's to write */
 
@@ -158,7 +158,7 @@ static void crash_handle(int number, siginfo_t *information, void *context)
     }
     crash_signal = number;
     uint32_t none = CRASH_NONE;
-    crash_claimed = atomic_compare_exchange_strong(&crash_record->state, &none, CRASH_WRITING);
+    crash_claimed = crash_record != NULL && atomic_compare_exchange_strong(&crash_record->state, &none, CRASH_WRITING);
     if (crash_claimed)
         crash_write(information, context);
     crash_die();
@@ -170,9 +170,13 @@ void crash_handler_leave_unblocked(sigset_t *set)
         sigdelset(set, crash_signals[i]);
 }
 
-int crash_handler_install(struct channel_crash *record, struct error *error)
+void crash_handler_report_to(struct channel_crash *record)
 {
     crash_record = record;
+}
+
+int crash_handler_install(struct error *error)
+{
     /* SA_NODEFER: a fault inside the handler must reach it, or the kernel would report that one's signal. */
     struct sigaction action = {.sa_sigaction = crash_handle, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
     for (size_t i = 0; i < ARRAY_LENGTH(crash_signals); i++)

@@ -9,9 +9,12 @@
 #include "common/error.h"
 #include "proto/channel.h"
 
-/* Handles the signals that mean a crash, on each thread's alternate stack. `record` is borrowed for the life of the
-   process. */
-int crash_handler_install(struct channel_crash *record, struct error *error);
+/* Handles the signals that mean a crash, on each thread's alternate stack. They end the process without a record until
+   there is one to write. */
+int crash_handler_install(struct error *error);
+
+/* `record` is from now on the process's to claim; borrowed for its life. Call it before there is submitted code. */
+void crash_handler_report_to(struct channel_crash *record);
 
 /* Takes the signals of the crash handler out of `set`: blocked, they would end the process without a record. */
 void crash_handler_leave_unblocked(sigset_t *set);

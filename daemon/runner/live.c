@@ -1,8 +1,13 @@
 /*
- * Turns the forked process into the program's: what the template kept to itself goes, the layers close, then the epoch.
+ * Turns the forked process into the program's: the layers close, its turn comes, what was the template's goes, then the
+ * epoch.
  *
  * Order matters. The filter goes on before the agent thread exists, so that the thread inherits it, and before the
  * epoch, so that no submitted code ever runs without it.
+ *
+ * Everything up to the turn may happen while the former life still runs hostile code (lives.c), which can write the
+ * channel and wake, or move, any sleeper there. So a standby neither reads the channel nor sleeps on it: it waits at
+ * the gate, which only the template can open, and like the template it ignores what ends the program.
  */
 #include "daemon/runner/live.h"
 
@@ -10,6 +15,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -20,6 +26,7 @@
 #include "daemon/runner/stage.h"
 #include "daemon/runner/template.h"
 #include "daemon/runner/threads.h"
+#include "daemon/runner/unwind.h"
 #include "daemon/sandbox/filter.h"
 #include "proto/message.h"
 
@@ -58,59 +65,80 @@ static int live_filter(const struct runner *runner, struct error *error)
     return filter_install(roles[runner->startup.profile], error);
 }
 
-struct agent {
-    const struct runner *runner;
-    uint32_t epoch;
-};
+/* What costs the life nothing while it waits for its turn, and would cost it time later. */
+static void live_warm(void)
+{
+    threads_warm_alternate();
+    unwind_warm();
+}
 
-/* Main thread and agent both wait, and the linker wakes one sleeper: whoever comes through wakes the other. */
+static _Atomic uint32_t live_begun; /* futex of the agent thread */
+
+/* The template has reaped the predecessor before it opens the gate, and cleared what that left in channel.epoch. */
+static void live_wait_for_turn(const struct runner *runner, uint32_t epoch)
+{
+    _Atomic uint32_t *turn = &runner->gate->turn;
+    if (atomic_load_explicit(turn, memory_order_acquire) != epoch)
+        live_warm();
+    for (uint32_t now; (now = atomic_load_explicit(turn, memory_order_acquire)) != epoch;)
+        futex_wait(turn, now);
+}
+
 static void live_wait_for_epoch(const struct runner *runner, uint32_t epoch)
 {
     _Atomic uint32_t *word = &runner->channel->epoch;
     for (uint32_t now; (now = atomic_load_explicit(word, memory_order_acquire)) != epoch;)
         futex_wait(word, now);
-    futex_wake(word);
+    atomic_store(&live_begun, 1);
+    futex_wake(&live_begun);
 }
 
 static void *live_serve_agent(void *argument)
 {
-    struct agent *agent = argument;
-    live_wait_for_epoch(agent->runner, agent->epoch);
-    requests_serve(agent->runner, &agent->runner->channel->agent);
+    const struct runner *runner = argument;
+    while (atomic_load(&live_begun) == 0)
+        futex_wait(&live_begun, 0);
+    requests_serve(runner, &runner->channel->agent);
 }
 
 /* Signals to the process are the program's: the agent takes none but its own crashes. */
-static int live_start_agent(const struct runner *runner, uint32_t epoch, struct error *error)
+static int live_start_agent(const struct runner *runner, struct error *error)
 {
-    static struct agent agent; /* the thread outlives this function */
     sigset_t blocked, before;
-    agent = (struct agent){runner, epoch};
     sigfillset(&blocked);
     crash_handler_leave_unblocked(&blocked);
     pthread_sigmask(SIG_SETMASK, &blocked, &before);
-    errno = threads_create_agent(live_serve_agent, &agent);
+    errno = threads_create_agent(live_serve_agent, (void *)(uintptr_t)runner);
     int code = errno == 0 ? 0 : stage_failed(error, "start the agent thread");
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return code;
 }
 
-static int live_prepare(const struct runner *runner, uint32_t epoch, struct error *error)
+static int live_prepare(const struct runner *runner, struct error *error)
 {
     int code = live_tie_to_template(runner, error);
     live_become_program(runner);
-    template_restore_signals();
-    code = code != 0 ? code : crash_handler_install(&runner->channel->crash, error);
+    code = code != 0 ? code : crash_handler_install(error);
     code = code != 0 ? code : finalisers_open(error);
     code = code != 0 ? code : live_filter(runner, error);
-    code = code != 0 ? code : live_start_agent(runner, epoch, error);
+    code = code != 0 ? code : live_start_agent(runner, error);
     return code;
 }
 
-static _Noreturn void live_give_up(const struct runner *runner, const struct error *error)
+static _Noreturn void live_give_up(struct runner_setup *setup, const struct error *error)
 {
-    runner->progress->os = error->os;
-    stage_copy(runner->progress->stage, sizeof runner->progress->stage, error->text);
+    setup->os = error->os;
+    stage_copy(setup->stage, sizeof setup->stage, error->text);
     _exit(EXIT_SETUP_FAILED);
+}
+
+/* The last that is done while nothing hostile is in the process. */
+static void live_take_over(const struct runner *runner)
+{
+    if (munmap(runner->gate, sizeof *runner->gate) != 0)
+        _exit(EXIT_SETUP_FAILED);
+    template_restore_signals();
+    crash_handler_report_to(&runner->channel->crash);
 }
 
 static void live_main_thread_exited(void *argument)
@@ -122,9 +150,12 @@ static void live_main_thread_exited(void *argument)
 _Noreturn void live_run(const struct runner *runner, uint32_t epoch)
 {
     struct error error = {0};
-    if (live_prepare(runner, epoch, &error) != 0)
-        live_give_up(runner, &error);
-    atomic_store(&runner->progress->waiting, 1);
+    struct runner_setup *setup = runner_setup(runner, epoch);
+    if (live_prepare(runner, &error) != 0)
+        live_give_up(setup, &error);
+    atomic_store(&setup->done, 1);
+    live_wait_for_turn(runner, epoch);
+    live_take_over(runner);
     live_wait_for_epoch(runner, epoch);
     pthread_cleanup_push(live_main_thread_exited, NULL);
     requests_serve(runner, &runner->channel->main);

@@ -6,8 +6,8 @@
 
 #include "daemon/runner/runner.h"
 
-/* In the process just forked, which still has the template's signal dispositions: locks itself down, waits for its
-   epoch, and serves. */
+/* In the process just forked, which still has the template's signal dispositions: locks itself down, waits for its turn
+   and for its epoch, and serves. */
 _Noreturn void live_run(const struct runner *runner, uint32_t epoch);
 
 #endif

@@ -17,12 +17,18 @@
 #include "proto/channel.h"
 #include "proto/control.h"
 
-/* One shared page through which a live runner tells the template how far its set-up came. Submitted code can write it
-   too, but gains nothing: it can only make the template give up the session that the code belongs to. */
-struct runner_progress {
-    _Atomic uint32_t waiting; /* 1 once the runner waits for its epoch */
-    int32_t os;               /* where set-up failed: errno... */
-    char stage[64];           /* ...and what failed; "" while nothing has */
+/* How far the set-up of a forked process came. */
+struct runner_setup {
+    _Atomic uint32_t done; /* 1 once it has nothing to do but wait */
+    int32_t os;            /* where set-up failed: errno... */
+    char stage[64];        /* ...and what failed; "" while nothing has */
+};
+
+/* One page shared by the template and those of its forks that have not begun. Each unmaps it before it runs submitted
+   code, which therefore can neither write it nor wake its sleepers: unlike the channel it may be believed. */
+struct runner_gate {
+    _Atomic uint32_t turn;         /* the epoch whose process may go on to the channel; futex; the template's */
+    struct runner_setup setups[2]; /* of epoch e: setups[e % 2]. No more than two processes have the page */
 };
 
 struct runner {
@@ -31,9 +37,14 @@ struct runner {
     struct channel *channel;
     struct startup startup;
     struct arena arena;
-    struct runner_progress *progress;
+    struct runner_gate *gate;
     pid_t template_process;
 };
+
+static inline struct runner_setup *runner_setup(const struct runner *runner, uint32_t epoch)
+{
+    return &runner->gate->setups[epoch % 2];
+}
 
 static inline bool runner_layer_disabled(const struct runner *runner, unsigned layer)
 {

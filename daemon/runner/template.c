@@ -1,25 +1,20 @@
 /*
- * The template process: maps, checks and warms everything once, so that a respawn is one fork.
+ * The template process: maps, checks and warms everything once, so that a further life is one fork.
  *
- * It never runs submitted code, which is why its word on how a life ended counts as the kernel's. Where the session has
- * a pid namespace it is its init: whatever the program leaves behind is killed and reaped here, between two lives.
- *
- * The one thing it waits for is a child's end or the linker's: SIGCHLD is let in only during ppoll, so neither is
- * missed.
+ * It never runs submitted code, which is why its word on how a life ended counts as the kernel's. What it does once all
+ * is prepared stands in lives.c.
  */
 #include "daemon/runner/template.h"
 
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/bytes.h"
-#include "common/descriptor.h"
-#include "daemon/runner/live.h"
+#include "daemon/runner/lifecycle.h"
+#include "daemon/runner/lives.h"
 #include "daemon/runner/process_symbols.h"
 #include "daemon/runner/runner.h"
 #include "daemon/runner/stage.h"
@@ -27,8 +22,6 @@
 #include "daemon/runner/unwind.h"
 #include "daemon/sandbox/landlock.h"
 #include "proto/message.h"
-
-#define EARLY_ENDS_ALLOWED 5
 
 /* The program shares its terminal and process group with the template, which must survive what ends the program. */
 static const int template_ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE};
@@ -42,7 +35,7 @@ static const char *const writable_paths[] = {"/dev/null"};
 
 static void template_child_ended(int number)
 {
-    (void)number; /* only to interrupt ppoll */
+    (void)number; /* only to interrupt the wait in lives.c */
 }
 
 static int template_signals(struct error *error)
@@ -75,12 +68,11 @@ static int template_map_channel(struct runner *runner, struct error *error)
     if (status.st_size < 0 || (uint64_t)status.st_size < sizeof(struct channel))
         return error_set(error, ERROR_SETUP, "the channel is too small");
     void *channel = mmap(NULL, sizeof(struct channel), PROT_READ | PROT_WRITE, MAP_SHARED, FD_CHANNEL, 0);
-    void *progress =
-        mmap(NULL, sizeof(struct runner_progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (channel == MAP_FAILED || progress == MAP_FAILED)
+    void *gate = mmap(NULL, sizeof(struct runner_gate), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (channel == MAP_FAILED || gate == MAP_FAILED)
         return stage_failed(error, "map the channel");
     runner->channel = channel;
-    runner->progress = progress;
+    runner->gate = gate;
     return 0;
 }
 
@@ -130,19 +122,6 @@ static int template_prepare(struct runner *runner, struct lifecycle *ready, stru
     return 0;
 }
 
-/* False where the linker has gone. */
-static bool template_send(const struct lifecycle *message)
-{
-    return descriptor_send(FD_LIFECYCLE, message, sizeof *message, NULL, 0) == (ssize_t)sizeof *message;
-}
-
-static void template_report_failure(const char *stage, int os)
-{
-    struct lifecycle failed = {.kind = LIFECYCLE_TEMPLATE_FAILED, .value = os};
-    stage_copy(failed.stage, sizeof failed.stage, stage);
-    template_send(&failed);
-}
-
 static bool template_send_ready(const struct runner *runner, struct lifecycle *ready)
 {
     ready->kind = LIFECYCLE_TEMPLATE_READY;
@@ -150,77 +129,7 @@ static bool template_send_ready(const struct runner *runner, struct lifecycle *r
     ready->arena_base = runner->arena.base;
     ready->span_low = runner->arena.span_low;
     ready->span_high = runner->arena.span_high;
-    return template_send(ready);
-}
-
-/* Reaps whatever has ended; true with its status once `live` is among that. */
-static bool template_reap(pid_t live, int *status)
-{
-    bool found = false;
-    int ended;
-    for (pid_t pid; (pid = waitpid(-1, &ended, WNOHANG)) > 0;) {
-        if (pid != live)
-            continue;
-        *status = ended;
-        found = true;
-    }
-    return found;
-}
-
-/* False where the linker went first. */
-static bool template_wait(pid_t live, int *status)
-{
-    struct pollfd linker = {.fd = FD_LIFECYCLE};
-    sigset_t none;
-    sigemptyset(&none);
-    while (!template_reap(live, status))
-        if (ppoll(&linker, 1, NULL, &none) > 0)
-            return false;
-    return true;
-}
-
-/* Children that the program left must not outlive it into the next epoch. As init of a pid namespace kill(2) reaches
-   all of that namespace and nothing else. */
-static void template_clear_namespace(const struct runner *runner)
-{
-    if (runner->template_process != 1 || (runner->layers & 1u << JITD__PROTO__LAYER__LAYER_PID_NAMESPACE) == 0)
-        return;
-    if (kill(-1, SIGKILL) == 0)
-        while (waitpid(-1, NULL, 0) > 0)
-            continue;
-}
-
-/* Counts lives that ended before they could begin; false when there were too many. */
-static bool template_count_early_end(const struct runner *runner, unsigned *early)
-{
-    struct runner_progress *progress = runner->progress;
-    *early = atomic_load(&progress->waiting) != 0 ? 0 : *early + 1;
-    if (*early < EARLY_ENDS_ALLOWED)
-        return true;
-    progress->stage[sizeof progress->stage - 1] = '\0';
-    template_report_failure(progress->stage[0] != '\0' ? progress->stage : "the runner ends before it begins",
-                            progress->os);
-    return false;
-}
-
-/* One life. False when it was the last. */
-static bool template_live_once(const struct runner *runner, uint32_t epoch, unsigned *early)
-{
-    int status = 0;
-    atomic_store(&runner->progress->waiting, 0);
-    pid_t live = fork();
-    if (live == 0)
-        live_run(runner, epoch);
-    if (live < 0) {
-        template_report_failure("fork the runner", errno);
-        return false;
-    }
-    if (!template_send(&(struct lifecycle){.kind = LIFECYCLE_RUNNER_STARTED, .epoch = epoch}) ||
-        !template_wait(live, &status))
-        return false;
-    template_clear_namespace(runner);
-    return template_send(&(struct lifecycle){.kind = LIFECYCLE_RUNNER_ENDED, .epoch = epoch, .value = status}) &&
-           template_count_early_end(runner, early);
+    return lifecycle_send(ready);
 }
 
 int template_run(uint32_t disabled, uint32_t layers)
@@ -231,13 +140,11 @@ int template_run(uint32_t disabled, uint32_t layers)
     struct error error = {0};
     runner = (struct runner){.disabled = disabled, .layers = layers, .template_process = getpid()};
     if (template_prepare(&runner, &ready, &error) != 0) {
-        template_report_failure(error.text, error.os);
+        lifecycle_report_failure(error.text, error.os);
         return 1;
     }
     if (!template_send_ready(&runner, &ready))
         return 0;
-    unsigned early = 0;
-    for (uint32_t epoch = 1; template_live_once(&runner, epoch, &early); epoch++)
-        continue;
+    lives_run(&runner);
     return 0;
 }

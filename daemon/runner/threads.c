@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -26,6 +27,7 @@
 #define EXPORT                __attribute__((visibility("default")))
 #define ALTERNATE_STACK_BYTES KIB(64)
 #define SMALL_STACK_BYTES     KIB(256)
+#define WARM_PAGES            2  /* of the alternate stack: the signal frame and the unwinder */
 #define STARTS                64 /* threads between pthread_create and their first step, before malloc must help */
 
 typedef int create_function(pthread_t *thread, const pthread_attr_t *attributes, void *(*function)(void *),
@@ -153,6 +155,16 @@ _Noreturn void threads_exit_after_others(void)
     for (uint32_t count; (count = atomic_load(&thread_count)) != 0;)
         futex_wait(&thread_count, count);
     exit(0);
+}
+
+void threads_warm_alternate(void)
+{
+    stack_t alternate;
+    if (sigaltstack(NULL, &alternate) != 0 || (alternate.ss_flags & SS_DISABLE) != 0)
+        return;
+    volatile unsigned char *top = (unsigned char *)alternate.ss_sp + alternate.ss_size;
+    for (size_t page = (size_t)getpagesize(), i = 1; i <= WARM_PAGES; i++)
+        top[-(ptrdiff_t)(i * page)] = 0;
 }
 
 int threads_open(struct error *error)

@@ -17,6 +17,9 @@ void threads_set_boundary(uintptr_t boundary);
 /* Gives the main thread, now the only one, its alternate stack. fork keeps it. */
 int threads_open(struct error *error);
 
+/* Touches what a crash of the calling thread will need of its alternate stack. Not while a handler runs on that. */
+void threads_warm_alternate(void);
+
 /* Waits until every thread that the program has made has ended, then exits with status 0: what libc does when the main
    thread calls pthread_exit, which it cannot do itself while the agent thread lives. */
 _Noreturn void threads_exit_after_others(void);

@@ -60,6 +60,12 @@ void unwind_open(uintptr_t arena_base)
 {
     unwind_libc();
     unwind_arena = arena_base;
+    unwind_warm();
+}
+
+void unwind_warm(void)
+{
     void *frames[2];
     backtrace(frames, 2);
+    unwind_covers(unwind_arena);
 }

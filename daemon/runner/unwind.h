@@ -14,4 +14,8 @@ void unwind_open(uintptr_t arena_base);
 /* Whether there is unwind information for `pc`. Async-signal-safe. */
 bool unwind_covers(uintptr_t pc);
 
+/* Unwinds a little, so that a crash does not meet the first touch of every page that this takes. fork keeps what libgcc
+   has set up by it, but not the pages of files. */
+void unwind_warm(void);
+
 #endif

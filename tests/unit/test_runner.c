@@ -5,6 +5,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/futex.h>
 #include <poll.h>
 #include <signal.h>
@@ -33,6 +34,7 @@
 struct setting {
     int unsealed; /* zone whose memfd is left unsealed, or -1 */
     const char *working_directory;
+    uint32_t profile; /* 0: default */
 };
 
 struct runner {
@@ -61,12 +63,14 @@ static void *map(int fd, uint64_t bytes)
     return memory;
 }
 
-static void write_startup(struct channel_startup *startup, const char *working_directory)
+static void write_startup(struct channel_startup *startup, const struct setting *setting)
 {
     char *at = startup->bytes;
-    for (const char *const *string = (const char *const[]){"program", "argument", "A=B", working_directory, NULL};
+    for (const char *const *string =
+             (const char *const[]){"program", "argument", "A=B", setting->working_directory, NULL};
          *string; string++)
         at = stpcpy(at, *string) + 1;
+    startup->profile = setting->profile;
     startup->argument_count = 2;
     startup->environment_count = 1;
     startup->used = (uint32_t)(at - startup->bytes);
@@ -101,7 +105,7 @@ static struct runner start(struct setting setting)
     fds[FD_SYMBOLS] = runner.symbols;
     fds[FD_CHANNEL] = make_memfd("channel", sizeof(struct channel));
     runner.channel = map(fds[FD_CHANNEL], sizeof(struct channel));
-    write_startup(&runner.channel->startup, setting.working_directory);
+    write_startup(&runner.channel->startup, &setting);
     for (int i = 0; i < ZONE_FDS; i++) {
         fds[FD_ZONE_X + i] = make_memfd("zone", zone_bytes[i]);
         runner.zones[i] = map(fds[FD_ZONE_X + i], zone_bytes[i]);
@@ -144,12 +148,17 @@ static void begin_epoch(struct runner *runner)
     syscall(SYS_futex, &channel->epoch, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
-static struct runner start_ready(void)
+static struct runner start_ready_as(uint32_t profile)
 {
-    struct runner runner = start((struct setting){.unsealed = -1, .working_directory = "/"});
+    struct runner runner = start((struct setting){.unsealed = -1, .working_directory = "/", .profile = profile});
     runner.base = expect_word(&runner, LIFECYCLE_TEMPLATE_READY).arena_base;
     begin_epoch(&runner);
     return runner;
+}
+
+static struct runner start_ready(void)
+{
+    return start_ready_as(JITD__PROTO__PROFILE__DEFAULT);
 }
 
 /* Ends the template as a linker that goes does, and expects it to notice. */
@@ -212,6 +221,42 @@ static const struct channel_crash *expect_crash(struct runner *runner, struct ch
     cr_expect(WIFSIGNALED(word.value) && WTERMSIG(word.value) == number, "status %#x", (unsigned)word.value);
     cr_expect(runner->channel->crash.state == CRASH_COMPLETE && runner->channel->crash.signal == number);
     return &runner->channel->crash;
+}
+
+#define LIVES 2 /* processes of the runner: the live one and the standby */
+
+/* The template's children, oldest first. Returns how many. */
+static size_t find_lives(const struct runner *runner, pid_t lives[LIVES])
+{
+    char path[64];
+    size_t count = 0;
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", runner->process, runner->process);
+    FILE *file = fopen(path, "r");
+    cr_assert(file != NULL);
+    while (count < LIVES && fscanf(file, "%d", &lives[count]) == 1)
+        count++;
+    fclose(file);
+    return count;
+}
+
+/* Waits until there is a standby other than `former`, and it sleeps: it is prepared. */
+static void await_standby(const struct runner *runner, pid_t former, pid_t lives[LIVES])
+{
+    char path[64], state = '\0';
+    for (int tries = 0; tries < 2000 && state != 'S'; tries++, usleep(1000)) {
+        if (find_lives(runner, lives) != LIVES || lives[1] == former)
+            continue;
+        snprintf(path, sizeof path, "/proc/%d/stat", lives[1]);
+        FILE *file = fopen(path, "r");
+        cr_assert(file != NULL && fscanf(file, "%*d (%*[^)]) %c", &state) == 1);
+        fclose(file);
+    }
+    cr_assert(state == 'S', "no standby");
+}
+
+static bool is_silent(int fd, int milliseconds)
+{
+    return poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, milliseconds) == 0;
 }
 
 Test(runner, refuses_a_zone_that_is_not_sealed)
@@ -392,5 +437,119 @@ Test(runner, hands_over_the_symbols_of_its_libraries)
         }
     }
     cr_expect(found >= 4, "strlen, sin and two of _dl_find_object: %zu", found);
+    finish(&runner);
+}
+
+Test(runner, has_the_next_life_standing_by_before_the_former_ends)
+{
+    struct runner runner = start_ready();
+    uint64_t load = ADD_CODE(&runner, 0x48, 0x8b, 0x07, 0xc3); /* mov (%rdi), %rax; ret */
+    pid_t lives[LIVES], standby;
+    await_standby(&runner, 0, lives);
+    standby = lives[1];
+    expect_crash(&runner, call_record(&runner, load, 4711), SIGSEGV);
+    cr_expect(find_lives(&runner, lives) >= 1 && lives[0] == standby);
+    begin_epoch(&runner);
+    expect_crash(&runner, call_record(&runner, load, 4711), SIGSEGV);
+    finish(&runner);
+}
+
+Test(runner, has_no_standby_where_the_program_may_fork)
+{
+    struct runner runner = start_ready_as(JITD__PROTO__PROFILE__TRUSTED);
+    uint64_t load = ADD_CODE(&runner, 0x48, 0x8b, 0x07, 0xc3); /* mov (%rdi), %rax; ret */
+    pid_t lives[LIVES];
+    usleep(50000);
+    cr_expect(find_lives(&runner, lives) == 1);
+    expect_crash(&runner, call_record(&runner, load, 4711), SIGSEGV);
+    begin_epoch(&runner);
+    expect_crash(&runner, call_record(&runner, load, 4711), SIGSEGV);
+    finish(&runner);
+}
+
+Test(runner, replaces_a_standby_that_is_killed)
+{
+    struct runner runner = start_ready();
+    uint64_t load = ADD_CODE(&runner, 0x48, 0x8b, 0x07, 0xc3); /* mov (%rdi), %rax; ret */
+    pid_t lives[LIVES], killed = 0;
+    for (int i = 0; i < 10; i++, killed = lives[1]) {
+        await_standby(&runner, killed, lives);
+        kill(lives[1], i % 2 == 0 ? SIGKILL : SIGSEGV);
+    }
+    await_standby(&runner, killed, lives);
+    cr_expect(is_silent(runner.lifecycle, 0), "the linker is told of a standby");
+    cr_expect(runner.channel->crash.state == CRASH_NONE, "a standby takes the crash record");
+    perform(&runner, call_record(&runner, load, runner.base + ZONE_R_OFFSET));
+    expect_crash(&runner, call_record(&runner, load, 4711), SIGSEGV);
+    begin_epoch(&runner);
+    cr_expect(find_lives(&runner, lives) >= 1 && lives[0] != killed);
+    expect_crash(&runner, call_record(&runner, load, 4711), SIGSEGV);
+    finish(&runner);
+}
+
+Test(runner, keeps_its_standby_when_the_terminal_ends_the_program)
+{
+    struct runner runner = start_ready();
+    uint64_t identity = ADD_CODE(&runner, 0x48, 0x8d, 0x47, 0x01, 0xc3); /* lea 1(%rdi), %rax; ret */
+    pid_t lives[LIVES], standby;
+    await_standby(&runner, 0, lives);
+    standby = lives[1];
+    kill(standby, SIGINT);
+    kill(lives[0], SIGINT);
+    struct lifecycle word = expect_word(&runner, LIFECYCLE_RUNNER_ENDED);
+    cr_expect(WIFSIGNALED(word.value) && WTERMSIG(word.value) == SIGINT);
+    begin_epoch(&runner);
+    cr_expect(find_lives(&runner, lives) >= 1 && lives[0] == standby);
+    perform(&runner, call_record(&runner, identity, 1));
+    kill(standby, SIGINT);
+    word = expect_word(&runner, LIFECYCLE_RUNNER_ENDED);
+    cr_expect(WIFSIGNALED(word.value) && WTERMSIG(word.value) == SIGINT, "it ignores the signal in its own life");
+    finish(&runner);
+}
+
+/* The test writes what hostile code could: an epoch, and a request, which whoever serves the queue would answer. */
+Test(runner, begins_no_life_by_a_forged_epoch)
+{
+    struct runner runner = start_ready();
+    uint64_t identity = ADD_CODE(&runner, 0x48, 0x8d, 0x47, 0x01, 0xc3); /* lea 1(%rdi), %rax; ret */
+    uint64_t endless = ADD_CODE(&runner, 0xeb, 0xfe);                    /* jmp to itself */
+    pid_t lives[LIVES];
+    await_standby(&runner, 0, lives);
+    send_request(&runner.channel->main, call_record(&runner, endless, 0));
+    while (runner.channel->main.tail != 1)
+        usleep(100);
+    runner.channel->epoch = 2;
+    syscall(SYS_futex, &runner.channel->epoch, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+    send_request(&runner.channel->main, call_record(&runner, identity, 41));
+    cr_expect(is_silent(runner.wake, 100), "the standby begins while its predecessor lives");
+
+    kill(lives[0], SIGKILL);
+    expect_word(&runner, LIFECYCLE_RUNNER_ENDED);
+    cr_expect(is_silent(runner.wake, 100), "what a dead life wrote begins the next");
+    begin_epoch(&runner);
+    cr_expect(perform(&runner, call_record(&runner, identity, 41)).a == 42);
+    finish(&runner);
+}
+
+/* Those of even number find no standby, or one that is not ready. */
+Test(runner, lives_at_the_same_addresses_after_many_crashes)
+{
+    struct runner runner = start_ready();
+    uint64_t load = ADD_CODE(&runner, 0x48, 0x8b, 0x07, 0xc3);  /* mov (%rdi), %rax; ret */
+    uint64_t store = ADD_CODE(&runner, 0x48, 0x89, 0x3f, 0xc3); /* mov %rdi, (%rdi); ret */
+    uint64_t data = runner.base + ZONE_D_OFFSET + 64, zeros = runner.base + ZONE_Z_OFFSET + 64;
+    pid_t lives[LIVES];
+    for (int i = 0; i < 200; i++) {
+        store_le64(runner.zones[ZONE_D] + 64, (uint64_t)i); /* after the standby was forked: it must see it */
+        cr_assert(perform(&runner, call_record(&runner, load, data)).a == (uint64_t)i);
+        cr_assert(perform(&runner, call_record(&runner, load, zeros)).a == 0);
+        perform(&runner, call_record(&runner, store, data));
+        perform(&runner, call_record(&runner, store, zeros));
+        if (i % 2 == 1)
+            await_standby(&runner, 0, lives);
+        const struct channel_crash *crash = expect_crash(&runner, call_record(&runner, load, 4711), SIGSEGV);
+        cr_assert(crash->frames[0] == load && crash->address == 4711);
+        begin_epoch(&runner);
+    }
     finish(&runner);
 }
