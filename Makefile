@@ -204,7 +204,7 @@ C_FILES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 
 .PHONY: fmt check-fmt layers symbols lint help install clean
 fmt:
-	clang-format -i $(C_FILES)
+	@clang-format -i $(C_FILES)
 
 check-fmt:
 	$(Q)clang-format --dry-run --Werror $(C_FILES)

@@ -12,16 +12,16 @@
 static void describe_local(const struct linker *linker, const struct unit *unit, uint32_t index,
                            struct relocation_target *target)
 {
-    const Elf64_Sym *entry = &unit->object.symbols[index];
-    uint32_t section = object_symbol_section(&unit->object, index);
+    const Elf64_Sym *entry = &unit->pending->object.symbols[index];
+    uint32_t section = object_symbol_section(&unit->pending->object, index);
 
     target->bytes = entry->st_size;
     target->function = ELF64_ST_TYPE(entry->st_info) == STT_FUNC;
     if (section == OBJECT_ABSOLUTE)
         target->address = entry->st_value;
-    else if (section == OBJECT_UNDEFINED || section >= unit->object.section_count)
+    else if (section == OBJECT_UNDEFINED || section >= unit->pending->object.section_count)
         target->weak_missing = true;
-    else if (unit->placements[section].zone == ZONE_COUNT)
+    else if (unit->pending->placements[section].zone == ZONE_COUNT)
         target->discarded = true;
     else
         target->address = unit_section_address(linker->arena, unit, section) + entry->st_value;
@@ -38,14 +38,14 @@ static void describe_global(const struct symbol *symbol, struct relocation_targe
 static int describe_targets(struct linker *linker, struct unit *unit, struct relocation_context *context,
                             struct error *error)
 {
-    const struct object *object = &unit->object;
+    const struct object *object = &unit->pending->object;
 
     *context = (struct relocation_context){
         .arch = linker->arch, .object = object, .got = arena_address(linker->arena, ZONE_S, 0), .unit = unit->name};
     pool_reset(&linker->scratch);
     if (!object->sections) {
-        int code =
-            object_open(&unit->object, &linker->scratch, object->bytes, object->length, linker->arch->machine, error);
+        int code = object_open(&unit->pending->object, &linker->scratch, object->bytes, object->length,
+                               linker->arch->machine, error);
         if (code)
             return error_prefix(error, "%s", unit->name);
     }
@@ -57,24 +57,24 @@ static int describe_targets(struct linker *linker, struct unit *unit, struct rel
         if (i < object->first_global)
             describe_local(linker, unit, i, &context->targets[i]);
         else
-            describe_global(unit->globals[i - object->first_global], &context->targets[i]);
+            describe_global(unit->pending->globals[i - object->first_global], &context->targets[i]);
     }
     return 0;
 }
 
 static bool is_placed(const struct unit *unit, uint32_t section)
 {
-    return unit->placements[section].zone != ZONE_COUNT;
+    return unit->pending->placements[section].zone != ZONE_COUNT;
 }
 
 /* Which symbols need a slot or a stub as far as addresses are known. */
 static void scan(const struct linker *linker, const struct unit *unit, const struct relocation_context *context,
                  uint64_t *slots, uint64_t *stubs)
 {
-    for (uint32_t i = 1; i < unit->object.section_count; i++)
-        if (is_placed(unit, i) && unit->object.sections[i].relocations)
+    for (uint32_t i = 1; i < unit->pending->object.section_count; i++)
+        if (is_placed(unit, i) && unit->pending->object.sections[i].relocations)
             relocate_scan(context, i, unit_section_address(linker->arena, unit, i));
-    for (uint32_t i = 1; i < unit->object.symbol_count; i++) {
+    for (uint32_t i = 1; i < unit->pending->object.symbol_count; i++) {
         struct relocation_target *target = &context->targets[i];
 
         if (target->needs & NEEDS_STUB)
@@ -89,9 +89,9 @@ static void scan(const struct linker *linker, const struct unit *unit, const str
 static void guess_unbound(const struct linker *linker, const struct unit *unit, uint32_t index,
                           struct relocation_target *target)
 {
-    const struct symbol *symbol = unit->globals[index - unit->object.first_global];
-    const struct contest *contest = symbol_contest(symbol, unit->batch->number);
-    bool weak = ELF64_ST_BIND(unit->object.symbols[index].st_info) == STB_WEAK;
+    const struct symbol *symbol = unit->pending->globals[index - unit->pending->object.first_global];
+    const struct contest *contest = symbol_contest(symbol, unit->pending->batch->number);
+    bool weak = ELF64_ST_BIND(unit->pending->object.symbols[index].st_info) == STB_WEAK;
 
     if ((contest && contest->unit) || (symbol->binding == SYMBOL_UNBOUND && !weak)) {
         target->address = arena_address(linker->arena, ZONE_X, 0);
@@ -108,16 +108,16 @@ int component_foresee(struct linker *linker, struct unit *unit, struct arena_nee
 
     if (code)
         return code;
-    for (uint32_t i = unit->object.first_global; i < unit->object.symbol_count; i++)
+    for (uint32_t i = unit->pending->object.first_global; i < unit->pending->object.symbol_count; i++)
         guess_unbound(linker, unit, i, &context.targets[i]);
     scan(linker, unit, &context, &slots, &stubs);
-    unit->slots = (uint32_t)slots;
-    unit->stubs = (uint32_t)stubs;
+    unit->pending->slots = (uint32_t)slots;
+    unit->pending->stubs = (uint32_t)stubs;
     needs[ZONE_S] = (struct arena_need){slots * SLOT_BYTES, SLOT_BYTES};
     if (stubs == 0)
         return 0;
-    unit->stub_offset = align_up(needs[ZONE_X].bytes, STUB_BYTES);
-    needs[ZONE_X].bytes = unit->stub_offset + stubs * STUB_BYTES;
+    unit->pending->stub_offset = align_up(needs[ZONE_X].bytes, STUB_BYTES);
+    needs[ZONE_X].bytes = unit->pending->stub_offset + stubs * STUB_BYTES;
     needs[ZONE_X].alignment = max_u64(needs[ZONE_X].alignment, STUB_BYTES);
     return 0;
 }
@@ -151,12 +151,15 @@ static int find_room(struct linker *linker, struct unit *unit, uint64_t slots, u
     const struct arena_need needs[ZONE_COUNT] = {
         [ZONE_S] = {slots * SLOT_BYTES, SLOT_BYTES}, [ZONE_X] = {stubs * STUB_BYTES, STUB_BYTES}};
 
-    *cursor = (struct slot_cursor){unit->block.extent[ZONE_S].offset, unit->stub_offset};
-    if (slots <= unit->slots && stubs <= unit->stubs)
+    *cursor = (struct slot_cursor){unit->block.extent[ZONE_S].offset, unit->pending->stub_offset};
+    if (slots <= unit->pending->slots && stubs <= unit->pending->stubs)
         return 0;
-    if (arena_allocate(linker->arena, needs, &unit->extra, error) != 0)
+    unit->extra = calloc(1, sizeof *unit->extra);
+    if (!unit->extra)
+        return error_set(error, ERROR_NO_MEMORY, "%s: no memory for slots and stubs", unit->name);
+    if (arena_allocate(linker->arena, needs, unit->extra, error) != 0)
         return error_prefix(error, "%s: slots and stubs", unit->name);
-    *cursor = (struct slot_cursor){unit->extra.extent[ZONE_S].offset, unit->extra.extent[ZONE_X].offset};
+    *cursor = (struct slot_cursor){unit->extra->extent[ZONE_S].offset, unit->extra->extent[ZONE_X].offset};
     return 0;
 }
 
@@ -166,7 +169,7 @@ static int make_slots(struct linker *linker, struct unit *unit, const struct rel
     struct slot_cursor cursor;
     int code = find_room(linker, unit, slots, stubs, &cursor, error);
 
-    for (uint32_t i = 1; i < unit->object.symbol_count && !code; i++) {
+    for (uint32_t i = 1; i < unit->pending->object.symbol_count && !code; i++) {
         struct relocation_target *target = &context->targets[i];
 
         if (target->needs & NEEDS_SLOT)
@@ -184,9 +187,9 @@ static uint8_t *placed_bytes(const struct linker *linker, const struct placement
 
 static void copy(struct linker *linker, const struct unit *unit)
 {
-    for (uint32_t i = 1; i < unit->object.section_count; i++) {
-        const struct object_section *section = &unit->object.sections[i];
-        const struct placement *placement = &unit->placements[i];
+    for (uint32_t i = 1; i < unit->pending->object.section_count; i++) {
+        const struct object_section *section = &unit->pending->object.sections[i];
+        const struct placement *placement = &unit->pending->placements[i];
 
         if (is_placed(unit, i) && section->content)
             memcpy(placed_bytes(linker, placement), section->content, section->bytes);
@@ -196,10 +199,10 @@ static void copy(struct linker *linker, const struct unit *unit)
 static int relocate(struct linker *linker, const struct unit *unit, const struct relocation_context *context,
                     struct error *error)
 {
-    for (uint32_t i = 1; i < unit->object.section_count; i++) {
-        const struct placement *placement = &unit->placements[i];
+    for (uint32_t i = 1; i < unit->pending->object.section_count; i++) {
+        const struct placement *placement = &unit->pending->placements[i];
 
-        if (!is_placed(unit, i) || !unit->object.sections[i].relocations)
+        if (!is_placed(unit, i) || !unit->pending->object.sections[i].relocations)
             continue;
         int code = relocate_apply(context, i, placed_bytes(linker, placement),
                                   arena_address(linker->arena, (enum zone)placement->zone, placement->offset), error);
@@ -216,29 +219,29 @@ static int publish_unwind(struct linker *linker, const struct unit *unit, struct
     uint64_t code_low = arena_address(linker->arena, ZONE_X, code_extent->offset);
     uint64_t at, length;
 
-    if (!unit->eh_frame || code_extent->bytes == 0)
+    if (!unit->pending->eh_frame || code_extent->bytes == 0)
         return 0;
-    at = unit->placements[unit->eh_frame].offset;
-    length = unit->object.sections[unit->eh_frame].bytes;
-    int code =
-        unwind_build(arena_bytes(linker->arena, ZONE_R, at), length, arena_address(linker->arena, ZONE_R, at), code_low,
-                     code_low + code_extent->bytes, arena_bytes(linker->arena, ZONE_R, unit->unwind_header),
-                     arena_address(linker->arena, ZONE_R, unit->unwind_header), unit->fde_count, error);
+    at = unit->pending->placements[unit->pending->eh_frame].offset;
+    length = unit->pending->object.sections[unit->pending->eh_frame].bytes;
+    int code = unwind_build(
+        arena_bytes(linker->arena, ZONE_R, at), length, arena_address(linker->arena, ZONE_R, at), code_low,
+        code_low + code_extent->bytes, arena_bytes(linker->arena, ZONE_R, unit->pending->unwind_header),
+        arena_address(linker->arena, ZONE_R, unit->pending->unwind_header), unit->pending->fde_count, error);
     if (code)
         return error_prefix(error, "%s", unit->name);
-    arena_map_granules(linker->arena, code_extent, unit->unwind_header);
+    arena_map_granules(linker->arena, code_extent, unit->pending->unwind_header);
     return 0;
 }
 
 static bool is_code(const struct unit *unit, uint32_t section)
 {
-    return section < unit->object.section_count && unit->placements[section].zone == ZONE_X;
+    return section < unit->pending->object.section_count && unit->pending->placements[section].zone == ZONE_X;
 }
 
 static bool is_function(const struct unit *unit, uint32_t symbol)
 {
-    return ELF64_ST_TYPE(unit->object.symbols[symbol].st_info) == STT_FUNC &&
-           is_code(unit, object_symbol_section(&unit->object, symbol));
+    return ELF64_ST_TYPE(unit->pending->object.symbols[symbol].st_info) == STT_FUNC &&
+           is_code(unit, object_symbol_section(&unit->pending->object, symbol));
 }
 
 static void add_range(struct unit *unit, uint64_t offset, uint64_t bytes, const char *name, bool section)
@@ -251,9 +254,9 @@ static void add_range(struct unit *unit, uint64_t offset, uint64_t bytes, const 
 /* Global names are there already; most sections of code are called .text. */
 static const char *keep_name(struct linker *linker, const struct unit *unit, uint32_t symbol)
 {
-    if (symbol >= unit->object.first_global)
-        return unit->globals[symbol - unit->object.first_global]->name;
-    return symbols_keep_name(linker->symbols, object_symbol_name(&unit->object, symbol));
+    if (symbol >= unit->pending->object.first_global)
+        return unit->pending->globals[symbol - unit->pending->object.first_global]->name;
+    return symbols_keep_name(linker->symbols, object_symbol_name(&unit->pending->object, symbol));
 }
 
 static const char *keep_section_name(struct linker *linker, const char *name)
@@ -264,7 +267,7 @@ static const char *keep_section_name(struct linker *linker, const char *name)
 /* The map of functions and code sections that crash reports are made from; without memory for it reports are poorer. */
 static void remember_code(struct linker *linker, struct unit *unit)
 {
-    const struct object *object = &unit->object;
+    const struct object *object = &unit->pending->object;
     size_t count = 0;
 
     for (uint32_t i = 1; i < object->section_count; i++)
@@ -276,11 +279,12 @@ static void remember_code(struct linker *linker, struct unit *unit)
         return;
     for (uint32_t i = 1; i < object->section_count; i++)
         if (is_code(unit, i) && object->sections[i].bytes > 0)
-            add_range(unit, unit->placements[i].offset, object->sections[i].bytes,
+            add_range(unit, unit->pending->placements[i].offset, object->sections[i].bytes,
                       keep_section_name(linker, object->sections[i].name), true);
     for (uint32_t i = 1; i < object->symbol_count; i++)
         if (is_function(unit, i))
-            add_range(unit, unit->placements[object_symbol_section(object, i)].offset + object->symbols[i].st_value,
+            add_range(unit,
+                      unit->pending->placements[object_symbol_section(object, i)].offset + object->symbols[i].st_value,
                       object->symbols[i].st_size, keep_name(linker, unit, i), false);
 }
 

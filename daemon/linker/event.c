@@ -128,7 +128,7 @@ static void unit_changed(void *owner, const struct unit *unit, const struct repo
     event->state = (Jitd__Proto__UnitState)unit->state;
     if (report)
         event->errors = event_errors(&session->events, report, &event->n_errors);
-    if (unit->state == UNIT_RESOLVED && unit->batch->report_addresses)
+    if (unit->state == UNIT_RESOLVED && unit->pending->batch->report_addresses)
         event->definitions = event_definitions(&session->events, unit, &event->n_definitions);
 }
 

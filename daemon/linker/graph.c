@@ -4,36 +4,54 @@
 
 #include "daemon/linker/unit.h"
 
+static struct graph_node *node_of(const struct unit *unit)
+{
+    return &unit->pending->node;
+}
+
+static struct graph_node *find_root(struct graph_node *node)
+{
+    while (node->parent != node) {
+        node->parent = node->parent->parent;
+        node = node->parent;
+    }
+    return node;
+}
+
 struct unit *graph_root(struct unit *unit)
 {
-    while (unit->node.parent != unit) {
-        unit->node.parent = unit->node.parent->node.parent;
-        unit = unit->node.parent;
-    }
-    return unit;
+    return find_root(node_of(unit))->unit;
+}
+
+/* The root that stands at the root of a tree of the forest. */
+static struct graph_node *find_last_watched(struct graph_node *node)
+{
+    struct forest_node *tree = forest_root(&node->tree);
+
+    return (struct graph_node *)(void *)((char *)tree - offsetof(struct graph_node, tree));
 }
 
 const struct symbol *graph_awaited(struct unit *unit, struct unit **needed_by)
 {
-    struct unit *root = graph_root(unit);
+    struct graph_node *root = find_last_watched(node_of(unit));
 
-    while (root->node.watching)
-        root = graph_root(root->node.watching);
-    *needed_by = root->node.scan_first ? root->node.scan_first : root;
-    return root->node.watching_symbol;
+    *needed_by = root->scan_first ? root->scan_first->unit : root->unit;
+    return root->watching_symbol;
 }
 
 struct unit *graph_next_member(const struct unit *unit)
 {
-    return unit->node.member_next;
+    const struct graph_node *next = node_of(unit)->member_next;
+
+    return next ? next->unit : NULL;
 }
 
-static void enqueue(struct graph *graph, struct unit *root)
+static void enqueue(struct graph *graph, struct graph_node *root)
 {
-    root->node.phase = GRAPH_RUNNABLE;
-    root->node.queue_next = NULL;
+    root->phase = GRAPH_RUNNABLE;
+    root->queue_next = NULL;
     if (graph->queue_last)
-        graph->queue_last->node.queue_next = root;
+        graph->queue_last->queue_next = root;
     else
         graph->queue_first = root;
     graph->queue_last = root;
@@ -41,170 +59,181 @@ static void enqueue(struct graph *graph, struct unit *root)
 
 struct unit *graph_take(struct graph *graph)
 {
-    struct unit *root = graph->queue_first;
+    struct graph_node *root = graph->queue_first;
 
     if (!root)
         return NULL;
-    graph->queue_first = root->node.queue_next;
+    graph->queue_first = root->queue_next;
     if (!graph->queue_first)
         graph->queue_last = NULL;
-    return root;
+    return root->unit;
 }
 
-static void append_watchers(struct unit *root, struct unit *first, struct unit *last)
+static void append_watchers(struct graph_node *root, struct graph_node *first, struct graph_node *last)
 {
     if (!first)
         return;
-    if (root->node.watcher_last)
-        root->node.watcher_last->node.watcher_next = first;
+    if (root->watcher_last)
+        root->watcher_last->watcher_next = first;
     else
-        root->node.watcher_first = first;
-    root->node.watcher_last = last;
+        root->watcher_first = first;
+    root->watcher_last = last;
 }
 
-static void watch(struct unit *root, struct unit *target)
+static void watch(struct graph_node *root, struct graph_node *target)
 {
-    root->node.phase = GRAPH_BLOCKED;
-    root->node.watching = target;
-    root->node.watcher_next = NULL;
+    root->phase = GRAPH_BLOCKED;
+    root->watching = target;
+    root->watcher_next = NULL;
     append_watchers(target, root, root);
+    forest_link(&root->tree, &target->tree);
 }
 
-/* Makes `other` part of `root`: members, needs not looked at yet, and watchers change hands. */
-static void absorb(struct unit *root, struct unit *other)
+/* Makes `other`, which watches nothing, part of `root`: members, needs not looked at yet, and watchers change hands. */
+static void absorb(struct graph_node *root, struct graph_node *other)
 {
-    other->node.parent = root;
-    root->node.member_last->node.member_next = other;
-    root->node.member_last = other->node.member_last;
-    if (other->node.scan_first) {
-        if (root->node.scan_last)
-            root->node.scan_last->node.scan_next = other->node.scan_first;
+    other->parent = root;
+    root->member_last->member_next = other;
+    root->member_last = other->member_last;
+    if (other->scan_first) {
+        if (root->scan_last)
+            root->scan_last->scan_next = other->scan_first;
         else
-            root->node.scan_first = other->node.scan_first;
-        root->node.scan_last = other->node.scan_last;
+            root->scan_first = other->scan_first;
+        root->scan_last = other->scan_last;
     }
-    append_watchers(root, other->node.watcher_first, other->node.watcher_last);
-    other->node.watching = NULL;
+    append_watchers(root, other->watcher_first, other->watcher_last);
+    other->watching = NULL;
+    forest_link(&other->tree, &root->tree);
 }
 
-/* Whether watches lead from `from` back to `root`: only then does each of them need all the others. */
-static bool leads_to(struct unit *from, const struct unit *root)
+/* Whether watches lead from `from` to `root`, which watches nothing: only then does each of them need all the others.
+   Where nobody waits for it, no chain can lead there. */
+static bool leads_to(struct graph_node *from, const struct graph_node *root)
 {
-    if (!root->node.watcher_first)
-        return false; /* nobody waits for it: no chain can come back */
-    for (struct unit *at = from; at->node.phase == GRAPH_BLOCKED && at->node.watching;) {
-        at = graph_root(at->node.watching);
-        if (at == root)
-            return true;
-    }
-    return false;
+    return root->watcher_first && find_last_watched(from) == root;
 }
 
-static void contract(struct unit *root, struct unit *from)
+static void contract(struct graph_node *root, struct graph_node *from)
 {
-    for (struct unit *at = from, *next; at != root; at = next) {
-        next = graph_root(at->node.watching);
+    for (struct graph_node *at = from, *next; at != root; at = next) {
+        next = find_root(at->watching);
+        forest_cut(&at->tree);
         absorb(root, at);
     }
 }
 
-/* The component's next unmet need: a symbol, or a unit (its root); both NULL when there is none. */
-static void next_need(struct unit *root, struct unit **unit, struct symbol **symbol)
+/* The component's next unmet need: a symbol, or a unit's component; both NULL when there is none. */
+static void next_need(struct graph_node *root, struct graph_node **target, struct symbol **symbol)
 {
-    *unit = NULL;
+    *target = NULL;
     *symbol = NULL;
-    while (root->node.scan_first) {
-        struct unit *member = root->node.scan_first;
+    while (root->scan_first) {
+        struct graph_node *member = root->scan_first;
+        const struct pending *pending = member->unit->pending;
 
-        for (; member->node.next_use < member->use_count; member->node.next_use++) {
-            struct symbol *needed = member->uses[member->node.next_use].symbol;
+        for (; member->next_use < pending->use_count; member->next_use++) {
+            struct symbol *needed = pending->uses[member->next_use].symbol;
 
-            if (needed->binding == SYMBOL_UNBOUND && !member->uses[member->node.next_use].weak) {
+            if (needed->binding == SYMBOL_UNBOUND && !pending->uses[member->next_use].weak) {
                 *symbol = needed;
                 return;
             }
             if (needed->binding != SYMBOL_UNIT || needed->definer->state == UNIT_READY)
                 continue;
-            struct unit *target = graph_root(needed->definer);
-            if (target == root)
-                continue;
-            *unit = target;
-            return;
+            *target = find_root(node_of(needed->definer));
+            if (*target != root)
+                return;
+            *target = NULL;
         }
-        root->node.scan_first = member->node.scan_next;
-        if (!root->node.scan_first)
-            root->node.scan_last = NULL;
-        member->node.scan_next = NULL;
+        root->scan_first = member->scan_next;
+        if (!root->scan_first)
+            root->scan_last = NULL;
+        member->scan_next = NULL;
     }
 }
 
 /* Goes on from the component's last unmet need until the next one blocks it, or none is left. */
-static void advance(struct graph *graph, struct unit *root)
+static void advance(struct graph *graph, struct graph_node *root)
 {
-    root->node.watching = NULL;
-    root->node.watching_symbol = NULL;
+    if (root->watching)
+        forest_cut(&root->tree);
+    root->watching = NULL;
+    root->watching_symbol = NULL;
     for (;;) {
-        struct unit *unit;
+        struct graph_node *target;
         struct symbol *symbol;
 
-        next_need(root, &unit, &symbol);
+        next_need(root, &target, &symbol);
         if (symbol) {
-            root->node.phase = GRAPH_BLOCKED;
-            root->node.watching_symbol = symbol;
+            root->phase = GRAPH_BLOCKED;
+            root->watching_symbol = symbol;
             return;
         }
-        if (!unit) {
+        if (!target) {
             enqueue(graph, root);
             return;
         }
-        if (!leads_to(unit, root)) {
-            watch(root, unit);
+        if (!leads_to(target, root)) {
+            watch(root, target);
             return;
         }
-        contract(root, unit);
+        contract(root, target);
     }
 }
 
 void graph_add(struct unit *unit)
 {
-    unit->node = (struct graph_node){.parent = unit, .member_last = unit, .scan_first = unit, .scan_last = unit};
+    struct graph_node *node = node_of(unit);
+
+    *node =
+        (struct graph_node){.unit = unit, .parent = node, .member_last = node, .scan_first = node, .scan_last = node};
 }
 
 void graph_join(struct unit *root, struct unit *unit)
 {
-    absorb(root, unit);
+    absorb(node_of(root), node_of(unit));
 }
 
 void graph_start(struct graph *graph, struct unit *unit)
 {
-    if (graph_root(unit) == unit)
-        advance(graph, unit);
+    struct graph_node *node = node_of(unit);
+
+    if (node->parent == node)
+        advance(graph, node);
 }
 
 void graph_symbol_bound(struct graph *graph, struct symbol *symbol)
 {
     for (struct use *use = symbol->uses; use; use = use->next) {
-        struct unit *root = graph_root(use->unit);
+        struct graph_node *root = find_root(node_of(use->unit));
 
-        if (root->node.phase == GRAPH_BLOCKED && root->node.watching_symbol == symbol)
+        if (root->phase == GRAPH_BLOCKED && root->watching_symbol == symbol)
             advance(graph, root);
     }
 }
 
-void graph_done(struct graph *graph, struct unit *root)
+void graph_leave(struct unit *unit)
 {
-    struct unit *watcher = root->node.watcher_first;
+    struct graph_node *root = node_of(unit);
 
-    root->node.phase = GRAPH_DONE;
-    root->node.watching = NULL;
-    root->node.watching_symbol = NULL;
-    root->node.watcher_first = root->node.watcher_last = NULL;
+    root->phase = GRAPH_DONE;
+    root->watching = NULL;
+    root->watching_symbol = NULL;
+    for (struct graph_node *member = root; member; member = member->member_next)
+        forest_cut(&member->tree);
+}
+
+void graph_wake_watchers(struct graph *graph, struct unit *unit)
+{
+    struct graph_node *root = node_of(unit), *watcher = root->watcher_first;
+
+    root->watcher_first = root->watcher_last = NULL;
     while (watcher) {
-        struct unit *next = watcher->node.watcher_next, *waiting = graph_root(watcher);
+        struct graph_node *next = watcher->watcher_next, *waiting = find_root(watcher);
 
         /* The watcher may have been absorbed since by a component that waits for something else. */
-        if (waiting->node.phase == GRAPH_BLOCKED && waiting->node.watching &&
-            graph_root(waiting->node.watching) == root)
+        if (waiting->phase == GRAPH_BLOCKED && waiting->watching && find_root(waiting->watching) == root)
             advance(graph, waiting);
         watcher = next;
     }

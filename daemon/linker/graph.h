@@ -3,10 +3,13 @@
  *
  * A unit may be linked when every unit that it uses, directly or not, is ready or belongs to its own strongly connected
  * component. No counters of things in flight, and nothing is ever searched as a whole: each blocked component watches
- * exactly one thing, its first unmet need, and looks for the next when that is met. A chain of watches that comes back
- * to its beginning is a cycle of needs and is contracted into one component (union-find; lists spliced in constant
- * time). Each use is looked at once, and each contraction removes a component, so n units with m uses cost
- * O((n + m) a(n)), but for walking chains of watches that turn out not to be cycles.
+ * exactly one thing, its first unmet need, and looks for the next when that is met. So watches form a forest. A watch
+ * that would lead back to the component it comes from closes a cycle of needs, which is contracted into one component
+ * (union-find; lists spliced in constant time).
+ *
+ * Whether a watch would close a cycle is asked of link-cut trees (forest.h). Each use is looked at a bounded number of
+ * times and adds or removes at most one edge, and each contraction removes a component: n units with m uses cost
+ * O((n + m) log n) in all, in whatever order they arrive.
  *
  * One thread owns the graph. Order of what becomes runnable depends on the order of submission alone.
  */
@@ -15,6 +18,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "daemon/linker/forest.h"
 
 struct unit;
 struct symbol;
@@ -25,28 +30,30 @@ enum graph_phase {
     GRAPH_DONE      /* ready or failed */
 };
 
-/* Lists lead from a component's root; what a root alone has is marked. */
+/* Part of a unit until it is ready or failed. What the root of a component alone has is marked. */
 struct graph_node {
-    struct unit *parent;      /* union-find; itself for a root */
-    enum graph_phase phase;   /* root */
-    struct unit *member_next; /* the component's units, from the root on */
-    struct unit *member_last; /* root */
-    struct unit *scan_first;  /* root: units with uses not looked at yet */
-    struct unit *scan_last;   /* root */
-    struct unit *scan_next;
-    uint32_t next_use;              /* of this unit */
-    struct unit *watching;          /* root: a unit of the component that this one waits for */
-    struct symbol *watching_symbol; /* root: or the symbol that nobody offers */
-    struct unit *watcher_first;     /* root: components that watch this one */
-    struct unit *watcher_last;      /* root */
-    struct unit *watcher_next;
-    struct unit *queue_next; /* root: in the graph's queue */
-    bool failing;            /* root: its units are being failed, all of them */
+    struct unit *unit;
+    struct graph_node *parent;      /* union-find; itself for a root */
+    struct forest_node tree;        /* under what a root watches, or under the root that absorbed it */
+    struct graph_node *member_next; /* the component's units, from the root on */
+    struct graph_node *member_last; /* root */
+    struct graph_node *scan_first;  /* root: units with uses not looked at yet */
+    struct graph_node *scan_last;   /* root */
+    struct graph_node *scan_next;
+    struct graph_node *watching;      /* root: a unit of the component that this one waits for */
+    struct symbol *watching_symbol;   /* root: or the symbol that nobody offers */
+    struct graph_node *watcher_first; /* root: components that watch this one */
+    struct graph_node *watcher_last;  /* root */
+    struct graph_node *watcher_next;
+    struct graph_node *queue_next; /* root: in the graph's queue */
+    uint32_t next_use;             /* of this unit */
+    uint8_t phase;                 /* root: enum graph_phase */
+    bool failing;                  /* root: its units are being failed, all of them */
 };
 
 /* Zero-initialised is empty. */
 struct graph {
-    struct unit *queue_first, *queue_last; /* runnable components, oldest first */
+    struct graph_node *queue_first, *queue_last; /* runnable components, oldest first */
 };
 
 /* Makes the unit known, so that others may come to watch it; every unit of a batch first. Its uses are known by now. */
@@ -66,9 +73,14 @@ void graph_symbol_bound(struct graph *graph, struct symbol *symbol);
 struct unit *graph_take(struct graph *graph);
 struct unit *graph_next_member(const struct unit *unit);
 
-/* Every unit of the component has become ready, or has failed: wakes those that watch it. */
-void graph_done(struct graph *graph, struct unit *root);
+/* The units of the component, all ready or all failed, are out of the graph. Of components that fail together every one
+   is taken out before any is told of. */
+void graph_leave(struct unit *root);
 
+/* Wakes those that watched a component which has left; its nodes may be freed afterwards. */
+void graph_wake_watchers(struct graph *graph, struct unit *root);
+
+/* Of a unit that is neither ready nor failed. */
 struct unit *graph_root(struct unit *unit);
 
 /* The symbol at the end of the unit's chain of watches, that nobody offers, and the unit that needs it; NULL where the

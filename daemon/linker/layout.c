@@ -72,27 +72,27 @@ static uint64_t append(struct arena_need *need, uint64_t bytes, uint64_t alignme
 /* Room for the records, their terminator and the header, one behind another. */
 static int plan_eh_frame(struct unit *unit, uint32_t index, struct arena_need *need, struct error *error)
 {
-    const struct object_section *section = &unit->object.sections[index];
-    int code = unwind_check(section->content, section->bytes, &unit->fde_count, error);
+    const struct object_section *section = &unit->pending->object.sections[index];
+    int code = unwind_check(section->content, section->bytes, &unit->pending->fde_count, error);
 
     if (code)
         return code;
-    if (unit->eh_frame) {
+    if (unit->pending->eh_frame) {
         error_set(error, ERROR_UNSUPPORTED, "more than one .eh_frame section in one object");
         error_set_section(error, section->name, 0);
         return ERROR_UNSUPPORTED;
     }
-    unit->eh_frame = index;
-    unit->placements[index].offset =
+    unit->pending->eh_frame = index;
+    unit->pending->placements[index].offset =
         (uint32_t)append(need, section->bytes + EH_FRAME_TERMINATOR, max_u64(section->alignment, 8));
-    unit->unwind_header = append(need, unwind_header_bytes(unit->fde_count), 4);
+    unit->pending->unwind_header = append(need, unwind_header_bytes(unit->pending->fde_count), 4);
     return 0;
 }
 
 static int plan_section(struct unit *unit, uint32_t index, struct arena_need needs[ZONE_COUNT], struct error *error)
 {
-    const struct object_section *section = &unit->object.sections[index];
-    struct placement *placement = &unit->placements[index];
+    const struct object_section *section = &unit->pending->object.sections[index];
+    struct placement *placement = &unit->pending->placements[index];
     int code = refuse_old_initialisers(section, error);
 
     if (code)
@@ -109,10 +109,11 @@ static int plan_section(struct unit *unit, uint32_t index, struct arena_need nee
 /* Common symbols that this unit won for its batch (gABI: value is the alignment). */
 static void plan_commons(struct unit *unit, struct arena_need *need)
 {
-    const struct object *object = &unit->object;
+    const struct object *object = &unit->pending->object;
 
     for (uint32_t i = object->first_global; i < object->symbol_count; i++) {
-        struct contest *contest = symbol_contest(unit->globals[i - object->first_global], unit->batch->number);
+        struct contest *contest =
+            symbol_contest(unit->pending->globals[i - object->first_global], unit->pending->batch->number);
 
         if (contest && contest->unit == unit && contest->index == i && contest->strength == STRENGTH_COMMON)
             contest->common_offset = append(need, contest->common_bytes, contest->common_alignment);
@@ -139,10 +140,10 @@ static int collect_arrays(struct unit *unit, struct error *error)
     unit->arrays = calloc(unit->array_count, sizeof *unit->arrays);
     if (!unit->arrays)
         return error_set(error, ERROR_NO_MEMORY, "no memory for the list of initialisers");
-    for (uint32_t i = 1; i < unit->object.section_count; i++) {
-        const struct object_section *section = &unit->object.sections[i];
+    for (uint32_t i = 1; i < unit->pending->object.section_count; i++) {
+        const struct object_section *section = &unit->pending->object.sections[i];
 
-        if (unit->placements[i].zone != ZONE_R || section->bytes < 8 ||
+        if (unit->pending->placements[i].zone != ZONE_R || section->bytes < 8 ||
             (section->type != SHT_INIT_ARRAY && section->type != SHT_FINI_ARRAY && section->type != SHT_PREINIT_ARRAY))
             continue;
         unit->arrays[count++] = (struct call_array){
@@ -159,11 +160,11 @@ static int collect_arrays(struct unit *unit, struct error *error)
 int layout_plan(struct unit *unit, struct arena_need needs[ZONE_COUNT], struct error *error)
 {
     memset(needs, 0, ZONE_COUNT * sizeof needs[0]);
-    for (uint32_t i = 1; i < unit->object.section_count; i++) {
-        bool discarded = unit->placements[i].zone == ZONE_COUNT;
+    for (uint32_t i = 1; i < unit->pending->object.section_count; i++) {
+        bool discarded = unit->pending->placements[i].zone == ZONE_COUNT;
 
-        unit->placements[i].zone = ZONE_COUNT;
-        if (discarded || !object_section_is_loaded(&unit->object.sections[i]))
+        unit->pending->placements[i].zone = ZONE_COUNT;
+        if (discarded || !object_section_is_loaded(&unit->pending->object.sections[i]))
             continue;
         int code = plan_section(unit, i, needs, error);
         if (code)
@@ -175,23 +176,23 @@ int layout_plan(struct unit *unit, struct arena_need needs[ZONE_COUNT], struct e
                                  ARENA_BYTES, zone_names[z]);
     }
     plan_commons(unit, &needs[ZONE_Z]);
-    unit->data_bytes = needs[ZONE_D].bytes;
+    unit->pending->data_bytes = needs[ZONE_D].bytes;
     return collect_arrays(unit, error);
 }
 
 void layout_settle(struct unit *unit, const struct arena *arena)
 {
-    for (uint32_t i = 1; i < unit->object.section_count; i++) {
-        struct placement *placement = &unit->placements[i];
+    for (uint32_t i = 1; i < unit->pending->object.section_count; i++) {
+        struct placement *placement = &unit->pending->placements[i];
 
         if (placement->zone != ZONE_COUNT)
             placement->offset += unit->block.extent[placement->zone].offset;
     }
-    if (unit->eh_frame)
-        unit->unwind_header += unit->block.extent[ZONE_R].offset;
-    unit->stub_offset += unit->block.extent[ZONE_X].offset;
-    unit->data_offset = unit->block.extent[ZONE_D].offset;
-    unit->common_offset = unit->block.extent[ZONE_Z].offset;
+    if (unit->pending->eh_frame)
+        unit->pending->unwind_header += unit->block.extent[ZONE_R].offset;
+    unit->pending->stub_offset += unit->block.extent[ZONE_X].offset;
+    unit->pending->data_offset = unit->block.extent[ZONE_D].offset;
+    unit->pending->common_offset = unit->block.extent[ZONE_Z].offset;
     for (uint32_t i = 0; i < unit->array_count; i++)
         unit->arrays[i].address = unit_section_address(arena, unit, (uint32_t)unit->arrays[i].address);
 }

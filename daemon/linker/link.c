@@ -97,18 +97,17 @@ bool link_lookup(struct linker *linker, const char *name, size_t length, uint64_
 
 /* ---- submission ---- */
 
-static int check_unit(struct linker *linker, struct batch *batch, struct unit *unit, const struct link_input *input,
-                      struct report *report)
+static int check_unit(struct linker *linker, struct unit *unit, const struct link_input *input, struct report *report)
 {
     struct error error;
-    int code = object_open(&unit->object, &linker->deciding, input->object, input->object_bytes, linker->arch->machine,
-                           &error);
+    int code = object_open(&unit->pending->object, &linker->deciding, input->object, input->object_bytes,
+                           linker->arch->machine, &error);
 
-    unit->batch = batch;
     if (!code) {
-        unit->placements = pool_allocate_array(&batch->pool, unit->object.section_count, sizeof *unit->placements);
-        if (!unit->placements)
-            code = error_set(&error, ERROR_NO_MEMORY, "no memory for %u sections", unit->object.section_count);
+        unit->pending->placements = pool_allocate_array(
+            &unit->pending->batch->pool, unit->pending->object.section_count, sizeof *unit->pending->placements);
+        if (!unit->pending->placements)
+            code = error_set(&error, ERROR_NO_MEMORY, "no memory for %u sections", unit->pending->object.section_count);
     }
     if (code) {
         error_prefix(&error, "%s", unit->name);
@@ -124,11 +123,11 @@ static int check(struct linker *linker, struct batch *batch, const struct link_i
 {
     batch->units = pool_allocate_array(&batch->pool, count, sizeof *batch->units);
     for (uint32_t i = 0; i < count && batch->units; i++) {
-        batch->units[i] = unit_new(inputs[i].name, inputs[i].name_length);
+        batch->units[i] = unit_new(batch, inputs[i].name, inputs[i].name_length);
         if (!batch->units[i])
             break;
         batch->unit_count++;
-        check_unit(linker, batch, batch->units[i], &inputs[i], report);
+        check_unit(linker, batch->units[i], &inputs[i], report);
     }
     if (batch->unit_count < count) {
         struct error error;
@@ -282,8 +281,12 @@ static void run_queue(struct linker *linker)
    touched once and kept costs more than parsing twice. */
 static void forget_tables(struct linker *linker, uint64_t first, uint32_t count)
 {
-    for (uint64_t id = first; id < first + count; id++)
-        link_unit(linker, id)->object.sections = NULL;
+    for (uint64_t id = first; id < first + count; id++) {
+        struct pending *pending = link_unit(linker, id)->pending;
+
+        if (pending)
+            pending->object.sections = NULL;
+    }
 }
 
 void link_run(struct linker *linker, struct batch *batch)
@@ -304,15 +307,18 @@ void link_run(struct linker *linker, struct batch *batch)
 
 void link_ready(struct linker *linker, struct unit *root)
 {
+    for (struct unit *unit = root; unit; unit = graph_next_member(unit)) {
+        unit->state = UNIT_READY;
+        for (uint32_t i = 0; i < unit->pending->use_count; i++)
+            symbol_remove_use(&unit->pending->uses[i]);
+        linker->hooks->unit_changed(linker->owner, unit, NULL);
+    }
+    graph_leave(root);
+    graph_wake_watchers(&linker->graph, root);
     for (struct unit *unit = root, *next; unit; unit = next) {
         next = graph_next_member(unit);
-        unit->state = UNIT_READY;
-        for (uint32_t i = 0; i < unit->use_count; i++)
-            symbol_remove_use(&unit->uses[i]);
-        linker->hooks->unit_changed(linker->owner, unit, NULL);
         unit_finish(unit);
     }
-    graph_done(&linker->graph, root);
     run_queue(linker);
 }
 
@@ -352,20 +358,20 @@ static void add_failing(struct failing_list *list, struct unit *unit, const stru
    searched for. */
 static void add_dependents(struct linker *linker, struct failing_list *list, struct unit *failed, bool was_ready)
 {
-    struct unit *root = graph_root(failed);
+    struct unit *root = failed->pending ? graph_root(failed) : NULL;
 
     for (uint32_t d = 0; d < failed->definition_count; d++)
         for (struct use *use = failed->definitions[d]->uses; use; use = use->next)
             add_failing(list, use->unit, failed, use->symbol);
-    if (root->node.phase != GRAPH_DONE && !root->node.failing) {
-        root->node.failing = true;
+    if (root && !root->pending->node.failing) {
+        root->pending->node.failing = true;
         for (struct unit *member = root; member; member = graph_next_member(member))
             add_failing(list, member, failed, NULL);
     }
     for (uint64_t i = 0; was_ready && i < linker->unit_count; i++)
         for (uint32_t n = 0; n < linker->units[i]->need_count; n++)
-            if (linker->units[i]->needs[n]->definer == failed)
-                add_failing(list, linker->units[i], failed, linker->units[i]->needs[n]);
+            if (unit_needs(linker->units[i])[n]->definer == failed)
+                add_failing(list, linker->units[i], failed, unit_needs(linker->units[i])[n]);
 }
 
 static void report_failure(struct linker *linker, const struct failing *failing, const struct error *cause)
@@ -388,6 +394,23 @@ static void report_failure(struct linker *linker, const struct failing *failing,
     report_fini(&report);
 }
 
+/* A component fails as a whole, so that its root is in the list too. */
+static void leave_graph(struct linker *linker, const struct failing_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        struct unit *unit = list->entries[i].unit;
+
+        if (unit->pending && graph_root(unit) == unit)
+            graph_leave(unit);
+    }
+    for (size_t i = 0; i < list->count; i++) {
+        struct unit *unit = list->entries[i].unit;
+
+        if (unit->pending && graph_root(unit) == unit)
+            graph_wake_watchers(&linker->graph, unit);
+    }
+}
+
 /* All that fails is known before anything is taken apart, so that nobody is woken by a unit that is about to fail. */
 void link_fail(struct linker *linker, struct unit *unit, const struct error *error)
 {
@@ -399,19 +422,14 @@ void link_fail(struct linker *linker, struct unit *unit, const struct error *err
         add_dependents(linker, &list, list.entries[i].unit, was_ready);
     for (size_t i = 0; i < list.count; i++)
         report_failure(linker, &list.entries[i], error);
+    /* Backwards, so that bump pointers come back to where they were. */
     for (size_t i = list.count; i-- > 0;) {
         resolve_withdraw(list.entries[i].unit);
-        arena_free(linker->arena, &list.entries[i].unit->block);
-        arena_free(linker->arena, &list.entries[i].unit->extra);
-        list.entries[i].unit->block = list.entries[i].unit->extra = (struct arena_block){0};
+        unit_release_memory(list.entries[i].unit, linker->arena);
     }
-    for (size_t i = 0; i < list.count; i++) {
-        struct unit *root = graph_root(list.entries[i].unit);
-
+    leave_graph(linker, &list);
+    for (size_t i = 0; i < list.count; i++)
         unit_finish(list.entries[i].unit);
-        if (root->node.phase != GRAPH_DONE)
-            graph_done(&linker->graph, root);
-    }
     free(list.entries);
     run_queue(linker);
 }

@@ -102,13 +102,13 @@ static int plan(struct publication *publication)
         return ERROR_NO_MEMORY;
     }
     for (struct unit *unit = publication->root; unit; unit = graph_next_member(unit))
-        if (unit->data_bytes)
+        if (unit->pending->data_bytes)
             publication->tasks[publication->task_count++] = (struct task){.purpose = TASK_PUBLISH,
                                                                           .kind = CHANNEL_COPY_DATA,
                                                                           .unit = unit,
                                                                           .publication = publication,
-                                                                          .a = unit->data_offset,
-                                                                          .b = unit->data_bytes};
+                                                                          .a = unit->pending->data_offset,
+                                                                          .b = unit->pending->data_bytes};
     order_arrays(publication, ordered);
     add_array_tasks(publication, ordered, arrays, true);
     add_array_tasks(publication, ordered, arrays, false);
@@ -126,7 +126,7 @@ static void send_publication(struct session *session, struct publication *public
 static bool needs_runner(const struct unit *root)
 {
     for (const struct unit *unit = root; unit; unit = graph_next_member(unit))
-        if (unit->data_bytes || unit->array_count)
+        if (unit->pending->data_bytes || unit->array_count)
             return true;
     return false;
 }

@@ -9,12 +9,12 @@
 /* A definition's strength, or NONE for a reference. */
 static enum symbol_strength strength_of(const struct unit *unit, uint32_t index)
 {
-    const Elf64_Sym *symbol = &unit->object.symbols[index];
-    uint32_t section = object_symbol_section(&unit->object, index);
+    const Elf64_Sym *symbol = &unit->pending->object.symbols[index];
+    uint32_t section = object_symbol_section(&unit->pending->object, index);
 
     if (section == OBJECT_UNDEFINED)
         return STRENGTH_NONE;
-    if (section < unit->object.section_count && unit->placements[section].zone == ZONE_COUNT)
+    if (section < unit->pending->object.section_count && unit->pending->placements[section].zone == ZONE_COUNT)
         return STRENGTH_NONE; /* lost with its COMDAT group: a reference to the winner's */
     if (section == OBJECT_COMMON)
         return STRENGTH_COMMON;
@@ -62,7 +62,7 @@ static bool comdat_stands(const struct linker *linker, const struct symbol *sign
 /* Of COMDAT groups with one signature the first stands; the members of the others go nowhere. */
 static int resolve_groups(struct linker *linker, struct unit *unit, struct report *report)
 {
-    const struct object *object = &unit->object;
+    const struct object *object = &unit->pending->object;
 
     for (uint32_t g = 0; g < object->group_count; g++) {
         const struct object_group *group = &object->groups[g];
@@ -72,7 +72,7 @@ static int resolve_groups(struct linker *linker, struct unit *unit, struct repor
         if (!signature)
             return no_memory(report, unit);
         if (!comdat_stands(linker, signature)) {
-            struct contest *contest = enter_contest(linker, signature, unit->batch);
+            struct contest *contest = enter_contest(linker, signature, unit->pending->batch);
 
             if (!contest)
                 return no_memory(report, unit);
@@ -82,7 +82,7 @@ static int resolve_groups(struct linker *linker, struct unit *unit, struct repor
                 continue;
         }
         for (uint32_t m = 0; m < group->member_count; m++)
-            unit->placements[group->members[m]].zone = ZONE_COUNT;
+            unit->pending->placements[group->members[m]].zone = ZONE_COUNT;
     }
     return 0;
 }
@@ -103,7 +103,7 @@ static void report_duplicate(struct report *report, const struct unit *unit, con
 static int contend(struct linker *linker, struct unit *unit, uint32_t index, struct symbol *symbol,
                    struct report *report)
 {
-    const Elf64_Sym *entry = &unit->object.symbols[index];
+    const Elf64_Sym *entry = &unit->pending->object.symbols[index];
     enum symbol_strength strength = strength_of(unit, index);
     struct contest *contest;
 
@@ -112,7 +112,7 @@ static int contend(struct linker *linker, struct unit *unit, uint32_t index, str
             report_duplicate(report, unit, symbol, symbol->definer);
         return 0;
     }
-    contest = enter_contest(linker, symbol, unit->batch);
+    contest = enter_contest(linker, symbol, unit->pending->batch);
     if (!contest)
         return no_memory(report, unit);
     if (strength == STRENGTH_STRONG && contest->strength == STRENGTH_STRONG) {
@@ -134,11 +134,11 @@ static int contend(struct linker *linker, struct unit *unit, uint32_t index, str
 /* Interns every global name of the unit and enters its definitions. */
 static int resolve_definitions(struct linker *linker, struct unit *unit, struct report *report)
 {
-    const struct object *object = &unit->object;
+    const struct object *object = &unit->pending->object;
     uint32_t count = object->symbol_count - object->first_global;
 
-    unit->globals = pool_allocate_array(&unit->batch->pool, count, sizeof(struct symbol *));
-    if (!unit->globals)
+    unit->pending->globals = pool_allocate_array(&unit->pending->batch->pool, count, sizeof(struct symbol *));
+    if (!unit->pending->globals)
         return no_memory(report, unit);
     for (uint32_t i = object->first_global; i < object->symbol_count; i++) {
         const char *name = object_symbol_name(object, i);
@@ -146,7 +146,7 @@ static int resolve_definitions(struct linker *linker, struct unit *unit, struct 
 
         if (!symbol)
             return no_memory(report, unit);
-        unit->globals[i - object->first_global] = symbol;
+        unit->pending->globals[i - object->first_global] = symbol;
         if (strength_of(unit, i) != STRENGTH_NONE && contend(linker, unit, i, symbol, report) != 0)
             return ERROR_NO_MEMORY;
     }
@@ -157,16 +157,16 @@ static int resolve_definitions(struct linker *linker, struct unit *unit, struct 
  */
 static int mark_references(struct linker *linker, struct unit *unit, struct report *report)
 {
-    unit->referenced = pool_allocate(&linker->deciding, unit->object.symbol_count);
-    if (!unit->referenced)
+    unit->pending->referenced = pool_allocate(&linker->deciding, unit->pending->object.symbol_count);
+    if (!unit->pending->referenced)
         return no_memory(report, unit);
-    for (uint32_t i = 1; i < unit->object.section_count; i++) {
+    for (uint32_t i = 1; i < unit->pending->object.section_count; i++) {
         struct error error;
 
-        if (unit->placements[i].zone == ZONE_COUNT || !unit->object.sections[i].relocations ||
-            !object_section_is_loaded(&unit->object.sections[i]))
+        if (unit->pending->placements[i].zone == ZONE_COUNT || !unit->pending->object.sections[i].relocations ||
+            !object_section_is_loaded(&unit->pending->object.sections[i]))
             continue;
-        if (relocate_check(linker->arch, &unit->object, i, unit->referenced, unit->name, &error) != 0)
+        if (relocate_check(linker->arch, &unit->pending->object, i, unit->pending->referenced, unit->name, &error) != 0)
             report_add(report, &error);
     }
     return report_code(report);
@@ -189,7 +189,7 @@ void resolve_process(struct linker *linker, struct symbol *symbol)
 
 static bool is_weak(const struct unit *unit, uint32_t index)
 {
-    return ELF64_ST_BIND(unit->object.symbols[index].st_info) == STB_WEAK;
+    return ELF64_ST_BIND(unit->pending->object.symbols[index].st_info) == STB_WEAK;
 }
 
 /* Everyone who refers to the symbol, from this unit on; a later unit finds the entry and adds itself. */
@@ -203,9 +203,9 @@ static void report_missing(struct report *report, const struct unit *unit, uint3
         if (report->entries[i].error.code == ERROR_SYMBOL_MISSING &&
             strcmp(report->entries[i].error.symbol, symbol->name) == 0)
             entry = &report->entries[i];
-    if (!relocate_find_reference(&unit->object, index, &section, &offset))
+    if (!relocate_find_reference(&unit->pending->object, index, &section, &offset))
         section = 0;
-    const char *section_name = unit->object.sections[section].name;
+    const char *section_name = unit->pending->object.sections[section].name;
     if (!entry) {
         struct error error;
 
@@ -221,8 +221,8 @@ static void report_missing(struct report *report, const struct unit *unit, uint3
 
 static bool is_own(const struct unit *unit, uint32_t index)
 {
-    const struct contest *contest =
-        symbol_contest(unit->globals[index - unit->object.first_global], unit->batch->number);
+    const struct contest *contest = symbol_contest(unit->pending->globals[index - unit->pending->object.first_global],
+                                                   unit->pending->batch->number);
 
     return contest && contest->unit == unit && contest->index == index;
 }
@@ -230,7 +230,7 @@ static bool is_own(const struct unit *unit, uint32_t index)
 /* Whether a referenced global must be met by another unit before this one can be linked. */
 static bool is_use(const struct unit *unit, const struct symbol *symbol)
 {
-    const struct unit *definer = winner(symbol, unit->batch);
+    const struct unit *definer = winner(symbol, unit->pending->batch);
 
     return definer ? definer != unit : symbol->binding != SYMBOL_PROCESS;
 }
@@ -238,23 +238,23 @@ static bool is_use(const struct unit *unit, const struct symbol *symbol)
 /* The references of a unit that others must meet; in a closed batch they must be there now. */
 static void resolve_uses(struct linker *linker, struct unit *unit, struct report *report)
 {
-    const struct object *object = &unit->object;
+    const struct object *object = &unit->pending->object;
 
     for (uint32_t i = object->first_global; i < object->symbol_count; i++) {
-        struct symbol *symbol = unit->globals[i - object->first_global];
+        struct symbol *symbol = unit->pending->globals[i - object->first_global];
 
         unit->definition_count += is_own(unit, i);
-        if (!unit->referenced[i])
+        if (!unit->pending->referenced[i])
             continue;
-        if (!winner(symbol, unit->batch))
+        if (!winner(symbol, unit->pending->batch))
             resolve_process(linker, symbol);
         if (!is_use(unit, symbol)) {
-            unit->referenced[i] = 0; /* from here on: referred to, and another unit's to meet */
+            unit->pending->referenced[i] = 0; /* from here on: referred to, and another unit's to meet */
             continue;
         }
-        unit->use_count++;
-        if (unit->batch->closed && !winner(symbol, unit->batch) && symbol->binding == SYMBOL_UNBOUND &&
-            !is_weak(unit, i))
+        unit->pending->use_count++;
+        if (unit->pending->batch->closed && !winner(symbol, unit->pending->batch) &&
+            symbol->binding == SYMBOL_UNBOUND && !is_weak(unit, i))
             report_missing(report, unit, i, symbol);
     }
 }
@@ -262,23 +262,25 @@ static void resolve_uses(struct linker *linker, struct unit *unit, struct report
 /* Exactly as much memory as the unit's definitions and uses take. */
 static int enter_uses(struct unit *unit, struct report *report)
 {
-    const struct object *object = &unit->object;
-    uint32_t count = 0;
+    struct pending *pending = unit->pending;
+    const struct object *object = &pending->object;
+    uint32_t definitions = 0, needs = 0;
 
-    unit->definitions = malloc((unit->definition_count + unit->use_count + 1u) * sizeof(struct symbol *));
-    unit->uses = pool_allocate_array(&unit->batch->pool, unit->use_count, sizeof *unit->uses);
-    if (!unit->definitions || !unit->uses)
+    unit->definitions = malloc((unit->definition_count + pending->use_count + 1u) * sizeof(struct symbol *));
+    pending->uses = pool_allocate_array(&pending->batch->pool, pending->use_count, sizeof *pending->uses);
+    if (!unit->definitions || !pending->uses)
         return no_memory(report, unit);
-    unit->needs = unit->definitions + unit->definition_count;
-    unit->definition_count = 0; /* resolve_commit fills it */
     for (uint32_t i = object->first_global; i < object->symbol_count; i++) {
-        if (!unit->referenced[i])
+        struct symbol *symbol = pending->globals[i - object->first_global];
+
+        if (is_own(unit, i))
+            unit->definitions[definitions++] = symbol;
+        if (!pending->referenced[i])
             continue;
-        struct symbol *symbol = unit->globals[i - object->first_global];
-        unit->needs[count] = symbol;
-        unit->uses[count++] = (struct use){.symbol = symbol, .unit = unit, .index = i, .weak = is_weak(unit, i)};
+        unit_needs(unit)[needs] = symbol;
+        pending->uses[needs++] = (struct use){.symbol = symbol, .unit = unit, .index = i, .weak = is_weak(unit, i)};
     }
-    unit->need_count = count;
+    unit->need_count = needs;
     return 0;
 }
 
@@ -305,15 +307,15 @@ int resolve_batch(struct linker *linker, struct batch *batch, struct report *rep
 static uint64_t definition_address(const struct linker *linker, const struct unit *unit, uint32_t index,
                                    const struct symbol *symbol)
 {
-    const Elf64_Sym *entry = &unit->object.symbols[index];
-    uint32_t section = object_symbol_section(&unit->object, index);
+    const Elf64_Sym *entry = &unit->pending->object.symbols[index];
+    uint32_t section = object_symbol_section(&unit->pending->object, index);
 
     if (section == OBJECT_ABSOLUTE)
         return entry->st_value;
     if (section == OBJECT_COMMON)
-        return arena_address(linker->arena, ZONE_Z, unit->common_offset + symbol->contest->common_offset);
+        return arena_address(linker->arena, ZONE_Z, unit->pending->common_offset + symbol->contest->common_offset);
     /* In a section that is not loaded: nobody can use it, so any address will do. */
-    if (unit->placements[section].zone == ZONE_COUNT)
+    if (unit->pending->placements[section].zone == ZONE_COUNT)
         return 0;
     return unit_section_address(linker->arena, unit, section) + entry->st_value;
 }
@@ -321,7 +323,7 @@ static uint64_t definition_address(const struct linker *linker, const struct uni
 /* The contest's outcome becomes the session's. */
 static void bind(struct linker *linker, struct unit *unit, uint32_t index, struct symbol *symbol)
 {
-    const Elf64_Sym *entry = &unit->object.symbols[index];
+    const Elf64_Sym *entry = &unit->pending->object.symbols[index];
 
     symbol->binding = SYMBOL_UNIT;
     symbol->strength = (uint8_t)symbol->contest->strength;
@@ -329,18 +331,17 @@ static void bind(struct linker *linker, struct unit *unit, uint32_t index, struc
     symbol->address = definition_address(linker, unit, index, symbol);
     symbol->bytes = symbol->strength == STRENGTH_COMMON ? symbol->contest->common_bytes : entry->st_size;
     symbol->function = ELF64_ST_TYPE(entry->st_info) == STT_FUNC;
-    unit->definitions[unit->definition_count++] = symbol;
 }
 
 void resolve_commit(struct linker *linker, struct batch *batch)
 {
     for (uint32_t u = 0; u < batch->unit_count; u++) {
         struct unit *unit = batch->units[u];
-        const struct object *object = &unit->object;
+        const struct object *object = &unit->pending->object;
 
         for (uint32_t i = object->first_global; i < object->symbol_count; i++) {
             if (is_own(unit, i))
-                bind(linker, unit, i, unit->globals[i - object->first_global]);
+                bind(linker, unit, i, unit->pending->globals[i - object->first_global]);
         }
         for (uint32_t g = 0; g < object->group_count; g++) {
             const char *name = object_symbol_name(object, object->groups[g].signature);
@@ -351,19 +352,19 @@ void resolve_commit(struct linker *linker, struct batch *batch)
             if (contest && contest->comdat == unit)
                 signature->comdat = (uint32_t)unit->id;
         }
-        for (uint32_t i = 0; i < unit->use_count; i++) {
-            struct symbol *symbol = unit->uses[i].symbol;
+        for (uint32_t i = 0; i < unit->pending->use_count; i++) {
+            struct symbol *symbol = unit->pending->uses[i].symbol;
 
-            if (!unit->uses[i].weak || winner(symbol, batch) || symbol->binding == SYMBOL_UNIT)
-                symbol_add_use(symbol, &unit->uses[i]);
+            if (!unit->pending->uses[i].weak || winner(symbol, batch) || symbol->binding == SYMBOL_UNIT)
+                symbol_add_use(symbol, &unit->pending->uses[i]);
         }
     }
 }
 
 void resolve_withdraw(struct unit *unit)
 {
-    for (uint32_t i = 0; i < unit->use_count; i++)
-        symbol_remove_use(&unit->uses[i]);
+    for (uint32_t i = 0; unit->pending && i < unit->pending->use_count; i++)
+        symbol_remove_use(&unit->pending->uses[i]);
     for (uint32_t i = 0; i < unit->definition_count; i++) {
         struct symbol *symbol = unit->definitions[i];
 
@@ -373,5 +374,5 @@ void resolve_withdraw(struct unit *unit)
         symbol->strength = STRENGTH_NONE;
         symbol->address = 0;
     }
-    unit->definition_count = 0;
+    unit->definition_count = unit->need_count = 0;
 }

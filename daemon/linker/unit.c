@@ -6,19 +6,16 @@
 
 #include "proto/connection.h"
 
-struct unit *unit_new(const char *name, size_t length)
+struct unit *unit_new(struct batch *batch, const char *name, size_t length)
 {
-    struct unit *unit = calloc(1, sizeof *unit);
+    struct pending *pending = pool_allocate(&batch->pool, sizeof *pending);
+    struct unit *unit = pending ? calloc(1, sizeof *unit + length + 1) : NULL;
 
     if (!unit)
         return NULL;
-    unit->name = malloc(length + 1);
-    if (!unit->name) {
-        free(unit);
-        return NULL;
-    }
+    unit->pending = pending;
+    pending->batch = batch;
     memcpy(unit->name, name, length);
-    unit->name[length] = '\0';
     return unit;
 }
 
@@ -26,7 +23,7 @@ void unit_free(struct unit *unit)
 {
     if (!unit)
         return;
-    free(unit->name);
+    free(unit->extra);
     free(unit->definitions);
     free(unit->arrays);
     free(unit->ranges);
@@ -57,24 +54,26 @@ void batch_free(struct batch *batch)
 
 void unit_finish(struct unit *unit)
 {
-    struct batch *batch = unit->batch;
+    struct batch *batch = unit->pending ? unit->pending->batch : NULL;
 
-    if (!batch)
-        return;
-    unit->batch = NULL;
-    unit->object = (struct object){0};
-    unit->placements = NULL;
-    unit->globals = NULL;
-    unit->uses = NULL;
-    unit->use_count = 0;
-    unit->referenced = NULL;
-    if (--batch->unfinished == 0)
+    unit->pending = NULL;
+    if (batch && --batch->unfinished == 0)
         batch_free(batch);
+}
+
+void unit_release_memory(struct unit *unit, struct arena *arena)
+{
+    if (unit->extra)
+        arena_free(arena, unit->extra);
+    free(unit->extra);
+    unit->extra = NULL;
+    arena_free(arena, &unit->block);
+    unit->block = (struct arena_block){0};
 }
 
 uint64_t unit_section_address(const struct arena *arena, const struct unit *unit, uint32_t section)
 {
-    const struct placement *placement = &unit->placements[section];
+    const struct placement *placement = &unit->pending->placements[section];
 
     return arena_address(arena, (enum zone)placement->zone, placement->offset);
 }

@@ -1,10 +1,10 @@
 /*
  * A unit: one relocatable object from its submission to the end of the session, and the batch it came with.
  *
- * What is needed only until the unit is linked (the checked object, placements, pointers to symbols) lies in the
- * batch's pool and dies when every unit of the batch is ready or failed. What the session needs for good is small and
- * the unit's own: its extents in the arena, its definitions, what it uses, and a map of its functions for crash
- * reports.
+ * What is needed only until the unit is ready (the checked object, placements, pointers to symbols, its place in the
+ * graph) lies in the batch's pool and dies when every unit of the batch is ready or failed. What the session needs for
+ * good is small and the unit's own: its extents in the arena, its definitions, what it uses, and a map of its functions
+ * for crash reports.
  */
 #ifndef LINKER_UNIT_H
 #define LINKER_UNIT_H
@@ -46,29 +46,15 @@ struct code_range {
     const char *name; /* lives as long as the symbols */
 };
 
-struct unit {
-    uint64_t id;
-    char *name; /* owned */
-    enum unit_state state;
-    uint8_t initialiser_failures;
-    struct graph_node node;
-    struct arena_block block;    /* owned room in the arena */
-    struct arena_block extra;    /* slots and stubs beyond those that were foreseen in `block` */
-    struct symbol **definitions; /* owned array; the symbols that this unit defines, and behind them... */
-    uint32_t definition_count;
-    uint32_t need_count;
-    struct symbol **needs;     /* ...those of other units that it uses */
-    struct call_array *arrays; /* owned array */
-    uint32_t array_count;
-    struct code_range *ranges; /* owned array, once linked */
-    uint32_t range_count;
-
-    /* Until ready; in the batch's pool, but for the object's tables, which are kept no longer than one step needs. */
+/* What is needed until the unit is ready or failed. Lies in the batch's pool, but for the object's tables, which are
+   kept no longer than one step needs. */
+struct pending {
     struct batch *batch;
+    struct graph_node node;
     struct object object;
     struct placement *placements; /* by section */
     struct symbol **globals;      /* by symbol index minus object.first_global */
-    struct use *uses;             /* one for each of the needs */
+    struct use *uses;             /* one for each of the unit's needs */
     uint32_t use_count;
     uint8_t *referenced; /* by symbol index: some loaded section refers to it */
     uint32_t eh_frame;   /* its section, or 0 */
@@ -79,6 +65,30 @@ struct unit {
     uint64_t common_offset;           /* of the unit's common symbols in zone Z */
     uint64_t data_offset, data_bytes; /* what the runner must copy in zone D */
 };
+
+struct unit {
+    uint64_t id;
+    uint8_t state; /* enum unit_state */
+    uint8_t initialiser_failures;
+    uint32_t definition_count;
+    uint32_t need_count;
+    uint32_t array_count;
+    uint32_t range_count;
+    struct arena_block block;    /* owned room in the arena */
+    struct arena_block *extra;   /* owned; slots and stubs beyond those that were foreseen in `block`; or NULL */
+    struct symbol **definitions; /* owned array; the symbols that this unit defines, and behind them those of other
+                                    units that it uses */
+    struct call_array *arrays;   /* owned array */
+    struct code_range *ranges;   /* owned array, once linked */
+    struct pending *pending;     /* NULL once ready or failed */
+    char name[];
+};
+
+/* The symbols of other units that it uses. */
+static inline struct symbol **unit_needs(const struct unit *unit)
+{
+    return unit->definitions + unit->definition_count;
+}
 
 struct batch {
     uint64_t number;
@@ -98,8 +108,8 @@ struct batch_mapping {
     uint64_t bytes;
 };
 
-/* `name` is copied. NULL: out of memory. */
-struct unit *unit_new(const char *name, size_t length);
+/* A unit of the batch, pending. `name` is copied. NULL: out of memory. */
+struct unit *unit_new(struct batch *batch, const char *name, size_t length);
 void unit_free(struct unit *unit); /* NULL is allowed; does not touch the arena or symbols */
 
 /* A batch with a pool of the given budget; retains the frame, which may be NULL. NULL: out of memory. */
@@ -108,6 +118,9 @@ void batch_free(struct batch *batch); /* with what it maps; not its units */
 
 /* One unit of the batch became ready or failed: forgets what was needed until then, and with the last one the batch. */
 void unit_finish(struct unit *unit);
+
+/* Gives back the unit's room in the arena. */
+void unit_release_memory(struct unit *unit, struct arena *arena);
 
 /* The address of a section's byte in the runner. */
 uint64_t unit_section_address(const struct arena *arena, const struct unit *unit, uint32_t section);

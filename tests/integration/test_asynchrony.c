@@ -477,6 +477,22 @@ Test(asynchrony, a_long_chain_submitted_backwards_but_for_its_end_is_ready_with_
     graph_free(&graph);
 }
 
+/* N-2, N-4, N-3, N-6, N-5, ...: each second unit is waited for already when it comes to wait for the end of what is by
+   then a long chain, so that whether this closes a cycle has to be found out each time. */
+Test(asynchrony, a_chain_in_the_least_favourable_order_is_ready_with_its_last_unit)
+{
+    struct graph graph = chain_graph(CHAIN_UNITS);
+    size_t next = 0;
+    graph.order[next++] = CHAIN_UNITS - 2;
+    for (unsigned i = CHAIN_UNITS - 2; i > 0; i -= 2) {
+        graph.order[next++] = i - 2;
+        graph.order[next++] = i - 1;
+    }
+    graph.order[next] = CHAIN_UNITS - 1;
+    expect_chain_waits_for_the_last(&graph);
+    graph_free(&graph);
+}
+
 Test(asynchrony, a_long_cycle_is_ready_with_the_unit_that_closes_it)
 {
     struct graph graph = chain_graph(CHAIN_UNITS / 5);

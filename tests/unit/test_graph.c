@@ -13,6 +13,7 @@ struct model {
     bool edge[UNITS][UNITS];
     bool arrived[UNITS];
     struct unit units[UNITS];
+    struct pending pendings[UNITS];
     struct symbol symbols[UNITS];
     struct use uses[UNITS][UNITS];
     struct graph graph;
@@ -26,10 +27,11 @@ static void work(struct model *model)
             cr_assert_eq(unit->state, UNIT_RESOLVED, "unit %d became ready twice", (int)(unit - model->units));
             unit->state = UNIT_READY;
             model->ready_events++;
-            for (uint32_t i = 0; i < unit->use_count; i++)
-                symbol_remove_use(&unit->uses[i]);
+            for (uint32_t i = 0; i < unit->pending->use_count; i++)
+                symbol_remove_use(&unit->pending->uses[i]);
         }
-        graph_done(&model->graph, root);
+        graph_leave(root);
+        graph_wake_watchers(&model->graph, root);
     }
 }
 
@@ -37,12 +39,13 @@ static void arrive(struct model *model, int i)
 {
     struct unit *unit = &model->units[i];
 
-    unit->uses = model->uses[i];
+    unit->pending = &model->pendings[i];
+    unit->pending->uses = model->uses[i];
     for (int to = 0; to < model->count; to++) {
         if (!model->edge[i][to])
             continue;
-        unit->uses[unit->use_count] = (struct use){.symbol = &model->symbols[to], .unit = unit};
-        symbol_add_use(&model->symbols[to], &unit->uses[unit->use_count++]);
+        unit->pending->uses[unit->pending->use_count] = (struct use){.symbol = &model->symbols[to], .unit = unit};
+        symbol_add_use(&model->symbols[to], &unit->pending->uses[unit->pending->use_count++]);
     }
     unit->state = UNIT_RESOLVED;
     model->arrived[i] = true;
@@ -132,9 +135,10 @@ Test(graph, passes_over_weak_uses_of_what_nobody_offers)
     struct model *model = calloc(1, sizeof *model);
 
     model->count = 2;
-    model->units[0].uses = model->uses[0];
+    model->units[0].pending = &model->pendings[0];
+    model->pendings[0].uses = model->uses[0];
     model->uses[0][0] = (struct use){.symbol = &model->symbols[1], .unit = &model->units[0], .weak = true};
-    model->units[0].use_count = 1;
+    model->pendings[0].use_count = 1;
     model->units[0].state = UNIT_RESOLVED;
     graph_add(&model->units[0]);
     graph_start(&model->graph, &model->units[0]);

@@ -213,6 +213,26 @@ Test(link, a_failure_reaches_every_dependent_with_the_chain_of_causes)
     expect_no_leaks();
 }
 
+Test(link, a_weak_user_of_a_unit_that_fails_fails_once_and_is_not_linked)
+{
+    struct error error;
+
+    linker_fixture_open(&fixture);
+    cr_assert_eq(
+        linker_fixture_submit_c(&fixture, false, NULL, SOURCES("int later(void); int c(void) { return later(); }")), 0);
+    cr_assert_eq(linker_fixture_submit_c(&fixture, false, NULL,
+                                         SOURCES("__attribute__((weak)) int c(void);"
+                                                 "int b(void) { return c ? c() : 0; }")),
+                 0);
+    error_set(&error, ERROR_TIMEOUT, "too late");
+    link_fail(&fixture.linker, link_unit(&fixture.linker, 1), &error);
+    cr_expect_eq(linker_fixture_state(&fixture, 1), UNIT_FAILED);
+    cr_expect_eq(linker_fixture_state(&fixture, 2), UNIT_FAILED);
+    cr_expect_eq(fixture.event_count, 4, "two resolved, two failed");
+    linker_fixture_close(&fixture);
+    expect_no_leaks();
+}
+
 Test(link, a_relocation_out_of_range_fails_its_unit_and_leaves_the_arena_as_it_was)
 {
     struct object_bytes good = compile_c("int ok(void) { return 1; }", "-O1 -fPIC");
