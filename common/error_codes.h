@@ -21,6 +21,7 @@
     X(INVALID, 8, "invalid argument")                                                                                  \
     X(DISCONNECTED, 9, "the other side has gone")                                                                      \
     X(TIMEOUT, 10, "time is up")                                                                                       \
+    X(CANCELLED, 11, "cancelled")                                                                                      \
     X(OBJECT_FORMAT, 20, "not a usable ELF object")                                                                    \
     X(OBJECT_MACHINE, 21, "object for another machine")                                                                \
     X(OBJECT_TYPE, 22, "not a relocatable object")                                                                     \
@@ -39,6 +40,7 @@
     X(NOT_CALLABLE, 37, "not callable")                                                                                \
     X(RUNNER_ENDED, 38, "the runner ended")                                                                            \
     X(RUNNER_PROTOCOL, 39, "the runner broke the channel's rules")                                                     \
-    X(SETUP, 40, "the session could not be set up")
+    X(SETUP, 40, "the session could not be set up")                                                                    \
+    X(CONVENTION, 41, "no way from one calling convention to the other")
 
 #endif

@@ -32,10 +32,13 @@
 #define LIMIT_SYMBOLS           4194304  /* of one object */
 #define LIMIT_RELOCATIONS       16777216 /* of one object */
 #define LIMIT_ALIGNMENT         MIB(2)   /* of one section */
+#define LIMIT_LIBRARY_NUMBERS   65536    /* a library's number is below this */
+#define LIMIT_SEARCH_ORDER      1024     /* libraries that one library names */
 
 /* Replies and events. */
 #define LIMIT_ERRORS_PER_REPLY     256 /* listed; the rest are counted */
 #define LIMIT_REFERENCES_PER_ERROR 8   /* who refers to a missing symbol; the rest are counted */
+#define LIMIT_CAUSES_PER_ERROR     16  /* links of a chain of failures; the rest are counted */
 #define LIMIT_LOOKUPS_PER_REQUEST  65536
 #define LIMIT_CALLS_QUEUED         1024
 #define LIMIT_CALL_ARGUMENTS       32

@@ -21,6 +21,8 @@
     X(LOOKUP, 3, Lookup, lookup, REQUEST)                                                                              \
     X(CALL, 4, Call, call, REQUEST)                                                                                    \
     X(INSPECT, 5, Inspect, inspect, REQUEST)                                                                           \
+    X(DEFINE_LIBRARY, 6, DefineLibrary, define_library, REQUEST)                                                       \
+    X(CANCEL, 7, Cancel, cancel, REQUEST)                                                                              \
     X(FAILED, 128, Failed, failed, REPLY)                                                                              \
     X(WELCOME, 129, Welcome, welcome, REPLY)                                                                           \
     X(SUBMITTED, 130, Submitted, submitted, REPLY)                                                                     \
@@ -28,6 +30,8 @@
     X(RETURNED, 132, Returned, returned, REPLY)                                                                        \
     X(ENDED, 133, Ended, ended, REPLY)                                                                                 \
     X(INSPECTION, 134, Inspection, inspection, REPLY)                                                                  \
+    X(LIBRARY_DEFINED, 135, LibraryDefined, library_defined, REPLY)                                                    \
+    X(CANCELLED, 136, Cancelled, cancelled, REPLY)                                                                     \
     X(UNITS, 192, Units, units, EVENT)                                                                                 \
     X(RUNNER_ENDED, 193, RunnerEnded, runner_ended, EVENT)
 

@@ -19,14 +19,15 @@ struct call {
     struct channel_call arguments;
 };
 
-static int find_symbol(struct session *session, const ProtobufCBinaryData *name, uint64_t *address, struct error *error)
+static int find_symbol(struct session *session, uint32_t library, const ProtobufCBinaryData *name, uint64_t *address,
+                       struct error *error)
 {
     char shown[256];
     bool ready, function;
 
     log_escape(shown, sizeof shown, name->data, name->len);
     if (name->len > LIMIT_NAME_BYTES ||
-        !link_lookup(&session->linker, (const char *)name->data, name->len, address, &ready, &function)) {
+        !link_lookup(&session->linker, library, (const char *)name->data, name->len, address, &ready, &function)) {
         error_set(error, ERROR_NOT_FOUND, "no definition of '%s' to call", shown);
         error_set_symbol(error, shown);
         return error->code;
@@ -46,7 +47,7 @@ static int find_function(struct session *session, const Jitd__Proto__Call *reque
 
     call->address = request->address;
     if (by_name) {
-        int code = find_symbol(session, &request->symbol, &call->address, error);
+        int code = find_symbol(session, request->library, &request->symbol, &call->address, error);
         if (code)
             return code;
     }
@@ -164,6 +165,26 @@ void call_ended(struct session *session, struct call *call, const Jitd__Proto__E
         return;
     session_send(session, MESSAGE_ENDED, call->request, &ended->base);
     drop_first(session);
+}
+
+bool call_cancel(struct session *session, uint64_t request)
+{
+    struct call **link = &session->calls;
+    struct error error;
+
+    if (session->calling)
+        link = &session->calls->next;
+    while (*link && (*link)->request != request)
+        link = &(*link)->next;
+    if (!*link)
+        return false;
+    struct call *call = *link;
+    *link = call->next;
+    session->call_count--;
+    error_set(&error, ERROR_CANCELLED, "the call was cancelled before it began");
+    session_fail(session, call->request, &error);
+    free(call);
+    return true;
 }
 
 void call_close(struct session *session)

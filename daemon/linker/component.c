@@ -6,6 +6,7 @@
 #include "common/bytes.h"
 #include "common/log.h"
 #include "daemon/linker/relocate.h"
+#include "daemon/linker/resolve.h"
 #include "daemon/linker/unwind.h"
 
 /* One unit as relocation sees it. */
@@ -29,8 +30,7 @@ static void describe_local(const struct linker *linker, const struct unit *unit,
 
 static void describe_global(const struct symbol *symbol, struct relocation_target *target)
 {
-    target->address = symbol->binding == SYMBOL_UNBOUND ? 0 : symbol->address;
-    target->weak_missing = symbol->binding == SYMBOL_UNBOUND;
+    target->address = symbol->address;
     target->bytes = symbol->bytes;
     target->function = symbol->function;
 }
@@ -43,7 +43,7 @@ static int describe_targets(struct linker *linker, struct unit *unit, struct rel
     *context = (struct relocation_context){
         .arch = linker->arch, .object = object, .got = arena_address(linker->arena, ZONE_S, 0), .unit = unit->name};
     pool_reset(&linker->scratch);
-    if (!object->sections) {
+    if (!object->sections && object->bytes) {
         int code = object_open(&unit->pending->object, &linker->scratch, object->bytes, object->length,
                                linker->arch->machine, error);
         if (code)
@@ -54,11 +54,17 @@ static int describe_targets(struct linker *linker, struct unit *unit, struct rel
     if (!context->targets)
         return error_set(error, ERROR_NO_MEMORY, "%s: no memory for %u symbols", unit->name, object->symbol_count);
     for (uint32_t i = 1; i < object->symbol_count; i++) {
-        if (i < object->first_global)
-            describe_local(linker, unit, i, &context->targets[i]);
+        const struct symbol *symbol =
+            i < object->first_global ? NULL : unit->pending->globals[i - object->first_global];
+
+        if (symbol)
+            describe_global(symbol, &context->targets[i]);
         else
-            describe_global(unit->pending->globals[i - object->first_global], &context->targets[i]);
+            describe_local(linker, unit, i, &context->targets[i]);
     }
+    for (uint32_t i = 0; i < unit->pending->use_count; i++)
+        if (unit->pending->uses[i].by_slot && unit->pending->uses[i].index)
+            context->targets[unit->pending->uses[i].index].by_slot = true;
     return 0;
 }
 
@@ -84,18 +90,16 @@ static void scan(const struct linker *linker, const struct unit *unit, const str
     }
 }
 
-/* A symbol of this batch, or of nobody yet, will lie in the arena, where everything reaches everything; a weak one that
-   nobody offers may stay missing. */
+/* A symbol of this batch, or of nobody yet, will lie in the arena, where everything reaches everything. */
 static void guess_unbound(const struct linker *linker, const struct unit *unit, uint32_t index,
                           struct relocation_target *target)
 {
     const struct symbol *symbol = unit->pending->globals[index - unit->pending->object.first_global];
-    const struct contest *contest = symbol_contest(symbol, unit->pending->batch->number);
-    bool weak = ELF64_ST_BIND(unit->pending->object.symbols[index].st_info) == STB_WEAK;
+    const struct contest *contest = symbol ? symbol_contest(symbol, unit->pending->batch->number) : NULL;
 
-    if ((contest && contest->unit) || (symbol->binding == SYMBOL_UNBOUND && !weak)) {
+    if (symbol && (symbol->binding == SYMBOL_UNBOUND || (contest && contest->unit))) {
         target->address = arena_address(linker->arena, ZONE_X, 0);
-        target->weak_missing = false;
+        target->function = target->function || target->by_slot;
     }
 }
 
@@ -316,11 +320,52 @@ static int link_unit_bytes(struct linker *linker, struct unit *unit, struct erro
     return 0;
 }
 
+static int refuse_unsettled(const struct unit *unit, struct error *error)
+{
+    error_set(error, ERROR_INVALID, "%s: its aliases lead to each other and to no definition", unit->name);
+    error_set_unit(error, unit->name);
+    return ERROR_INVALID;
+}
+
+/* Aliases of aliases may stand in any order: each round settles one link of a chain at least. */
+static int settle_aliases(struct unit *root, struct unit **culprit, struct error *error)
+{
+    uint64_t left = UINT64_MAX, before;
+
+    do {
+        before = left;
+        left = 0;
+        for (struct unit *unit = root; unit; unit = graph_next_member(unit)) {
+            uint32_t unsettled = resolve_settle_aliases(unit);
+
+            left += unsettled;
+            *culprit = unsettled ? unit : *culprit;
+        }
+    } while (left > 0 && left < before);
+    return left ? refuse_unsettled(*culprit, error) : 0;
+}
+
+static int check_conventions(const struct unit *unit, struct error *error)
+{
+    for (uint32_t i = 0; i < unit->pending->use_count; i++) {
+        const struct use *use = &unit->pending->uses[i];
+
+        if (use->convention != use->symbol->convention)
+            return resolve_refuse_convention(unit, use->symbol, use->convention, error);
+    }
+    return 0;
+}
+
 int component_link(struct linker *linker, struct unit *root, struct unit **culprit, struct error *error)
 {
-    for (struct unit *unit = root; unit; unit = graph_next_member(unit)) {
-        int code = link_unit_bytes(linker, unit, error);
+    int code = settle_aliases(root, culprit, error);
 
+    if (code)
+        return code;
+    for (struct unit *unit = root; unit; unit = graph_next_member(unit)) {
+        code = check_conventions(unit, error);
+        if (!code)
+            code = link_unit_bytes(linker, unit, error);
         if (code) {
             *culprit = unit;
             return code;

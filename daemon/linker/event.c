@@ -17,6 +17,20 @@ static ProtobufCBinaryData text(struct pool *pool, const char *string)
     return (ProtobufCBinaryData){copy ? length : 0, (uint8_t *)copy};
 }
 
+static void add_causes(struct pool *pool, const struct report_entry *entry, Jitd__Proto__Error *out)
+{
+    Jitd__Proto__Cause *causes = pool_allocate_array(pool, entry->cause_count, sizeof *causes);
+
+    out->causes_omitted = entry->causes_omitted;
+    out->causes = pool_allocate_array(pool, entry->cause_count, sizeof *out->causes);
+    for (uint32_t i = 0; i < entry->cause_count && causes && out->causes; i++) {
+        jitd__proto__cause__init(&causes[i]);
+        causes[i].unit = text(pool, entry->causes[i].unit);
+        causes[i].symbol = text(pool, entry->causes[i].symbol);
+        out->causes[out->n_causes++] = &causes[i];
+    }
+}
+
 static Jitd__Proto__Error *event_error(struct pool *pool, const struct report_entry *entry)
 {
     const struct error *error = &entry->error;
@@ -45,6 +59,7 @@ static Jitd__Proto__Error *event_error(struct pool *pool, const struct report_en
         reference->offset = entry->references[i].offset;
         out->references[out->n_references++] = reference;
     }
+    add_causes(pool, entry, out);
     return out;
 }
 
@@ -111,6 +126,11 @@ static Jitd__Proto__UnitEvent *add_event(struct session *session)
 static void unit_changed(void *owner, const struct unit *unit, const struct report *report)
 {
     struct session *session = owner;
+
+    if (unit->pending && unit->pending->lookup) {
+        lookup_changed(session, unit->pending->lookup, unit, report);
+        return;
+    }
     Jitd__Proto__UnitEvent *event = session->event_count < EVENTS_PER_MESSAGE ? add_event(session) : NULL;
 
     if (!event) {

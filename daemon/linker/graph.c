@@ -39,6 +39,13 @@ const struct symbol *graph_awaited(struct unit *unit, struct unit **needed_by)
     return root->watching_symbol;
 }
 
+const struct unit *graph_watched(const struct unit *unit)
+{
+    const struct graph_node *root = find_root(node_of(unit));
+
+    return root->watching ? find_root(root->watching)->unit : NULL;
+}
+
 struct unit *graph_next_member(const struct unit *unit)
 {
     const struct graph_node *next = node_of(unit)->member_next;
@@ -135,7 +142,7 @@ static void next_need(struct graph_node *root, struct graph_node **target, struc
         for (; member->next_use < pending->use_count; member->next_use++) {
             struct symbol *needed = pending->uses[member->next_use].symbol;
 
-            if (needed->binding == SYMBOL_UNBOUND && !pending->uses[member->next_use].weak) {
+            if (needed->binding == SYMBOL_UNBOUND) {
                 *symbol = needed;
                 return;
             }
@@ -211,6 +218,14 @@ void graph_symbol_bound(struct graph *graph, struct symbol *symbol)
         if (root->phase == GRAPH_BLOCKED && root->watching_symbol == symbol)
             advance(graph, root);
     }
+}
+
+void graph_use_moved(struct graph *graph, struct unit *unit, const struct symbol *waited_for)
+{
+    struct graph_node *root = find_root(node_of(unit));
+
+    if (root->phase == GRAPH_BLOCKED && root->watching_symbol == waited_for)
+        advance(graph, root);
 }
 
 void graph_leave(struct unit *unit)

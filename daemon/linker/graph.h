@@ -63,11 +63,14 @@ void graph_add(struct unit *unit);
 void graph_join(struct unit *root, struct unit *unit);
 
 /* Looks for the unit's first unmet need; for one that was joined to another, nothing. All definitions of its batch are
-   bound. Weak uses of symbols that nobody offers are passed over. */
+   bound. */
 void graph_start(struct graph *graph, struct unit *unit);
 
 /* The symbol has just been bound: wakes those that watch it. */
 void graph_symbol_bound(struct graph *graph, struct symbol *symbol);
+
+/* One of the unit's uses is met by another symbol than the one that it waited for: goes on where it watched that. */
+void graph_use_moved(struct graph *graph, struct unit *unit, const struct symbol *waited_for);
 
 /* The next component to link, by its root, or NULL. graph_next_member walks its units. */
 struct unit *graph_take(struct graph *graph);
@@ -82,6 +85,9 @@ void graph_wake_watchers(struct graph *graph, struct unit *root);
 
 /* Of a unit that is neither ready nor failed. */
 struct unit *graph_root(struct unit *unit);
+
+/* The unit, by the root of its component, that the unit's component watches now; NULL where it watches none. */
+const struct unit *graph_watched(const struct unit *unit);
 
 /* The symbol at the end of the unit's chain of watches, that nobody offers, and the unit that needs it; NULL where the
    chain ends in a component that is being linked or initialised. */

@@ -109,13 +109,10 @@ static int plan_section(struct unit *unit, uint32_t index, struct arena_need nee
 /* Common symbols that this unit won for its batch (gABI: value is the alignment). */
 static void plan_commons(struct unit *unit, struct arena_need *need)
 {
-    const struct object *object = &unit->pending->object;
+    for (uint32_t i = 0; i < unit->pending->offer_count; i++) {
+        struct contest *contest = symbol_contest(unit->pending->offers[i].symbol, unit->pending->batch->number);
 
-    for (uint32_t i = object->first_global; i < object->symbol_count; i++) {
-        struct contest *contest =
-            symbol_contest(unit->pending->globals[i - object->first_global], unit->pending->batch->number);
-
-        if (contest && contest->unit == unit && contest->index == i && contest->strength == STRENGTH_COMMON)
+        if (contest && contest->unit == unit && contest->offer == i && contest->strength == STRENGTH_COMMON)
             contest->common_offset = append(need, contest->common_bytes, contest->common_alignment);
     }
 }

@@ -1,5 +1,6 @@
 #include "daemon/linker/link.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -8,16 +9,19 @@
 #include "daemon/linker/component.h"
 #include "daemon/linker/layout.h"
 #include "daemon/linker/resolve.h"
+#include "daemon/linker/search.h"
 #include "proto/limits.h"
 
 /* Heap for the tables of one batch, and of one unit. */
 #define DECIDING_BUDGET MIB(1024)
 #define SCRATCH_BUDGET  MIB(512)
 
+static void run_queue(struct linker *linker);
+
 /* What ld defines itself and compilers refer to: provided by name, at addresses that no unit has. */
 static int provide(struct linker *linker, const char *name, uint64_t address, struct error *error)
 {
-    struct symbol *symbol = symbols_intern(linker->symbols, name, strlen(name));
+    struct symbol *symbol = symbols_intern(linker->symbols, SPACE_PROCESS, name, strlen(name));
 
     if (!symbol)
         return error_set(error, ERROR_NO_MEMORY, "no memory for the symbol table");
@@ -37,7 +41,8 @@ int link_open(struct linker *linker, const struct arch *arch, struct arena *aren
     if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed)
         return error_system(error, "getrandom");
     linker->symbols = symbols_new(seed);
-    if (!linker->symbols)
+    linker->libraries = libraries_new();
+    if (!linker->symbols || !linker->libraries)
         return error_set(error, ERROR_NO_MEMORY, "no memory for the symbol table");
     /* The first granule of R holds zeros and belongs to no unit: an identity for __cxa_atexit, nothing more. */
     int code = provide(linker, "__dso_handle", arena_address(arena, ZONE_R, GRANULE_MAP_BYTES), error);
@@ -53,7 +58,9 @@ void link_close(struct linker *linker)
     free(linker->units);
     pool_fini(&linker->deciding);
     pool_fini(&linker->scratch);
+    wanted_close(&linker->wanted);
     symbols_free(linker->symbols);
+    libraries_free(linker->libraries);
     process_symbols_close(linker->process);
     arena_close(linker->arena);
     *linker = (struct linker){0};
@@ -80,14 +87,19 @@ struct unit *link_find_code(const struct linker *linker, uint64_t address)
     return NULL;
 }
 
-bool link_lookup(struct linker *linker, const char *name, size_t length, uint64_t *address, bool *ready, bool *function)
+bool link_lookup(struct linker *linker, uint32_t library, const char *name, size_t length, uint64_t *address,
+                 bool *ready, bool *function)
 {
-    struct symbol *symbol = length ? symbols_intern(linker->symbols, name, length) : NULL;
+    const struct symbol *symbol = NULL;
+    struct symbol process;
+
+    /* Names of the runner's libraries are compared as C strings. */
+    pool_reset(&linker->scratch);
+    const char *copy = pool_copy_string(&linker->scratch, name, length);
+    if (copy && length && !memchr(name, '\0', length) && libraries_has(linker->libraries, library))
+        symbol = search_look_up(linker, library, copy, length, &process);
 
     if (!symbol)
-        return false;
-    resolve_process(linker, symbol);
-    if (symbol->binding == SYMBOL_UNBOUND)
         return false;
     *address = symbol->address;
     *ready = symbol->binding == SYMBOL_PROCESS || symbol->definer->state == UNIT_READY;
@@ -95,26 +107,62 @@ bool link_lookup(struct linker *linker, const char *name, size_t length, uint64_
     return true;
 }
 
+int link_define_library(struct linker *linker, const struct library_definition *definition, struct error *error)
+{
+    int code = libraries_define(linker->libraries, definition, error);
+
+    if (code)
+        return code;
+    if (search_open_spaces(linker) != 0)
+        return error_set(error, ERROR_NO_MEMORY, "no memory for library %u", definition->library);
+    search_again(linker);
+    run_queue(linker);
+    return 0;
+}
+
 /* ---- submission ---- */
 
-static int check_unit(struct linker *linker, struct unit *unit, const struct link_input *input, struct report *report)
+static int check_object(struct linker *linker, struct unit *unit, const struct link_input *input, struct error *error)
+{
+    struct pending *pending = unit->pending;
+    int code = input->object ? object_open(&pending->object, &linker->deciding, input->object, input->object_bytes,
+                                           linker->arch->machine, error)
+                             : 0;
+
+    if (code)
+        return code;
+    pending->placements =
+        pool_allocate_array(&pending->batch->pool, pending->object.section_count, sizeof *pending->placements);
+    if (!pending->placements)
+        return error_set(error, ERROR_NO_MEMORY, "no memory for %u sections", pending->object.section_count);
+    return 0;
+}
+
+/* The library that the unit belongs to, and those that its manifest names. */
+static int check_libraries(const struct linker *linker, const struct link_input *input, struct error *error)
+{
+    uint32_t missing = libraries_has(linker->libraries, input->library) ? USE_LIBRARY_OWN : input->library;
+
+    for (uint32_t i = 0; input->manifest && i < input->manifest->use_count && missing == USE_LIBRARY_OWN; i++) {
+        uint32_t library = input->manifest->uses[i].library;
+
+        if (library != USE_LIBRARY_OWN && !libraries_has(linker->libraries, library))
+            missing = library;
+    }
+    return missing == USE_LIBRARY_OWN ? 0 : error_set(error, ERROR_NOT_FOUND, "there is no library %u", missing);
+}
+
+static void check_unit(struct linker *linker, struct unit *unit, const struct link_input *input, struct report *report)
 {
     struct error error;
-    int code = object_open(&unit->pending->object, &linker->deciding, input->object, input->object_bytes,
-                           linker->arch->machine, &error);
+    int code = check_libraries(linker, input, &error);
 
-    if (!code) {
-        unit->pending->placements = pool_allocate_array(
-            &unit->pending->batch->pool, unit->pending->object.section_count, sizeof *unit->pending->placements);
-        if (!unit->pending->placements)
-            code = error_set(&error, ERROR_NO_MEMORY, "no memory for %u sections", unit->pending->object.section_count);
-    }
-    if (code) {
-        error_prefix(&error, "%s", unit->name);
-        error_set_unit(&error, unit->name);
-        report_add(report, &error);
-    }
-    return code;
+    if (!code)
+        code = check_object(linker, unit, input, &error);
+    if (code)
+        resolve_refuse_unit(report, unit, &error);
+    unit->library = (uint16_t)input->library;
+    unit->pending->manifest = input->manifest;
 }
 
 /* Opens every object, so that all that are bad are named at once. */
@@ -138,14 +186,6 @@ static int check(struct linker *linker, struct batch *batch, const struct link_i
     return report_code(report);
 }
 
-static int unit_error(struct report *report, const struct unit *unit, struct error *error)
-{
-    error_prefix(error, "%s", unit->name);
-    error_set_unit(error, unit->name);
-    report_add(report, error);
-    return error->code;
-}
-
 /* Lays every unit out and takes its room, all or none. */
 static int allocate(struct linker *linker, struct batch *batch, struct report *report)
 {
@@ -163,7 +203,7 @@ static int allocate(struct linker *linker, struct batch *batch, struct report *r
         if (!code)
             code = arena_allocate(linker->arena, needs, &unit->block, &error);
         if (code) {
-            unit_error(report, unit, &error);
+            resolve_refuse_unit(report, unit, &error);
             break;
         }
         layout_settle(unit, linker->arena);
@@ -200,15 +240,15 @@ static int make_room_for_units(struct linker *linker, uint32_t count, struct rep
 }
 
 /* Initialisers of a closed batch run as those of a program do: all of them when all of it is linked, by priority, then
-   in the order of the command line, whoever needs whom. */
-static void join_initialised(const struct batch *batch)
+   in the order of the command line, whoever needs whom. An atomic batch is one component altogether. */
+static void join(const struct batch *batch)
 {
     struct unit *first = NULL;
 
     for (uint32_t i = 0; i < batch->unit_count; i++) {
         struct unit *unit = batch->units[i];
 
-        if (unit->array_count == 0)
+        if (!batch->atomic && unit->array_count == 0)
             continue;
         if (first)
             graph_join(first, unit);
@@ -229,8 +269,8 @@ static void commit(struct linker *linker, struct batch *batch)
         unit->state = UNIT_RESOLVED;
         graph_add(unit);
     }
-    if (batch->closed)
-        join_initialised(batch);
+    if (batch->closed || batch->atomic)
+        join(batch);
     resolve_commit(linker, batch);
 }
 
@@ -297,8 +337,10 @@ void link_run(struct linker *linker, struct batch *batch)
     for (uint32_t i = 0; i < count; i++)
         linker->hooks->unit_changed(linker->owner, batch->units[i], NULL);
     for (uint32_t i = 0; i < count; i++)
-        for (uint32_t d = 0; d < batch->units[i]->definition_count; d++)
+        for (uint32_t d = 0; d < batch->units[i]->definition_count; d++) {
+            search_adopt(linker, batch->units[i]->definitions[d]);
             graph_symbol_bound(&linker->graph, batch->units[i]->definitions[d]);
+        }
     for (uint32_t i = 0; i < count; i++)
         graph_start(&linker->graph, batch->units[i]);
     run_queue(linker);
@@ -327,7 +369,8 @@ void link_ready(struct linker *linker, struct unit *root)
 /* Units still to be failed, each with the one that took it along. */
 struct failing {
     struct unit *unit;
-    const struct unit *because;  /* NULL for the first */
+    size_t because;              /* its place in the list; its own for the first */
+    uint32_t depth;              /* links to the first */
     const struct symbol *symbol; /* of `because`, that it needs; NULL: they are one component for another reason */
 };
 
@@ -336,8 +379,7 @@ struct failing_list {
     size_t count, capacity;
 };
 
-static void add_failing(struct failing_list *list, struct unit *unit, const struct unit *because,
-                        const struct symbol *symbol)
+static void add_failing(struct failing_list *list, struct unit *unit, size_t because, const struct symbol *symbol)
 {
     if (unit->state == UNIT_FAILED)
         return;
@@ -350,46 +392,87 @@ static void add_failing(struct failing_list *list, struct unit *unit, const stru
         list->entries = entries;
         list->capacity = capacity;
     }
+    uint32_t depth = list->count ? list->entries[because].depth + 1 : 0;
     unit->state = UNIT_FAILED;
-    list->entries[list->count++] = (struct failing){unit, because, symbol};
+    list->entries[list->count++] = (struct failing){unit, because, depth, symbol};
 }
 
 /* Those that wait for the unit are in its symbols' lists, or in its own component; those that were ready before must be
    searched for. */
-static void add_dependents(struct linker *linker, struct failing_list *list, struct unit *failed, bool was_ready)
+static void add_dependents(struct linker *linker, struct failing_list *list, size_t at, bool was_ready)
 {
+    struct unit *failed = list->entries[at].unit;
     struct unit *root = failed->pending ? graph_root(failed) : NULL;
 
     for (uint32_t d = 0; d < failed->definition_count; d++)
         for (struct use *use = failed->definitions[d]->uses; use; use = use->next)
-            add_failing(list, use->unit, failed, use->symbol);
+            add_failing(list, use->unit, at, use->symbol);
     if (root && !root->pending->node.failing) {
         root->pending->node.failing = true;
         for (struct unit *member = root; member; member = graph_next_member(member))
-            add_failing(list, member, failed, NULL);
+            add_failing(list, member, at, NULL);
     }
     for (uint64_t i = 0; was_ready && i < linker->unit_count; i++)
         for (uint32_t n = 0; n < linker->units[i]->need_count; n++)
             if (unit_needs(linker->units[i])[n]->definer == failed)
-                add_failing(list, linker->units[i], failed, unit_needs(linker->units[i])[n]);
+                add_failing(list, linker->units[i], at, unit_needs(linker->units[i])[n]);
 }
 
-static void report_failure(struct linker *linker, const struct failing *failing, const struct error *cause)
+/* Links of the chain that the text names, before it says how many more there are. */
+#define CAUSES_IN_TEXT 4
+
+/* "a.o: needs 'b' of b.o, which needs 'c' of c.o, which failed: " and the first failure's text. */
+static void describe_chain(const struct failing_list *list, const struct failing *failing, const struct error *cause,
+                           struct error *error)
 {
+    char text[400] = "";
+    size_t used = 0, links = 0;
+
+    for (const struct failing *at = failing; at != &list->entries[at->because] && links < CAUSES_IN_TEXT; links++) {
+        const struct failing *next = &list->entries[at->because];
+        const char *link = links ? ", which " : "";
+
+        used += (size_t)(at->symbol ? snprintf(text + used, sizeof text - used, "%sneeds '%.60s' of %.60s", link,
+                                               at->symbol->name, next->unit->name)
+                                    : snprintf(text + used, sizeof text - used, "%sbelongs together with %.60s", link,
+                                               next->unit->name));
+        used = used < sizeof text ? used : sizeof text - 1;
+        at = next;
+    }
+    bool whole = links < CAUSES_IN_TEXT;
+    error_set(error, ERROR_DEPENDENCY_FAILED, "%.80s: %s, which %sfailed: %s", failing->unit->name, text,
+              whole ? "" : "needs others that ", cause->text);
+}
+
+/* All of the chain as far as it is listed, and its end. */
+static void add_causes(const struct failing_list *list, const struct failing *failing, struct report_entry *entry)
+{
+    const struct failing *at = failing;
+
+    for (uint32_t i = 0; i + 1 < LIMIT_CAUSES_PER_ERROR && at != &list->entries[0]; i++) {
+        report_add_cause(entry, at->unit->name, at->symbol ? at->symbol->name : "");
+        at = &list->entries[at->because];
+    }
+    report_add_cause(entry, list->entries[0].unit->name, "");
+    if (entry)
+        entry->causes_omitted = at->depth;
+}
+
+static void report_failure(struct linker *linker, const struct failing_list *list, const struct failing *failing,
+                           const struct error *cause)
+{
+    bool first = failing == &list->entries[0];
     struct report report = {0};
     struct error error = *cause;
 
-    if (failing->because) {
-        if (failing->symbol)
-            error_set(&error, ERROR_DEPENDENCY_FAILED, "%s: needs '%s' of %s, which failed: %s", failing->unit->name,
-                      failing->symbol->name, failing->because->name, cause->text);
-        else
-            error_set(&error, ERROR_DEPENDENCY_FAILED, "%s: belongs together with %s, which failed: %s",
-                      failing->unit->name, failing->because->name, cause->text);
+    if (!first) {
+        describe_chain(list, failing, cause, &error);
         error_set_symbol(&error, failing->symbol ? failing->symbol->name : NULL);
     }
     error_set_unit(&error, failing->unit->name);
-    report_add(&report, &error);
+    struct report_entry *entry = report_add(&report, &error);
+    if (!first)
+        add_causes(list, failing, entry);
     linker->hooks->unit_changed(linker->owner, failing->unit, &report);
     report_fini(&report);
 }
@@ -417,11 +500,11 @@ void link_fail(struct linker *linker, struct unit *unit, const struct error *err
     struct failing_list list = {0};
     bool was_ready = unit->state == UNIT_READY;
 
-    add_failing(&list, unit, NULL, NULL);
+    add_failing(&list, unit, 0, NULL);
     for (size_t i = 0; i < list.count; i++)
-        add_dependents(linker, &list, list.entries[i].unit, was_ready);
+        add_dependents(linker, &list, i, was_ready);
     for (size_t i = 0; i < list.count; i++)
-        report_failure(linker, &list.entries[i], error);
+        report_failure(linker, &list, &list.entries[i], error);
     /* Backwards, so that bump pointers come back to where they were. */
     for (size_t i = list.count; i-- > 0;) {
         resolve_withdraw(list.entries[i].unit);

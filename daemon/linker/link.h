@@ -19,10 +19,12 @@
 #include "daemon/linker/arch.h"
 #include "daemon/linker/arena.h"
 #include "daemon/linker/graph.h"
+#include "daemon/linker/library.h"
 #include "daemon/linker/process_symbols.h"
 #include "daemon/linker/report.h"
 #include "daemon/linker/symbols.h"
 #include "daemon/linker/unit.h"
+#include "daemon/linker/wanted.h"
 
 struct link_hooks {
     /* The unit's state has become RESOLVED, READY or FAILED (then with the report). */
@@ -37,6 +39,9 @@ struct linker {
     struct arena *arena;             /* owned */
     struct symbols *symbols;         /* owned */
     struct process_symbols *process; /* owned; NULL in tests without a runner */
+    struct libraries *libraries;     /* owned */
+    struct wanted wanted;
+    bool many_spaces; /* there is more than one namespace to search for a name of a unit's */
     struct graph graph;
     struct pool deciding; /* tables of the batch being submitted, until link_run has returned */
     struct pool scratch;  /* tables of the unit being linked */
@@ -59,8 +64,10 @@ void link_close(struct linker *linker);
 struct link_input {
     const char *name;
     size_t name_length;
-    const void *object;
+    const void *object; /* NULL: a unit that is a manifest alone */
     size_t object_bytes;
+    uint32_t library;
+    const struct manifest *manifest; /* NULL: names are global as they are; needed until link_submit returns */
 };
 
 /* Takes the batch over. On success its units exist (batch->units, in order, with their ids): send the reply, then call
@@ -83,8 +90,12 @@ struct unit *link_unit(const struct linker *linker, uint64_t id);
 /* The unit whose code covers an address of the runner, or NULL. Slow: for crash reports. */
 struct unit *link_find_code(const struct linker *linker, uint64_t address);
 
-/* A symbol's address and whether it may be used now; false when nobody offers it. Asks the libraries too. */
-bool link_lookup(struct linker *linker, const char *name, size_t length, uint64_t *address, bool *ready,
-                 bool *function);
+/* Makes or changes a library; what waits looks again for what it needs. Errors as libraries_define. */
+int link_define_library(struct linker *linker, const struct library_definition *definition, struct error *error);
+
+/* A symbol's address and whether it may be used now, as a unit of the library would find it; false when nobody offers
+   it. Asks the runner's libraries too. */
+bool link_lookup(struct linker *linker, uint32_t library, const char *name, size_t length, uint64_t *address,
+                 bool *ready, bool *function);
 
 #endif

@@ -208,19 +208,20 @@ static inline enum route choose(const struct relocation_context *context, const 
 {
     if (uses_slot(howto)) {
         /* A missing weak symbol keeps its slot, which holds the 0 that the code tests for. */
-        if ((howto->flags & RELOCATION_RELAXABLE) && !target->weak_missing &&
+        if ((howto->flags & RELOCATION_RELAXABLE) && !target->weak_missing && !target->by_slot &&
             context->arch->relax((uint32_t)ELF64_R_TYPE(relocation->r_info), section->content, section->bytes,
                                  relocation->r_offset, target->address, relocation->r_addend, P, out))
             return ROUTE_RELAXED;
         return ROUTE_SLOT;
     }
+    bool may_use_stub = target->function && (howto->flags & RELOCATION_FUNCTION_MAY_USE_STUB);
+    if (may_use_stub && target->by_slot)
+        return ROUTE_STUB;
     if (fits(howto, evaluate(howto, target, target->address, (uint64_t)relocation->r_addend, P, context->got)))
         return ROUTE_DIRECT;
     if (target->weak_missing && uses_place(howto))
         return ROUTE_PLACE;
-    if (target->function && (howto->flags & RELOCATION_FUNCTION_MAY_USE_STUB))
-        return ROUTE_STUB;
-    return ROUTE_DIRECT;
+    return may_use_stub ? ROUTE_STUB : ROUTE_DIRECT;
 }
 
 void relocate_scan(const struct relocation_context *context, uint32_t section_index, uint64_t place)

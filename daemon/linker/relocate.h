@@ -22,6 +22,7 @@ struct relocation_target {
     uint64_t slot;     /* address of its slot; 0 until it has one */
     uint64_t stub;     /* address of its stub; 0 until it has one */
     bool function;     /* may be reached through a stub */
+    bool by_slot;      /* where it can be, it is reached through its slot or its stub, however near it is */
     bool weak_missing; /* undefined weak: address 0 is out of reach of a 32-bit displacement and is replaced by the
                           place itself (the code around it tests before it uses) */
     bool discarded; /* in a COMDAT group that lost: the field stays as it is in .eh_frame, and is an error elsewhere */

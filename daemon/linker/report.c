@@ -50,6 +50,15 @@ void report_add_reference(struct report_entry *entry, const char *unit, const ch
     reference->offset = offset;
 }
 
+void report_add_cause(struct report_entry *entry, const char *unit, const char *symbol)
+{
+    if (!entry || entry->cause_count == LIMIT_CAUSES_PER_ERROR)
+        return;
+    struct report_cause *cause = &entry->causes[entry->cause_count++];
+    snprintf(cause->unit, sizeof cause->unit, "%s", unit);
+    snprintf(cause->symbol, sizeof cause->symbol, "%s", symbol);
+}
+
 int report_code(const struct report *report)
 {
     return report->count ? report->entries[0].error.code : ERROR_OK;

@@ -16,8 +16,17 @@ struct report_reference {
     uint64_t offset;
 };
 
+/* One link of a chain of failures: `unit` needed `symbol` ("" where the two belong together otherwise) of the next. */
+struct report_cause {
+    char unit[96];
+    char symbol[96];
+};
+
 struct report_entry {
     struct error error;
+    struct report_cause causes[LIMIT_CAUSES_PER_ERROR];
+    uint32_t cause_count;
+    uint32_t causes_omitted; /* between the last but one and the last */
     struct report_reference references[LIMIT_REFERENCES_PER_ERROR];
     uint32_t reference_count;
     uint32_t references_omitted;
@@ -38,6 +47,9 @@ struct report_entry *report_add(struct report *report, const struct error *error
 
 /* Adds a place that refers to the entry's symbol; `entry` may be NULL. */
 void report_add_reference(struct report_entry *entry, const char *unit, const char *section, uint64_t offset);
+
+/* Adds the next link of the entry's chain, where there is room; `entry` may be NULL. */
+void report_add_cause(struct report_entry *entry, const char *unit, const char *symbol);
 
 /* The first error's code; ERROR_OK for an empty report. */
 int report_code(const struct report *report);

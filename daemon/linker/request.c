@@ -11,6 +11,7 @@
 #include "common/bytes.h"
 #include "common/log.h"
 #include "daemon/linker/session.h"
+#include "daemon/linker/submit_manifest.h"
 
 #define LOG_TAG "request"
 
@@ -61,7 +62,7 @@ static int find_object(struct batch *batch, const Jitd__Proto__Unit *unit, struc
         return map_object(batch, frame->fds[unit->descriptor], input, error);
     }
     if (unit->object_case != JITD__PROTO__UNIT__OBJECT_RANGE || !unit->range)
-        return error_set(error, ERROR_INVALID, "a unit without an object");
+        return unit->manifest ? 0 : error_set(error, ERROR_INVALID, "a unit with neither object nor manifest");
     if (unit->range->offset % 16 != 0 ||
         !range_within(unit->range->offset, unit->range->bytes, frame->header.attachment_bytes))
         return error_set(error, ERROR_INVALID,
@@ -73,8 +74,18 @@ static int find_object(struct batch *batch, const Jitd__Proto__Unit *unit, struc
     return 0;
 }
 
-static int find_inputs(struct batch *batch, const Jitd__Proto__Submit *submit, struct link_input *inputs,
-                       struct report *report)
+static int find_manifest(struct session *session, const Jitd__Proto__Unit *unit, struct link_input *input,
+                         struct error *error)
+{
+    input->library = unit->library;
+    if (!unit->manifest)
+        return 0;
+    input->manifest = submit_manifest(unit->manifest, input->object != NULL, &session->decode, error);
+    return input->manifest ? 0 : error->code;
+}
+
+static int find_inputs(struct session *session, struct batch *batch, const Jitd__Proto__Submit *submit,
+                       struct link_input *inputs, struct report *report)
 {
     for (size_t i = 0; i < submit->n_units; i++) {
         const ProtobufCBinaryData *name = &submit->units[i]->name;
@@ -87,6 +98,8 @@ static int find_inputs(struct batch *batch, const Jitd__Proto__Submit *submit, s
             code = error_set(&error, ERROR_INVALID, "a unit's name is empty, too long or contains a NUL byte");
         if (!code)
             code = find_object(batch, submit->units[i], &inputs[i], &error);
+        if (!code)
+            code = find_manifest(session, submit->units[i], &inputs[i], &error);
         if (!code)
             continue;
         log_escape(shown, sizeof shown, name->data, name->len);
@@ -138,8 +151,9 @@ static void handle_submit(struct session *session, struct frame *frame, const Pr
 
     if (batch) {
         batch->closed = submit->closed;
+        batch->atomic = submit->atomic;
         batch->report_addresses = submit->report_addresses;
-        if (find_inputs(batch, submit, inputs, &report) != 0)
+        if (find_inputs(session, batch, submit, inputs, &report) != 0)
             batch_free(batch);
         else if (link_submit(&session->linker, batch, inputs, (uint32_t)submit->n_units, &report) == 0) {
             uint64_t first = batch->units[0]->id;
@@ -155,102 +169,31 @@ static void handle_submit(struct session *session, struct frame *frame, const Pr
     report_fini(&report);
 }
 
-/* ---- Lookup ---- */
+/* ---- the others ---- */
 
 static void handle_lookup(struct session *session, struct frame *frame, const ProtobufCMessage *message)
 {
-    const Jitd__Proto__Lookup *lookup = (const Jitd__Proto__Lookup *)message;
-    Jitd__Proto__Addresses reply = JITD__PROTO__ADDRESSES__INIT;
-    struct error error;
-
-    pool_reset(&session->encode);
-    Jitd__Proto__Address *addresses = pool_allocate_array(&session->encode, lookup->n_names, sizeof *addresses);
-    reply.addresses = pool_allocate_array(&session->encode, lookup->n_names, sizeof *reply.addresses);
-    if (lookup->n_names > LIMIT_LOOKUPS_PER_REQUEST || !addresses || !reply.addresses) {
-        error_set(&error, ERROR_LIMIT, "%zu names in one lookup; at most %d are taken", lookup->n_names,
-                  LIMIT_LOOKUPS_PER_REQUEST);
-        session_fail(session, frame->header.request, &error);
-        return;
-    }
-    for (size_t i = 0; i < lookup->n_names; i++) {
-        const ProtobufCBinaryData *name = &lookup->names[i];
-        Jitd__Proto__Address *address = &addresses[i];
-        bool ready = false, function;
-
-        jitd__proto__address__init(address);
-        if (name->len <= LIMIT_NAME_BYTES &&
-            link_lookup(&session->linker, (const char *)name->data, name->len, &address->address, &ready, &function))
-            address->ready = ready;
-        reply.addresses[reply.n_addresses++] = address;
-    }
-    session_send(session, MESSAGE_ADDRESSES, frame->header.request, &reply.base);
+    lookup_request(session, frame->header.request, (const Jitd__Proto__Lookup *)message);
 }
-
-/* ---- Call ---- */
 
 static void handle_call(struct session *session, struct frame *frame, const ProtobufCMessage *message)
 {
     call_request(session, frame->header.request, (const Jitd__Proto__Call *)message);
 }
 
-/* ---- Inspect ---- */
-
-static bool inspect_zones(struct session *session, Jitd__Proto__Inspection *reply, bool digests)
-{
-    Jitd__Proto__ZoneInfo *zones = pool_allocate_array(&session->encode, ZONE_COUNT, sizeof *zones);
-    const uint64_t sizes[ZONE_COUNT] = {ZONE_X_BYTES, ZONE_S_BYTES, ZONE_R_BYTES, ZONE_D_BYTES, ZONE_Z_BYTES};
-
-    reply->zones = pool_allocate_array(&session->encode, ZONE_COUNT, sizeof *reply->zones);
-    if (!zones || !reply->zones)
-        return false;
-    for (int z = 0; z < ZONE_COUNT; z++) {
-        jitd__proto__zone_info__init(&zones[z]);
-        zones[z].name = (ProtobufCBinaryData){1, (uint8_t *)(uintptr_t)zone_names[z]};
-        zones[z].address = arena_address(session->arena, (enum zone)z, 0);
-        zones[z].bytes = sizes[z];
-        zones[z].used = arena_used(session->arena, (enum zone)z);
-        zones[z].digest = digests ? arena_digest(session->arena, (enum zone)z) : 0;
-        reply->zones[reply->n_zones++] = &zones[z];
-    }
-    return true;
-}
-
-static bool inspect_units(struct session *session, Jitd__Proto__Inspection *reply)
-{
-    uint64_t count = session->linker.unit_count;
-    Jitd__Proto__UnitInfo *units = pool_allocate_array(&session->encode, count, sizeof *units);
-
-    reply->units = pool_allocate_array(&session->encode, count, sizeof *reply->units);
-    if (!units || !reply->units)
-        return false;
-    for (uint64_t i = 0; i < count; i++) {
-        const struct unit *unit = session->linker.units[i];
-
-        jitd__proto__unit_info__init(&units[i]);
-        units[i].unit = unit->id;
-        units[i].name = (ProtobufCBinaryData){strlen(unit->name), (uint8_t *)unit->name};
-        units[i].state = (Jitd__Proto__UnitState)unit->state;
-        units[i].definitions = event_definitions(&session->encode, unit, &units[i].n_definitions);
-        reply->units[reply->n_units++] = &units[i];
-    }
-    return true;
-}
-
 static void handle_inspect(struct session *session, struct frame *frame, const ProtobufCMessage *message)
 {
-    const Jitd__Proto__Inspect *inspect = (const Jitd__Proto__Inspect *)message;
-    Jitd__Proto__Inspection reply = JITD__PROTO__INSPECTION__INIT;
-    struct error error;
+    inspect_request(session, frame->header.request, (const Jitd__Proto__Inspect *)message);
+}
 
-    pool_reset(&session->encode);
-    reply.epoch = runner_epoch(session->runner);
-    reply.unit_count = session->linker.unit_count;
-    if (!inspect_zones(session, &reply, inspect->digests) || (inspect->units && !inspect_units(session, &reply))) {
-        error_set(&error, ERROR_NO_MEMORY, "no memory to list %llu units", (unsigned long long)reply.unit_count);
-        session_fail(session, frame->header.request, &error);
-        return;
-    }
-    session_send(session, MESSAGE_INSPECTION, frame->header.request, &reply.base);
+static void handle_define_library(struct session *session, struct frame *frame, const ProtobufCMessage *message)
+{
+    define_library_request(session, frame->header.request, (const Jitd__Proto__DefineLibrary *)message);
+}
+
+static void handle_cancel(struct session *session, struct frame *frame, const ProtobufCMessage *message)
+{
+    cancel_request(session, frame->header.request, (const Jitd__Proto__Cancel *)message);
 }
 
 /* ---- all of them ---- */
@@ -264,6 +207,8 @@ static const struct {
     {MESSAGE_LOOKUP, false, handle_lookup},
     {MESSAGE_CALL, false, handle_call},
     {MESSAGE_INSPECT, false, handle_inspect},
+    {MESSAGE_DEFINE_LIBRARY, false, handle_define_library},
+    {MESSAGE_CANCEL, false, handle_cancel},
 };
 
 static void handle_open(struct session *session, struct frame *frame, const ProtobufCMessage *message)

@@ -1,34 +1,51 @@
 #include "daemon/linker/resolve.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/bytes.h"
+#include "common/log.h"
+#include "daemon/linker/names.h"
 #include "daemon/linker/relocate.h"
+#include "daemon/linker/search.h"
 
-/* A definition's strength, or NONE for a reference. */
-static enum symbol_strength strength_of(const struct unit *unit, uint32_t index)
+enum symbol_strength resolve_strength_of(const struct unit *unit, uint32_t index)
 {
-    const Elf64_Sym *symbol = &unit->pending->object.symbols[index];
-    uint32_t section = object_symbol_section(&unit->pending->object, index);
+    const struct object *object = &unit->pending->object;
+    uint32_t section = object_symbol_section(object, index);
 
     if (section == OBJECT_UNDEFINED)
         return STRENGTH_NONE;
-    if (section < unit->pending->object.section_count && unit->pending->placements[section].zone == ZONE_COUNT)
+    if (section < object->section_count && unit->pending->placements[section].zone == ZONE_COUNT)
         return STRENGTH_NONE; /* lost with its COMDAT group: a reference to the winner's */
     if (section == OBJECT_COMMON)
         return STRENGTH_COMMON;
-    return ELF64_ST_BIND(symbol->st_info) == STB_WEAK ? STRENGTH_WEAK : STRENGTH_STRONG;
+    return ELF64_ST_BIND(object->symbols[index].st_info) == STB_WEAK ? STRENGTH_WEAK : STRENGTH_STRONG;
 }
 
-static int no_memory(struct report *report, const struct unit *unit)
+static enum symbol_strength offer_strength(const struct unit *unit, const struct offer *offer)
+{
+    enum symbol_strength strength = offer->index ? resolve_strength_of(unit, offer->index) : STRENGTH_STRONG;
+    bool weak = offer->definition && (offer->definition->flags & DEFINITION_WEAK);
+
+    return strength == STRENGTH_STRONG && weak ? STRENGTH_WEAK : strength;
+}
+
+int resolve_refuse_unit(struct report *report, const struct unit *unit, struct error *error)
+{
+    error_prefix(error, "%s", unit->name);
+    error_set_unit(error, unit->name);
+    report_add(report, error);
+    return error->code;
+}
+
+int resolve_no_memory(struct report *report, const struct unit *unit)
 {
     struct error error;
 
-    error_set(&error, ERROR_NO_MEMORY, "%s: no memory for its symbols", unit->name);
-    error_set_unit(&error, unit->name);
-    report_add(report, &error);
-    return ERROR_NO_MEMORY;
+    error_set(&error, ERROR_NO_MEMORY, "no memory for its symbols");
+    return resolve_refuse_unit(report, unit, &error);
 }
 
 /* The batch's contest about a name, begun where there is none; NULL: out of memory. */
@@ -43,8 +60,7 @@ static struct contest *enter_contest(struct linker *linker, struct symbol *symbo
     return symbol->contest;
 }
 
-/* The unit of this batch whose definition of the name stands, or NULL. */
-static struct unit *winner(const struct symbol *symbol, const struct batch *batch)
+struct unit *resolve_winner(const struct symbol *symbol, const struct batch *batch)
 {
     const struct contest *contest = symbol_contest(symbol, batch->number);
 
@@ -59,23 +75,30 @@ static bool comdat_stands(const struct linker *linker, const struct symbol *sign
     return holder && holder->state != UNIT_FAILED;
 }
 
-/* Of COMDAT groups with one signature the first stands; the members of the others go nowhere. */
+static struct symbol *group_signature(struct linker *linker, const struct unit *unit, const struct object_group *group)
+{
+    const char *name = object_symbol_name(&unit->pending->object, group->signature);
+
+    return symbols_intern(linker->symbols, SPACE_EXPORTED(unit->library), name, strlen(name));
+}
+
+/* Of COMDAT groups with one signature the first stands; the members of the others go nowhere. A manifest keeps
+   signatures local as it does all names: then every group stands. */
 static int resolve_groups(struct linker *linker, struct unit *unit, struct report *report)
 {
     const struct object *object = &unit->pending->object;
 
-    for (uint32_t g = 0; g < object->group_count; g++) {
+    for (uint32_t g = 0; g < object->group_count && !unit->pending->manifest; g++) {
         const struct object_group *group = &object->groups[g];
-        const char *name = object_symbol_name(object, group->signature);
-        struct symbol *signature = symbols_intern(linker->symbols, name, strlen(name));
+        struct symbol *signature = group_signature(linker, unit, group);
 
         if (!signature)
-            return no_memory(report, unit);
+            return resolve_no_memory(report, unit);
         if (!comdat_stands(linker, signature)) {
             struct contest *contest = enter_contest(linker, signature, unit->pending->batch);
 
             if (!contest)
-                return no_memory(report, unit);
+                return resolve_no_memory(report, unit);
             if (!contest->comdat)
                 contest->comdat = unit;
             if (contest->comdat == unit)
@@ -92,19 +115,40 @@ static void report_duplicate(struct report *report, const struct unit *unit, con
 {
     struct error error;
 
-    error_set(&error, ERROR_SYMBOL_DUPLICATE, "%s: duplicate definition of '%s', first defined in %s", unit->name,
-              symbol->name, first->name);
-    error_set_unit(&error, unit->name);
+    error_set(&error, ERROR_SYMBOL_DUPLICATE, "duplicate definition of '%s', first defined in %s", symbol->name,
+              first->name);
     error_set_symbol(&error, symbol->name);
-    report_add(report, &error);
+    resolve_refuse_unit(report, unit, &error);
+}
+
+/* Who has a strong definition of a name that the library keeps to itself where this one is exported, or the other way
+   round: then the name would mean two things in one library. */
+static const struct unit *strong_sibling(const struct linker *linker, const struct symbol *symbol,
+                                         const struct batch *batch)
+{
+    const struct symbol *sibling =
+        linker->many_spaces ? symbols_find(linker->symbols, symbol->space ^ 1, symbol->name, symbol->name_length)
+                            : NULL;
+    const struct contest *contest = sibling ? symbol_contest(sibling, batch->number) : NULL;
+
+    if (sibling && sibling->binding == SYMBOL_UNIT && sibling->strength == STRENGTH_STRONG)
+        return sibling->definer;
+    return contest && contest->strength == STRENGTH_STRONG ? contest->unit : NULL;
+}
+
+static void enter_common(struct contest *contest, const Elf64_Sym *entry)
+{
+    contest->common_bytes = max_u64(contest->common_bytes, entry->st_size);
+    contest->common_alignment = max_u64(max_u64(contest->common_alignment, entry->st_value), 1);
 }
 
 /* One definition enters the contest for its name. */
-static int contend(struct linker *linker, struct unit *unit, uint32_t index, struct symbol *symbol,
-                   struct report *report)
+static int contend(struct linker *linker, struct unit *unit, uint32_t number, struct report *report)
 {
-    const Elf64_Sym *entry = &unit->pending->object.symbols[index];
-    enum symbol_strength strength = strength_of(unit, index);
+    const struct offer *offer = &unit->pending->offers[number];
+    struct symbol *symbol = offer->symbol;
+    enum symbol_strength strength = offer_strength(unit, offer);
+    struct batch *batch = unit->pending->batch;
     struct contest *contest;
 
     if (symbol->binding == SYMBOL_UNIT) {
@@ -112,45 +156,32 @@ static int contend(struct linker *linker, struct unit *unit, uint32_t index, str
             report_duplicate(report, unit, symbol, symbol->definer);
         return 0;
     }
-    contest = enter_contest(linker, symbol, unit->pending->batch);
+    contest = enter_contest(linker, symbol, batch);
     if (!contest)
-        return no_memory(report, unit);
-    if (strength == STRENGTH_STRONG && contest->strength == STRENGTH_STRONG) {
-        report_duplicate(report, unit, symbol, contest->unit);
+        return resolve_no_memory(report, unit);
+    const struct unit *first =
+        contest->strength == STRENGTH_STRONG ? contest->unit : strong_sibling(linker, symbol, batch);
+    if (strength == STRENGTH_STRONG && first) {
+        report_duplicate(report, unit, symbol, first);
         return 0;
     }
-    if (strength == STRENGTH_COMMON) {
-        contest->common_bytes = max_u64(contest->common_bytes, entry->st_size);
-        contest->common_alignment = max_u64(max_u64(contest->common_alignment, entry->st_value), 1);
-    }
+    if (strength == STRENGTH_COMMON)
+        enter_common(contest, &unit->pending->object.symbols[offer->index]);
     if (strength <= contest->strength)
         return 0;
     contest->unit = unit;
-    contest->index = index;
+    contest->offer = number;
     contest->strength = strength;
     return 0;
 }
 
-/* Interns every global name of the unit and enters its definitions. */
 static int resolve_definitions(struct linker *linker, struct unit *unit, struct report *report)
 {
-    const struct object *object = &unit->pending->object;
-    uint32_t count = object->symbol_count - object->first_global;
+    int code = names_resolve(linker, unit, report);
 
-    unit->pending->globals = pool_allocate_array(&unit->pending->batch->pool, count, sizeof(struct symbol *));
-    if (!unit->pending->globals)
-        return no_memory(report, unit);
-    for (uint32_t i = object->first_global; i < object->symbol_count; i++) {
-        const char *name = object_symbol_name(object, i);
-        struct symbol *symbol = symbols_intern(linker->symbols, name, strlen(name));
-
-        if (!symbol)
-            return no_memory(report, unit);
-        unit->pending->globals[i - object->first_global] = symbol;
-        if (strength_of(unit, i) != STRENGTH_NONE && contend(linker, unit, i, symbol, report) != 0)
-            return ERROR_NO_MEMORY;
-    }
-    return 0;
+    for (uint32_t i = 0; i < unit->pending->offer_count && !code; i++)
+        code = contend(linker, unit, i, report);
+    return code;
 }
 
 /* Which symbols the unit's kept sections refer to. A symbol that is listed as undefined and never used is not needed.
@@ -159,7 +190,7 @@ static int mark_references(struct linker *linker, struct unit *unit, struct repo
 {
     unit->pending->referenced = pool_allocate(&linker->deciding, unit->pending->object.symbol_count);
     if (!unit->pending->referenced)
-        return no_memory(report, unit);
+        return resolve_no_memory(report, unit);
     for (uint32_t i = 1; i < unit->pending->object.section_count; i++) {
         struct error error;
 
@@ -172,193 +203,312 @@ static int mark_references(struct linker *linker, struct unit *unit, struct repo
     return report_code(report);
 }
 
-void resolve_process(struct linker *linker, struct symbol *symbol)
+/* A later unit that refers to the name finds the entry and adds itself. */
+static struct report_entry *find_missing(const struct report *report, const char *name)
 {
-    struct process_symbol found;
-
-    if (symbol->binding != SYMBOL_UNBOUND || symbol->process_known || !linker->process)
-        return;
-    symbol->process_known = true;
-    if (!process_symbols_find(linker->process, symbol->name, &found))
-        return;
-    symbol->binding = SYMBOL_PROCESS;
-    symbol->address = found.address;
-    symbol->bytes = found.bytes;
-    symbol->function = found.function;
+    for (uint32_t i = 0; i < report->count; i++)
+        if (report->entries[i].error.code == ERROR_SYMBOL_MISSING && strcmp(report->entries[i].error.symbol, name) == 0)
+            return &report->entries[i];
+    return NULL;
 }
 
-static bool is_weak(const struct unit *unit, uint32_t index)
+void resolve_report_missing(struct report *report, const struct unit *unit, uint32_t index, const char *name,
+                            const char *why)
 {
-    return ELF64_ST_BIND(unit->pending->object.symbols[index].st_info) == STB_WEAK;
-}
-
-/* Everyone who refers to the symbol, from this unit on; a later unit finds the entry and adds itself. */
-static void report_missing(struct report *report, const struct unit *unit, uint32_t index, const struct symbol *symbol)
-{
-    struct report_entry *entry = NULL;
+    const struct object *object = &unit->pending->object;
+    struct report_entry *entry = find_missing(report, name);
+    const char *section_name = "";
     uint32_t section = 0;
     uint64_t offset = 0;
 
-    for (uint32_t i = 0; i < report->count && !entry; i++)
-        if (report->entries[i].error.code == ERROR_SYMBOL_MISSING &&
-            strcmp(report->entries[i].error.symbol, symbol->name) == 0)
-            entry = &report->entries[i];
-    if (!relocate_find_reference(&unit->pending->object, index, &section, &offset))
-        section = 0;
-    const char *section_name = unit->pending->object.sections[section].name;
+    if (index && relocate_find_reference(object, index, &section, &offset))
+        section_name = object->sections[section].name;
     if (!entry) {
+        char place[192] = "";
         struct error error;
 
-        error_set(&error, ERROR_SYMBOL_MISSING, "%s:%s+0x%llx: undefined symbol '%s'", unit->name, section_name,
-                  (unsigned long long)offset, symbol->name);
+        if (index)
+            snprintf(place, sizeof place, ":%.100s+0x%llx", section_name, (unsigned long long)offset);
+        error_set(&error, ERROR_SYMBOL_MISSING, "%s%s: undefined symbol '%s'%s", unit->name, place, name, why);
         error_set_unit(&error, unit->name);
         error_set_section(&error, section_name, offset);
-        error_set_symbol(&error, symbol->name);
+        error_set_symbol(&error, name);
         entry = report_add(report, &error);
     }
     report_add_reference(entry, unit->name, section_name, offset);
 }
 
-static bool is_own(const struct unit *unit, uint32_t index)
+static bool is_own(const struct unit *unit, uint32_t number)
 {
-    const struct contest *contest = symbol_contest(unit->pending->globals[index - unit->pending->object.first_global],
-                                                   unit->pending->batch->number);
+    const struct contest *contest = symbol_contest(unit->pending->offers[number].symbol, unit->pending->batch->number);
 
-    return contest && contest->unit == unit && contest->index == index;
+    return contest && contest->unit == unit && contest->offer == number;
 }
 
-/* Whether a referenced global must be met by another unit before this one can be linked. */
-static bool is_use(const struct unit *unit, const struct symbol *symbol)
+static bool is_weak(const struct unit *unit, uint32_t index, const struct manifest_use *listed)
 {
-    const struct unit *definer = winner(symbol, unit->pending->batch);
-
-    return definer ? definer != unit : symbol->binding != SYMBOL_PROCESS;
+    return (index && ELF64_ST_BIND(unit->pending->object.symbols[index].st_info) == STB_WEAK) ||
+           (listed && (listed->flags & USE_WEAK));
 }
 
-/* The references of a unit that others must meet; in a closed batch they must be there now. */
-static void resolve_uses(struct linker *linker, struct unit *unit, struct report *report)
+static void add_use(struct unit *unit, struct symbol *symbol, uint32_t index, const struct manifest_use *listed,
+                    const struct search *search)
 {
-    const struct object *object = &unit->pending->object;
+    struct use *use = &unit->pending->uses[unit->pending->use_count++];
 
-    for (uint32_t i = object->first_global; i < object->symbol_count; i++) {
-        struct symbol *symbol = unit->pending->globals[i - object->first_global];
+    *use = (struct use){
+        .symbol = symbol, .unit = unit, .index = index, .library = search->library, .exact = search->exact};
+    if (!listed)
+        return;
+    use->by_slot = (listed->flags & (USE_BY_SLOT | USE_LAZY)) != 0;
+    use->lazy = (listed->flags & USE_LAZY) != 0;
+    use->convention = listed->convention;
+}
 
-        unit->definition_count += is_own(unit, i);
-        if (!unit->pending->referenced[i])
-            continue;
-        if (!winner(symbol, unit->pending->batch))
-            resolve_process(linker, symbol);
-        if (!is_use(unit, symbol)) {
-            unit->pending->referenced[i] = 0; /* from here on: referred to, and another unit's to meet */
-            continue;
-        }
-        unit->pending->use_count++;
-        if (unit->pending->batch->closed && !winner(symbol, unit->pending->batch) &&
-            symbol->binding == SYMBOL_UNBOUND && !is_weak(unit, i))
-            report_missing(report, unit, i, symbol);
+int resolve_refuse_convention(const struct unit *unit, const struct symbol *symbol, uint64_t wanted,
+                              struct error *error)
+{
+    error_set(error, ERROR_CONVENTION,
+              "%s: needs '%s' by calling convention %llu, but it is defined with %llu, and no adapter is known",
+              unit->name, symbol->name, (unsigned long long)wanted, (unsigned long long)symbol->convention);
+    error_set_unit(error, unit->name);
+    error_set_symbol(error, symbol->name);
+    return ERROR_CONVENTION;
+}
+
+/* The runner's libraries have the platform's own convention. */
+static struct symbol *use_process(const struct unit *unit, struct symbol *symbol, const struct manifest_use *listed,
+                                  struct report *report)
+{
+    struct error error;
+
+    if (listed && listed->convention) {
+        resolve_refuse_convention(unit, symbol, listed->convention, &error);
+        report_add(report, &error);
     }
+    return symbol;
 }
 
-/* Exactly as much memory as the unit's definitions and uses take. */
-static int enter_uses(struct unit *unit, struct report *report)
+/* One use of a name: becomes one of the unit's needs where another unit must meet it. A weak symbol that nobody offers
+   now stays missing, whoever may come to offer it before the unit is linked: what a reference means depends on the
+   order of submission alone. Gives what it is bound to, or waits for; NULL: missing for good. */
+static struct symbol *resolve_use(struct linker *linker, struct unit *unit, uint32_t index, struct symbol *wanted,
+                                  const struct manifest_use *listed, struct report *report)
+{
+    const struct batch *batch = unit->pending->batch;
+    bool exact = listed && listed->library != USE_LIBRARY_OWN;
+    const struct search search = {wanted, exact ? listed->library : unit->library, exact};
+    struct symbol *found = search_find(linker, &search, batch);
+
+    if (found && found->binding == SYMBOL_PROCESS)
+        return use_process(unit, found, listed, report);
+    if (found && resolve_winner(found, batch) == unit)
+        return found;
+    if (!found && is_weak(unit, index, listed))
+        return NULL;
+    if (!found && batch->closed)
+        resolve_report_missing(report, unit, index, wanted->name, "");
+    if (!found && linker->many_spaces && wanted_add(&linker->wanted, wanted) != 0)
+        resolve_no_memory(report, unit);
+    add_use(unit, found ? found : wanted, index, listed, &search);
+    return found ? found : wanted;
+}
+
+static int resolve_references(struct linker *linker, struct unit *unit, struct report *report)
 {
     struct pending *pending = unit->pending;
     const struct object *object = &pending->object;
-    uint32_t definitions = 0, needs = 0;
+    uint32_t most = pending->manifest ? pending->manifest->use_count : 0;
 
-    unit->definitions = malloc((unit->definition_count + pending->use_count + 1u) * sizeof(struct symbol *));
-    pending->uses = pool_allocate_array(&pending->batch->pool, pending->use_count, sizeof *pending->uses);
-    if (!unit->definitions || !pending->uses)
-        return no_memory(report, unit);
+    for (uint32_t i = object->first_global; i < object->symbol_count; i++)
+        most += pending->referenced[i];
+    pending->uses = pool_allocate_array(&pending->batch->pool, most, sizeof *pending->uses);
+    if (!pending->uses)
+        return resolve_no_memory(report, unit);
     for (uint32_t i = object->first_global; i < object->symbol_count; i++) {
-        struct symbol *symbol = pending->globals[i - object->first_global];
+        struct symbol **global = &pending->globals[i - object->first_global];
 
-        if (is_own(unit, i))
-            unit->definitions[definitions++] = symbol;
-        if (!pending->referenced[i])
-            continue;
-        unit_needs(unit)[needs] = symbol;
-        pending->uses[needs++] = (struct use){.symbol = symbol, .unit = unit, .index = i, .weak = is_weak(unit, i)};
+        /* A definition of this unit's that stands, or that a manifest keeps local, is no question. */
+        if (pending->referenced[i] && *global && (*global)->binding != SYMBOL_PROCESS)
+            *global = resolve_use(linker, unit, i, *global,
+                                  pending->listed ? pending->listed[i - object->first_global] : NULL, report);
     }
-    unit->need_count = needs;
     return 0;
 }
 
-int resolve_batch(struct linker *linker, struct batch *batch, struct report *report)
+/* Uses to which nothing in the object refers: what aliases stand for, and what is only to be waited for. */
+static int resolve_unreferenced(struct linker *linker, struct unit *unit, struct symbol **bound, struct report *report)
 {
-    int code = 0;
+    const struct manifest *manifest = unit->pending->manifest;
 
-    for (uint32_t i = 0; i < batch->unit_count && !code; i++)
-        code = resolve_groups(linker, batch->units[i], report);
-    for (uint32_t i = 0; i < batch->unit_count && !code; i++)
-        code = resolve_definitions(linker, batch->units[i], report);
-    for (uint32_t i = 0; i < batch->unit_count && !code; i++)
-        code = mark_references(linker, batch->units[i], report);
-    if (code)
-        return code;
-    for (uint32_t i = 0; i < batch->unit_count; i++)
-        resolve_uses(linker, batch->units[i], report);
-    code = report_code(report);
-    for (uint32_t i = 0; i < batch->unit_count && !code; i++)
-        code = enter_uses(batch->units[i], report);
+    for (uint32_t i = 0; i < manifest->use_count; i++) {
+        const struct manifest_use *use = &manifest->uses[i];
+        uint32_t library = use->library == USE_LIBRARY_OWN ? unit->library : use->library;
+
+        if (use->local.length)
+            continue;
+        bound[i] = symbols_intern(linker->symbols, SPACE_EXPORTED(library), use->global.bytes, use->global.length);
+        if (!bound[i])
+            return resolve_no_memory(report, unit);
+        bound[i] = resolve_use(linker, unit, 0, bound[i], use, report);
+    }
+    return 0;
+}
+
+static int resolve_aliases(struct linker *linker, struct unit *unit, struct report *report)
+{
+    struct pending *pending = unit->pending;
+    const struct manifest *manifest = pending->manifest;
+
+    if (!manifest)
+        return 0;
+    struct symbol **bound = pool_allocate_array(&linker->deciding, manifest->use_count, sizeof(struct symbol *));
+    pending->aliases = pool_allocate_array(&pending->batch->pool, manifest->definition_count, sizeof *pending->aliases);
+    if (!bound || !pending->aliases)
+        return resolve_no_memory(report, unit);
+    int code = resolve_unreferenced(linker, unit, bound, report);
+    for (uint32_t i = 0; i < pending->offer_count && !code; i++) {
+        const struct offer *offer = &pending->offers[i];
+
+        if (offer->definition->kind == DEFINITION_ALIAS && is_own(unit, i))
+            pending->aliases[pending->alias_count++] = (struct alias){offer->symbol, bound[offer->definition->use]};
+    }
     return code;
 }
 
-static uint64_t definition_address(const struct linker *linker, const struct unit *unit, uint32_t index,
-                                   const struct symbol *symbol)
+/* Exactly as much memory as the unit's definitions and needs take. */
+static int enter_names(struct unit *unit, struct report *report)
 {
-    const Elf64_Sym *entry = &unit->pending->object.symbols[index];
-    uint32_t section = object_symbol_section(&unit->pending->object, index);
+    struct pending *pending = unit->pending;
+    uint32_t definitions = 0;
 
+    for (uint32_t i = 0; i < pending->offer_count; i++)
+        definitions += is_own(unit, i);
+    unit->definitions = malloc((definitions + pending->use_count + 1u) * sizeof(struct symbol *));
+    if (!unit->definitions)
+        return resolve_no_memory(report, unit);
+    for (uint32_t i = 0; i < pending->offer_count; i++)
+        if (is_own(unit, i))
+            unit->definitions[unit->definition_count++] = pending->offers[i].symbol;
+    for (uint32_t i = 0; i < pending->use_count; i++)
+        unit_needs(unit)[i] = pending->uses[i].symbol;
+    unit->need_count = pending->use_count;
+    return 0;
+}
+
+/* The phases of resolving one unit; each is done for all units before the next. */
+static int (*const phases[])(struct linker *linker, struct unit *unit, struct report *report) = {
+    resolve_groups, mark_references, resolve_definitions, resolve_references, resolve_aliases,
+};
+
+int resolve_batch(struct linker *linker, struct batch *batch, struct report *report)
+{
+    for (size_t phase = 0; phase < ARRAY_LENGTH(phases); phase++) {
+        for (uint32_t i = 0; i < batch->unit_count; i++)
+            if (phases[phase](linker, batch->units[i], report) == ERROR_NO_MEMORY)
+                return ERROR_NO_MEMORY;
+        /* All that is missing is listed at once, and so are all errors of one phase. */
+        if (report_code(report) && phases[phase] != resolve_references)
+            return report_code(report);
+    }
+    for (uint32_t i = 0; i < batch->unit_count; i++)
+        if (report_code(report) || enter_names(batch->units[i], report) != 0)
+            return report_code(report);
+    return 0;
+}
+
+static uint64_t definition_address(const struct linker *linker, const struct unit *unit, const struct offer *offer)
+{
+    const struct pending *pending = unit->pending;
+
+    if (!offer->index)
+        return offer->definition->address;
+    const Elf64_Sym *entry = &pending->object.symbols[offer->index];
+    uint32_t section = object_symbol_section(&pending->object, offer->index);
     if (section == OBJECT_ABSOLUTE)
         return entry->st_value;
     if (section == OBJECT_COMMON)
-        return arena_address(linker->arena, ZONE_Z, unit->pending->common_offset + symbol->contest->common_offset);
+        return arena_address(linker->arena, ZONE_Z, pending->common_offset + offer->symbol->contest->common_offset);
     /* In a section that is not loaded: nobody can use it, so any address will do. */
-    if (unit->pending->placements[section].zone == ZONE_COUNT)
+    if (pending->placements[section].zone == ZONE_COUNT)
         return 0;
     return unit_section_address(linker->arena, unit, section) + entry->st_value;
 }
 
-/* The contest's outcome becomes the session's. */
-static void bind(struct linker *linker, struct unit *unit, uint32_t index, struct symbol *symbol)
+static bool is_function(const struct unit *unit, const struct offer *offer)
 {
-    const Elf64_Sym *entry = &unit->pending->object.symbols[index];
+    uint32_t flags = offer->definition ? offer->definition->flags : 0;
+
+    if (flags & (DEFINITION_FUNCTION | DEFINITION_DATA))
+        return (flags & DEFINITION_FUNCTION) != 0;
+    return offer->index && ELF64_ST_TYPE(unit->pending->object.symbols[offer->index].st_info) == STT_FUNC;
+}
+
+/* The contest's outcome becomes the session's. */
+static void bind(struct linker *linker, struct unit *unit, const struct offer *offer)
+{
+    struct symbol *symbol = offer->symbol;
 
     symbol->binding = SYMBOL_UNIT;
     symbol->strength = (uint8_t)symbol->contest->strength;
     symbol->definer = unit;
-    symbol->address = definition_address(linker, unit, index, symbol);
-    symbol->bytes = symbol->strength == STRENGTH_COMMON ? symbol->contest->common_bytes : entry->st_size;
-    symbol->function = ELF64_ST_TYPE(entry->st_info) == STT_FUNC;
+    symbol->unsettled = offer->definition && offer->definition->kind == DEFINITION_ALIAS;
+    symbol->address = definition_address(linker, unit, offer);
+    symbol->function = is_function(unit, offer);
+    symbol->convention = offer->definition ? offer->definition->convention : 0;
+    symbol->bytes = offer->index ? unit->pending->object.symbols[offer->index].st_size : 0;
+    if (symbol->strength == STRENGTH_COMMON)
+        symbol->bytes = symbol->contest->common_bytes;
+}
+
+static void keep_groups(struct linker *linker, struct unit *unit)
+{
+    const struct object *object = &unit->pending->object;
+
+    for (uint32_t g = 0; g < object->group_count && !unit->pending->manifest; g++) {
+        struct symbol *signature = group_signature(linker, unit, &object->groups[g]);
+        const struct contest *contest = symbol_contest(signature, unit->pending->batch->number);
+
+        if (contest && contest->comdat == unit)
+            signature->comdat = (uint32_t)unit->id;
+    }
 }
 
 void resolve_commit(struct linker *linker, struct batch *batch)
 {
     for (uint32_t u = 0; u < batch->unit_count; u++) {
         struct unit *unit = batch->units[u];
-        const struct object *object = &unit->pending->object;
 
-        for (uint32_t i = object->first_global; i < object->symbol_count; i++) {
+        for (uint32_t i = 0; i < unit->pending->offer_count; i++)
             if (is_own(unit, i))
-                bind(linker, unit, i, unit->pending->globals[i - object->first_global]);
-        }
-        for (uint32_t g = 0; g < object->group_count; g++) {
-            const char *name = object_symbol_name(object, object->groups[g].signature);
-            struct symbol *signature = symbols_find(linker->symbols, name, strlen(name));
-
-            const struct contest *contest = symbol_contest(signature, batch->number);
-
-            if (contest && contest->comdat == unit)
-                signature->comdat = (uint32_t)unit->id;
-        }
-        for (uint32_t i = 0; i < unit->pending->use_count; i++) {
-            struct symbol *symbol = unit->pending->uses[i].symbol;
-
-            if (!unit->pending->uses[i].weak || winner(symbol, batch) || symbol->binding == SYMBOL_UNIT)
-                symbol_add_use(symbol, &unit->pending->uses[i]);
-        }
+                bind(linker, unit, &unit->pending->offers[i]);
+        keep_groups(linker, unit);
+        for (uint32_t i = 0; i < unit->pending->use_count; i++)
+            symbol_add_use(unit->pending->uses[i].symbol, &unit->pending->uses[i]);
     }
+    for (uint32_t u = 0; u < batch->unit_count; u++)
+        resolve_settle_aliases(batch->units[u]);
+}
+
+uint32_t resolve_settle_aliases(struct unit *unit)
+{
+    uint32_t unsettled = 0;
+
+    for (uint32_t i = 0; i < unit->pending->alias_count; i++) {
+        const struct symbol *target = unit->pending->aliases[i].target;
+        struct symbol *symbol = unit->pending->aliases[i].symbol;
+
+        if (target->binding == SYMBOL_UNBOUND || target->unsettled) {
+            unsettled++;
+            continue;
+        }
+        symbol->unsettled = false;
+        symbol->address = target->address;
+        symbol->bytes = target->bytes;
+        symbol->function = target->function;
+        symbol->convention = target->convention;
+    }
+    return unsettled;
 }
 
 void resolve_withdraw(struct unit *unit)
@@ -369,7 +519,6 @@ void resolve_withdraw(struct unit *unit)
         struct symbol *symbol = unit->definitions[i];
 
         symbol->binding = SYMBOL_UNBOUND;
-        symbol->process_known = false;
         symbol->definer = NULL;
         symbol->strength = STRENGTH_NONE;
         symbol->address = 0;

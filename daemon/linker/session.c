@@ -263,6 +263,7 @@ void session_close(struct session *session)
 {
     call_close(session);
     deadline_close(session);
+    lookup_close(session);
     publish_close(session);
     if (session->linker.arena)
         link_close(&session->linker);

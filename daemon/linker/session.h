@@ -4,7 +4,8 @@
  *   hello.c     from the controller's first message to Welcome     request.c  the requests after that
  *   publish.c   components to the runner, lives of the runner      event.c    news to the controller
  *   call.c      calls, one at a time                               crash.c    what a report says
- *   deadline.c  batches that have waited long enough
+ *   deadline.c  batches that have waited long enough   cancel.c   what is not wanted any more
+ *   lookup.c    addresses, now or when they are ready  inspect.c  what the session holds
  *
  * Data flows one way: frames in -> request -> linker -> (hooks) publish -> runner, and events out.
  */
@@ -37,6 +38,7 @@ struct session_configuration {
 };
 
 struct deadline;    /* deadline.c: a batch that may not wait for ever */
+struct lookup;      /* lookup.c: one that waits */
 struct publication; /* publish.c: a component on its way to ready */
 
 struct session {
@@ -71,6 +73,7 @@ struct session {
     struct call *calls; /* owned list, oldest first; the first one is under way if `calling` */
     uint32_t call_count;
     bool calling;
+    struct lookup *lookups;     /* owned list; those that wait */
     struct deadline *deadlines; /* owned list, soonest first */
 };
 
@@ -102,6 +105,24 @@ void hello_refused(struct session *session, const struct error *error);
 /* ---- request.c ---- */
 void request_handle(struct session *session, struct frame *frame);
 
+/* ---- define_library.c ---- */
+void define_library_request(struct session *session, uint64_t request, const Jitd__Proto__DefineLibrary *message);
+
+/* ---- lookup.c ---- */
+void lookup_request(struct session *session, uint64_t request, const Jitd__Proto__Lookup *message);
+
+/* The lookup's unit has become ready or failed. */
+void lookup_changed(struct session *session, struct lookup *lookup, const struct unit *unit,
+                    const struct report *report);
+bool lookup_cancel(struct session *session, uint64_t request);
+void lookup_close(struct session *session);
+
+/* ---- cancel.c ---- */
+void cancel_request(struct session *session, uint64_t request, const Jitd__Proto__Cancel *message);
+
+/* ---- inspect.c ---- */
+void inspect_request(struct session *session, uint64_t request, const Jitd__Proto__Inspect *message);
+
 /* ---- event.c ---- */
 extern const struct link_hooks event_hooks;
 void event_flush(struct session *session);
@@ -121,6 +142,7 @@ void call_request(struct session *session, uint64_t request, const Jitd__Proto__
 void call_replied(struct session *session, const struct task *task, const struct channel_record *reply);
 void call_ended(struct session *session, struct call *call, const Jitd__Proto__Ended *ended);
 void call_next(struct session *session);
+bool call_cancel(struct session *session, uint64_t request); /* one that has not begun */
 void call_close(struct session *session);
 
 /* ---- deadline.c ---- */

@@ -54,6 +54,11 @@ void symbols_free(struct symbols *symbols)
     free(symbols);
 }
 
+uint64_t symbols_seed(const struct symbols *symbols)
+{
+    return symbols->seed;
+}
+
 static void *carve(struct symbols *symbols, size_t size)
 {
     struct block *block = symbols->blocks;
@@ -94,36 +99,49 @@ static void grow(struct symbols *symbols)
     symbols->bucket_count = wider;
 }
 
-static uint32_t hash_name(const struct symbols *symbols, const char *name, size_t length)
+/* Namespaces are spread by an odd factor, so that one name's symbols in many libraries do not share a bucket. */
+static uint32_t spread(uint32_t space)
 {
-    return (uint32_t)XXH3_64bits_withSeed(name, length, symbols->seed);
+    return space * 0x9e3779b1u;
 }
 
-static struct symbol *find_hashed(const struct symbols *symbols, const char *name, size_t length, uint32_t hash)
+static uint32_t hash_name(const struct symbols *symbols, uint32_t space, const char *name, size_t length)
+{
+    return (uint32_t)XXH3_64bits_withSeed(name, length, symbols->seed) ^ spread(space);
+}
+
+uint32_t symbol_name_hash(const struct symbol *symbol)
+{
+    return symbol->hash ^ spread(symbol->space);
+}
+
+static struct symbol *find_hashed(const struct symbols *symbols, uint32_t space, const char *name, size_t length,
+                                  uint32_t hash)
 {
     struct symbol *symbol = symbols->buckets[hash & (symbols->bucket_count - 1)];
 
-    while (symbol && (symbol->hash != hash || symbol->name_length != length || memcmp(symbol->name, name, length) != 0))
+    while (symbol && (symbol->hash != hash || symbol->space != space || symbol->name_length != length ||
+                      memcmp(symbol->name, name, length) != 0))
         symbol = symbol->next;
     return symbol;
 }
 
-struct symbol *symbols_find(const struct symbols *symbols, const char *name, size_t length)
+struct symbol *symbols_find(const struct symbols *symbols, uint32_t space, const char *name, size_t length)
 {
-    return find_hashed(symbols, name, length, hash_name(symbols, name, length));
+    return find_hashed(symbols, space, name, length, hash_name(symbols, space, name, length));
 }
 
-struct symbol *symbols_intern(struct symbols *symbols, const char *name, size_t length)
+struct symbol *symbols_intern(struct symbols *symbols, uint32_t space, const char *name, size_t length)
 {
-    uint32_t hash = hash_name(symbols, name, length);
-    struct symbol *symbol = find_hashed(symbols, name, length, hash);
+    uint32_t hash = hash_name(symbols, space, name, length);
+    struct symbol *symbol = find_hashed(symbols, space, name, length, hash);
 
     if (symbol)
         return symbol;
     symbol = carve(symbols, sizeof *symbol + length + 1);
     if (!symbol)
         return NULL;
-    *symbol = (struct symbol){.hash = hash, .name_length = (uint32_t)length};
+    *symbol = (struct symbol){.hash = hash, .space = space, .name_length = (uint32_t)length};
     memcpy(symbol->name, name, length);
     symbol->name[length] = '\0';
     if (symbols->count >= symbols->bucket_count)
@@ -132,6 +150,13 @@ struct symbol *symbols_intern(struct symbols *symbols, const char *name, size_t 
     symbols->buckets[hash & (symbols->bucket_count - 1)] = symbol;
     symbols->count++;
     return symbol;
+}
+
+void symbols_visit(const struct symbols *symbols, void (*visit)(struct symbol *symbol, void *data), void *data)
+{
+    for (size_t b = 0; b < symbols->bucket_count; b++)
+        for (struct symbol *symbol = symbols->buckets[b]; symbol; symbol = symbol->next)
+            visit(symbol, data);
 }
 
 const char *symbols_keep_name(struct symbols *symbols, const char *name)

@@ -1,9 +1,12 @@
 /*
- * The session's global symbols: one struct for each name that any unit defines or needs.
+ * The session's global symbols: one struct for each name that any unit defines or needs in a namespace.
  *
  * A name is interned once and never moves; units hold pointers to symbols, so that resolving is one hash lookup a name
  * and a unit. A symbol is bound by a unit's definition, by the runner's own libraries, or by nobody yet. The hash is
  * seeded anew for every session, so that chosen names cannot collide on purpose.
+ *
+ * Each library (library.h) has two namespaces: what it exports, and what it keeps to itself. The runner's own libraries
+ * are one more.
  *
  * A batch is decided before it is committed: what is being decided about a name lies in a `contest` that is
  * valid under the batch's number only, so that a refused batch leaves nothing to undo.
@@ -18,10 +21,15 @@
 struct unit;
 struct symbol;
 
+/* Namespaces, by number. */
+#define SPACE_EXPORTED(library) ((library)*2u)
+#define SPACE_HIDDEN(library)   ((library)*2u + 1u)
+#define SPACE_PROCESS           UINT32_MAX
+
 enum symbol_binding {
     SYMBOL_UNBOUND, /* nobody offers it yet */
     SYMBOL_UNIT,    /* defined by `definer` */
-    SYMBOL_PROCESS  /* a symbol of the runner's libraries, or one that the linker itself provides */
+    SYMBOL_PROCESS  /* a symbol of the runner's libraries, or one that the linker itself provides: SPACE_PROCESS only */
 };
 
 /* In the order in which a later one beats an earlier one inside a batch (gABI, "Symbol Table"). */
@@ -33,14 +41,18 @@ struct use {
     struct unit *unit;
     struct use *next;  /* in symbol->uses */
     struct use **link; /* what points to this one; NULL when in no list */
-    uint32_t index;    /* in the unit's symbol table */
-    bool weak;
+    uint32_t index;    /* in the unit's symbol table; 0: no reference, the unit only waits for it */
+    uint32_t library;  /* where the search for it begins */
+    bool exact : 1;    /* the search ends in that library and what it re-exports */
+    bool by_slot : 1;  /* reached through a slot, whatever the distance */
+    bool lazy : 1;
+    uint64_t convention; /* wanted; 0: the platform's */
 };
 
 /* What one batch is about to decide of one name. Lives until the batch is committed or refused. */
 struct contest {
     struct unit *unit; /* whose definition stands so far; NULL for none */
-    uint32_t index;    /* in its symbol table */
+    uint32_t offer;    /* which of its offers */
     enum symbol_strength strength;
     uint64_t common_bytes, common_alignment;
     uint64_t common_offset; /* in the unit's block of zone Z */
@@ -51,13 +63,17 @@ struct symbol {
     struct symbol *next; /* in its hash bucket */
     uint32_t hash;
     uint32_t name_length;
+    uint32_t space;   /* its namespace */
     uint8_t binding;  /* enum symbol_binding */
     uint8_t strength; /* enum symbol_strength of the definition that stands */
-    bool function;
-    bool process_known; /* the libraries have been asked */
-    uint32_t comdat;    /* id of the unit whose COMDAT group of this signature was kept, or 0 */
-    uint64_t address;   /* in the runner; valid unless unbound */
+    bool function : 1;
+    bool no_process : 1; /* the runner's libraries have been asked for the name and do not have it */
+    bool unsettled : 1;  /* an alias whose address is not known yet */
+    bool wanted : 1;     /* in the table of wanted symbols (wanted.h) */
+    uint32_t comdat;     /* id of the unit whose COMDAT group of this signature was kept, or 0 */
+    uint64_t address;    /* in the runner; valid unless unbound */
     uint64_t bytes;
+    uint64_t convention;     /* calling convention of the definition */
     struct unit *definer;    /* borrowed; SYMBOL_UNIT only */
     struct use *uses;        /* by units that are not ready; borrowed */
     struct contest *contest; /* borrowed; valid while the batch numbered contest_batch is being decided */
@@ -76,11 +92,19 @@ struct symbols;
 struct symbols *symbols_new(uint64_t seed); /* NULL: out of memory */
 void symbols_free(struct symbols *symbols); /* NULL is allowed */
 
-/* The symbol of a name, made unbound where it is new; NULL only when out of memory. */
-struct symbol *symbols_intern(struct symbols *symbols, const char *name, size_t length);
+uint64_t symbols_seed(const struct symbols *symbols);
 
-/* NULL when nobody has spoken of it. */
-struct symbol *symbols_find(const struct symbols *symbols, const char *name, size_t length);
+/* The symbol of a name, made unbound where it is new; NULL only when out of memory. */
+struct symbol *symbols_intern(struct symbols *symbols, uint32_t space, const char *name, size_t length);
+
+/* NULL when nobody has spoken of it in that namespace. */
+struct symbol *symbols_find(const struct symbols *symbols, uint32_t space, const char *name, size_t length);
+
+/* Of the name alone, whatever the namespace. */
+uint32_t symbol_name_hash(const struct symbol *symbol);
+
+/* Calls `visit` for every symbol, in no particular order; it must not intern. */
+void symbols_visit(const struct symbols *symbols, void (*visit)(struct symbol *symbol, void *data), void *data);
 
 /* A copy of a name that lives as long as the symbols; NULL only when out of memory. */
 const char *symbols_keep_name(struct symbols *symbols, const char *name);

@@ -15,6 +15,7 @@
 #include "common/pool.h"
 #include "daemon/linker/arena.h"
 #include "daemon/linker/graph.h"
+#include "daemon/linker/manifest.h"
 #include "daemon/linker/object.h"
 #include "daemon/linker/symbols.h"
 
@@ -46,18 +47,40 @@ struct code_range {
     const char *name; /* lives as long as the symbols */
 };
 
+/* One definition that the unit offers, while its batch is being decided. */
+struct offer {
+    struct symbol *symbol;
+    uint32_t index;                               /* in the object's symbol table; 0: not of the object */
+    const struct manifest_definition *definition; /* NULL without a manifest */
+};
+
+/* A definition that is another name for `target`. */
+struct alias {
+    struct symbol *symbol, *target;
+};
+
 /* What is needed until the unit is ready or failed. Lies in the batch's pool, but for the object's tables, which are
    kept no longer than one step needs. */
 struct pending {
     struct batch *batch;
+    struct lookup *lookup; /* borrowed; of a unit that is a lookup that waits, else NULL */
     struct graph_node node;
     struct object object;
     struct placement *placements; /* by section */
-    struct symbol **globals;      /* by symbol index minus object.first_global */
+    struct symbol **globals;      /* by symbol index minus object.first_global: what references are bound to; NULL for
+                                     what is local, and for a weak symbol that nobody offered when the unit came */
     struct use *uses;             /* one for each of the unit's needs */
-    uint32_t use_count;
-    uint8_t *referenced; /* by symbol index: some loaded section refers to it */
-    uint32_t eh_frame;   /* its section, or 0 */
+    struct alias *aliases;
+    uint32_t use_count, alias_count;
+
+    /* While the batch is being decided; in the linker's pool for that. */
+    const struct manifest *manifest; /* borrowed from the request; NULL: all names are global */
+    struct offer *offers;
+    uint32_t offer_count;
+    const struct manifest_use **listed; /* by symbol index minus object.first_global; NULL without a manifest */
+    uint8_t *referenced;                /* by symbol index: some loaded section refers to it */
+
+    uint32_t eh_frame; /* its section, or 0 */
     uint32_t fde_count;
     uint64_t unwind_header;           /* offset in zone R, or 0 */
     uint32_t slots, stubs;            /* foreseen: at the beginning of the block in S, and at... */
@@ -70,6 +93,8 @@ struct unit {
     uint64_t id;
     uint8_t state; /* enum unit_state */
     uint8_t initialiser_failures;
+    bool internal; /* made by the linker itself: the controller does not know of it */
+    uint16_t library;
     uint32_t definition_count;
     uint32_t need_count;
     uint32_t array_count;
@@ -98,6 +123,7 @@ struct batch {
     uint32_t unit_count;
     uint32_t unfinished; /* units that are neither ready nor failed */
     bool closed;
+    bool atomic; /* ready or failed as a whole */
     bool report_addresses;
     struct batch_mapping *mappings; /* of memfds; owned, in the pool */
 };

@@ -104,7 +104,8 @@ uint64_t linker_fixture_address(struct linker_fixture *fixture, const char *name
     uint64_t address = 0;
     bool ready, function;
 
-    cr_assert(link_lookup(&fixture->linker, name, strlen(name), &address, &ready, &function), "%s is not bound", name);
+    cr_assert(link_lookup(&fixture->linker, LIBRARY_MAIN, name, strlen(name), &address, &ready, &function),
+              "%s is not bound", name);
     return address;
 }
 

@@ -129,20 +129,3 @@ Test(graph, contracts_one_big_cycle_whichever_way_it_arrives)
     }
     free(model);
 }
-
-Test(graph, passes_over_weak_uses_of_what_nobody_offers)
-{
-    struct model *model = calloc(1, sizeof *model);
-
-    model->count = 2;
-    model->units[0].pending = &model->pendings[0];
-    model->pendings[0].uses = model->uses[0];
-    model->uses[0][0] = (struct use){.symbol = &model->symbols[1], .unit = &model->units[0], .weak = true};
-    model->pendings[0].use_count = 1;
-    model->units[0].state = UNIT_RESOLVED;
-    graph_add(&model->units[0]);
-    graph_start(&model->graph, &model->units[0]);
-    work(model);
-    cr_expect_eq(model->units[0].state, UNIT_READY);
-    free(model);
-}

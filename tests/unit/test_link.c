@@ -125,7 +125,7 @@ Test(link, inside_a_batch_strong_beats_common_beats_weak)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         linker_fixture_open(&fixture);
         cr_assert_eq(linker_fixture_submit_c(&fixture, true, NULL, SOURCES(cases[i].first, cases[i].second)), 0);
-        struct symbol *symbol = symbols_find(fixture.linker.symbols, "v", 1);
+        struct symbol *symbol = symbols_find(fixture.linker.symbols, SPACE_EXPORTED(LIBRARY_MAIN), "v", 1);
         cr_expect_eq(symbol->definer->id, (uint64_t)cases[i].winner + 1, "case %zu", i);
         linker_fixture_close(&fixture);
     }
@@ -139,7 +139,7 @@ Test(link, common_symbols_of_one_name_get_the_largest_size_and_alignment)
                                                  "__attribute__((common, aligned(256))) char v[300];",
                                                  "__attribute__((common)) char v[20];")),
                  0);
-    struct symbol *symbol = symbols_find(fixture.linker.symbols, "v", 1);
+    struct symbol *symbol = symbols_find(fixture.linker.symbols, SPACE_EXPORTED(LIBRARY_MAIN), "v", 1);
     cr_expect_eq(symbol->bytes, 300);
     cr_expect_eq(symbol->address % 256, 0);
     cr_expect_geq(arena_used(fixture.linker.arena, ZONE_Z), 300);
@@ -177,7 +177,7 @@ Test(link, of_two_comdat_groups_the_first_is_kept_and_the_other_takes_no_room)
 
     linker_fixture_open(&fixture);
     cr_assert_eq(linker_fixture_submit(&fixture, objects, 2, true, NULL), 0);
-    struct symbol *shared = symbols_find(fixture.linker.symbols, "_Z6sharedi", 10);
+    struct symbol *shared = symbols_find(fixture.linker.symbols, SPACE_EXPORTED(LIBRARY_MAIN), "_Z6sharedi", 10);
     cr_expect_eq(shared->definer->id, 1);
     cr_expect_lt(fixture.linker.units[1]->block.extent[ZONE_X].bytes,
                  fixture.linker.units[0]->block.extent[ZONE_X].bytes);
@@ -206,7 +206,7 @@ Test(link, a_failure_reaches_every_dependent_with_the_chain_of_causes)
     cr_expect_eq(linker_fixture_state(&fixture, 4), UNIT_LINKED);
     cr_expect_eq(fixture.events[fixture.event_count - 1].code, ERROR_DEPENDENCY_FAILED);
     cr_expect_not_null(strstr(fixture.events[fixture.event_count - 1].text, "needs 'b'"));
-    cr_expect_eq(symbols_find(fixture.linker.symbols, "a", 1)->binding, SYMBOL_UNBOUND);
+    cr_expect_eq(symbols_find(fixture.linker.symbols, SPACE_EXPORTED(LIBRARY_MAIN), "a", 1)->binding, SYMBOL_UNBOUND);
     cr_assert_eq(linker_fixture_submit_c(&fixture, false, NULL, SOURCES("int c(void) { return 2; }")), 0,
                  "the name is free again");
     linker_fixture_close(&fixture);

@@ -12,10 +12,10 @@ Test(symbols, interns_a_name_once_and_keeps_it_where_it_is)
     char name[32];
 
     for (int i = 0; i < 20000; i++)
-        first[i] = symbols_intern(symbols, name, (size_t)sprintf(name, "symbol_%d", i));
+        first[i] = symbols_intern(symbols, 0, name, (size_t)sprintf(name, "symbol_%d", i));
     for (int i = 0; i < 20000; i++) {
         size_t length = (size_t)sprintf(name, "symbol_%d", i);
-        cr_assert_eq(symbols_intern(symbols, name, length), first[i]);
+        cr_assert_eq(symbols_intern(symbols, 0, name, length), first[i]);
         cr_assert_str_eq(first[i]->name, name);
     }
     cr_expect_eq(symbols_count(symbols), 20000);
@@ -26,12 +26,12 @@ Test(symbols, interns_a_name_once_and_keeps_it_where_it_is)
 Test(symbols, tells_names_apart_that_differ_in_length_or_behind_a_nul)
 {
     struct symbols *symbols = symbols_new(2);
-    struct symbol *shorter = symbols_intern(symbols, "ab", 2), *nul = symbols_intern(symbols, "ab\0c", 4);
+    struct symbol *shorter = symbols_intern(symbols, 0, "ab", 2), *nul = symbols_intern(symbols, 0, "ab\0c", 4);
 
     cr_expect_neq(shorter, nul);
-    cr_expect_neq(symbols_intern(symbols, "", 0), shorter);
-    cr_expect_null(symbols_find(symbols, "a", 1));
-    cr_expect_eq(symbols_find(symbols, "ab", 2), shorter);
+    cr_expect_neq(symbols_intern(symbols, 0, "", 0), shorter);
+    cr_expect_null(symbols_find(symbols, 0, "a", 1));
+    cr_expect_eq(symbols_find(symbols, 0, "ab", 2), shorter);
     symbols_free(symbols);
 }
 

@@ -1,0 +1,197 @@
+#include "daemon/linker/names.h"
+
+#include <string.h>
+
+#include "common/log.h"
+#include "daemon/linker/resolve.h"
+#include "daemon/linker/search.h"
+
+struct naming {
+    struct linker *linker;
+    struct unit *unit;
+    struct pending *pending;
+    struct report *report;
+};
+
+static bool is_defined(const struct unit *unit, uint32_t index)
+{
+    return resolve_strength_of(unit, index) != STRENGTH_NONE;
+}
+
+/* The symbol of a global name, entered where it is new; NULL has been reported. */
+static struct symbol *intern(const struct naming *naming, uint32_t space, const char *name, size_t length)
+{
+    struct symbol *symbol = symbols_intern(naming->linker->symbols, space, name, length);
+
+    if (!symbol)
+        resolve_no_memory(naming->report, naming->unit);
+    return symbol;
+}
+
+static struct offer *add_offer(const struct naming *naming, struct symbol *symbol, uint32_t index)
+{
+    struct offer *offer = &naming->pending->offers[naming->pending->offer_count++];
+
+    *offer = (struct offer){.symbol = symbol, .index = index};
+    return offer;
+}
+
+/* ---- without a manifest ---- */
+
+static int name_all_globally(const struct naming *naming)
+{
+    struct pending *pending = naming->pending;
+    const struct object *object = &pending->object;
+    uint32_t space = SPACE_EXPORTED(naming->unit->library);
+
+    for (uint32_t i = object->first_global; i < object->symbol_count; i++) {
+        bool defined = is_defined(naming->unit, i);
+
+        if (!defined && !pending->referenced[i])
+            continue;
+        const char *name = object_symbol_name(object, i);
+        struct symbol *symbol = intern(naming, space, name, strlen(name));
+        if (!symbol)
+            return ERROR_NO_MEMORY;
+        pending->globals[i - object->first_global] = symbol;
+        if (defined)
+            add_offer(naming, symbol, i);
+    }
+    return 0;
+}
+
+/* ---- with one ---- */
+
+static void refuse_name(const struct naming *naming, const char *name, size_t length, const char *what)
+{
+    struct error error;
+    char shown[160];
+
+    log_escape(shown, sizeof shown, name, length);
+    error_set(&error, ERROR_INVALID, "%s: manifest: '%s' %s", naming->unit->name, shown, what);
+    error_set_unit(&error, naming->unit->name);
+    error_set_symbol(&error, shown);
+    report_add(naming->report, &error);
+}
+
+static int offer(const struct naming *naming, const struct manifest_definition *definition, uint32_t index)
+{
+    bool hidden = (definition->flags & DEFINITION_HIDDEN) != 0;
+    uint32_t library = naming->unit->library;
+    struct symbol *symbol = intern(naming, hidden ? SPACE_HIDDEN(library) : SPACE_EXPORTED(library),
+                                   definition->global.bytes, definition->global.length);
+
+    if (!symbol || (hidden && search_open_spaces(naming->linker) != 0))
+        return ERROR_NO_MEMORY;
+    struct offer *offer = add_offer(naming, symbol, index);
+    offer->definition = definition;
+    return 0;
+}
+
+/* A name that the manifest does not speak of, and the object does not define: what compilers refer to by themselves. */
+static int name_implicit(const struct naming *naming, uint32_t index)
+{
+    const struct object *object = &naming->pending->object;
+    const char *name = object_symbol_name(object, index);
+    struct symbol *symbol = NULL;
+
+    if (libraries_wants_process_symbol(naming->linker->libraries, naming->unit->library, name, strlen(name)))
+        symbol = search_process(naming->linker, name, strlen(name));
+    if (!symbol && ELF64_ST_BIND(object->symbols[index].st_info) != STB_WEAK)
+        resolve_report_missing(naming->report, naming->unit, index, name,
+                               ", neither in the manifest nor in the runner's libraries");
+    naming->pending->globals[index - object->first_global] = symbol;
+    return 0;
+}
+
+static int name_reference(const struct naming *naming, const struct manifest_use *use, uint32_t index)
+{
+    uint32_t library = use->library == USE_LIBRARY_OWN ? naming->unit->library : use->library;
+    struct symbol *symbol = intern(naming, SPACE_EXPORTED(library), use->global.bytes, use->global.length);
+
+    if (!symbol)
+        return ERROR_NO_MEMORY;
+    naming->pending->globals[index - naming->pending->object.first_global] = symbol;
+    naming->pending->listed[index - naming->pending->object.first_global] = use;
+    return 0;
+}
+
+static int name_by_manifest(const struct naming *naming, struct manifest_index *index, uint32_t i)
+{
+    struct pending *pending = naming->pending;
+    const char *name = object_symbol_name(&pending->object, i);
+    size_t length = strlen(name);
+    bool defined = is_defined(naming->unit, i);
+    const struct manifest_definition *definition = defined ? manifest_find_definition(index, name, length) : NULL;
+    const struct manifest_use *use = pending->referenced[i] ? manifest_find_use(index, name, length) : NULL;
+    int code = definition ? offer(naming, definition, i) : 0;
+
+    if (code)
+        return code;
+    if (use)
+        return name_reference(naming, use, i);
+    if (!defined && pending->referenced[i])
+        return name_implicit(naming, i);
+    if (definition)
+        pending->globals[i - pending->object.first_global] = pending->offers[pending->offer_count - 1].symbol;
+    return 0;
+}
+
+/* What the manifest offers beside the object, and whether the object has all that it offers of it. */
+static int offer_the_rest(const struct naming *naming, uint32_t found)
+{
+    const struct manifest *manifest = naming->pending->manifest;
+    uint32_t local = 0;
+
+    for (uint32_t i = 0; i < manifest->definition_count; i++) {
+        const struct manifest_definition *definition = &manifest->definitions[i];
+
+        local += definition->kind == DEFINITION_LOCAL;
+        if (definition->kind != DEFINITION_LOCAL && offer(naming, definition, 0) != 0)
+            return ERROR_NO_MEMORY;
+    }
+    for (uint32_t i = 0; found < local && i < manifest->definition_count; i++) {
+        const struct manifest_definition *definition = &manifest->definitions[i];
+        bool offered = false;
+
+        for (uint32_t o = 0; o < naming->pending->offer_count && !offered; o++)
+            offered = naming->pending->offers[o].definition == definition;
+        if (!offered)
+            refuse_name(naming, definition->local.bytes, definition->local.length,
+                        "is to be offered, but the object does not define it");
+    }
+    return 0;
+}
+
+static int name_all_by_manifest(const struct naming *naming)
+{
+    const struct object *object = &naming->pending->object;
+    struct manifest_index index;
+    struct error error;
+    int code = manifest_index_open(&index, naming->pending->manifest, symbols_seed(naming->linker->symbols),
+                                   &naming->linker->deciding, &error);
+
+    if (code) {
+        resolve_refuse_unit(naming->report, naming->unit, &error);
+        return code == ERROR_NO_MEMORY ? code : 0;
+    }
+    for (uint32_t i = object->first_global; i < object->symbol_count && !code; i++)
+        code = name_by_manifest(naming, &index, i);
+    return code ? code : offer_the_rest(naming, naming->pending->offer_count);
+}
+
+int names_resolve(struct linker *linker, struct unit *unit, struct report *report)
+{
+    struct pending *pending = unit->pending;
+    const struct naming naming = {linker, unit, pending, report};
+    uint32_t globals = pending->object.symbol_count - pending->object.first_global;
+    uint32_t offers = globals + (pending->manifest ? pending->manifest->definition_count : 0);
+
+    pending->globals = pool_allocate_array(&pending->batch->pool, globals, sizeof(struct symbol *));
+    pending->offers = pool_allocate_array(&linker->deciding, offers, sizeof *pending->offers);
+    if (pending->manifest)
+        pending->listed = pool_allocate_array(&linker->deciding, globals, sizeof *pending->listed);
+    if (!pending->globals || !pending->offers || (pending->manifest && !pending->listed))
+        return resolve_no_memory(report, unit);
+    return pending->manifest ? name_all_by_manifest(&naming) : name_all_globally(&naming);
+}
