@@ -68,7 +68,7 @@ static int batch_append(struct jitd_batch *batch, const char *name, struct batch
         return JITD_ERROR_INVALID;
     object.name = batch->name_bytes;
     object.name_length = strlen(name);
-    if (object.name_length > LIMIT_NAME_BYTES || batch->name_bytes + object.name_length > LIMIT_MESSAGE_BYTES ||
+    if (object.name_length > LIMIT_UNIT_NAME_BYTES || batch->name_bytes + object.name_length > LIMIT_MESSAGE_BYTES ||
         batch->count == LIMIT_UNITS_PER_BATCH)
         return JITD_ERROR_LIMIT;
     void *objects = batch->objects;

@@ -214,6 +214,7 @@ void convert_welcome(struct converter *converter, const Jitd__Proto__Welcome *we
         .arena_bytes = welcome->arena_bytes,
         .libc = convert_string(converter, &welcome->libc),
         .daemon = convert_string(converter, &welcome->daemon),
+        .waiting_bytes = welcome->waiting_bytes,
     };
     for (size_t i = 0; i < welcome->n_layers; i++)
         if ((unsigned)welcome->layers[i] < 32)

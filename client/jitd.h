@@ -113,6 +113,7 @@ struct jitd_options {
     uint64_t address_space_bytes;   /* limits of the runner; 0: the daemon's own */
     uint64_t cpu_seconds;
     uint64_t open_files;
+    size_t queue_bytes;                  /* see jitd_queued; 0: 1 GiB */
     const char *daemon;                  /* jitd_spawn: path of jitd; NULL: $JITD, else the installed one */
     const char *const *daemon_arguments; /* jitd_spawn: further arguments, NULL-terminated, or NULL */
 };
@@ -181,6 +182,12 @@ int jitd_dispatch(struct jitd_session *session);
    jitd_wait) to send them, once for many. */
 int jitd_flush(struct jitd_session *session);
 
+/* Bytes of requests that are queued and that the socket has not taken: a daemon that links more slowly than a program
+   submits, or that waits for it to read, leaves them here. Pace a sender by it: submit while it is under some bytes,
+   else poll for jitd_events and dispatch. Once it has reached the session's queue_bytes each further request is refused
+   with JITD_ERROR_LIMIT, so that it never exceeds those by more than one request. 0 once disconnected. */
+size_t jitd_queued(const struct jitd_session *session);
+
 /* What the daemon said of itself. */
 struct jitd_welcome {
     const char *triple;
@@ -191,7 +198,8 @@ struct jitd_welcome {
     uint64_t arena_bytes;
     const char *libc;
     const char *daemon;
-    uint32_t layers; /* bits 1 << Layer of jitd.proto */
+    uint32_t layers;        /* bits 1 << Layer of jitd.proto */
+    uint64_t waiting_bytes; /* that units which are neither ready nor failed may hold; a batch past it is refused */
 };
 
 /* NULL until the daemon has answered; then valid as long as the session. */
@@ -203,7 +211,7 @@ const struct jitd_welcome *jitd_welcome(const struct jitd_session *session);
 
 typedef uint64_t jitd_request;
 
-/* A batch being put together. Submitting consumes it. */
+/* A batch being put together. Submitting consumes it, also on failure. */
 struct jitd_batch;
 
 enum jitd_batch_flags {

@@ -45,6 +45,8 @@ static int open_failed(struct jitd_session *session, int code)
 static int open_socket(struct jitd_session *session, int socket, const struct jitd_options *options)
 {
     int code = connection_open(socket, &session->connection, &session->error);
+    if (options->queue_bytes)
+        session->queue_bytes = options->queue_bytes;
     if (code == 0)
         code = hello_send(session, options);
     if (code != 0)

@@ -1,9 +1,9 @@
 /*
  * The table of outstanding requests (request.h).
  *
- * Numbers are counted up and never used again. The queue in front of the socket may grow, since nothing here waits, but
- * it is handed to the kernel early, so that a controller that submits for a while before it dispatches keeps the daemon
- * busy meanwhile.
+ * Numbers are counted up and never used again. The queue in front of the socket may grow up to the session's cap, since
+ * nothing here waits, but it is handed to the kernel early, so that a controller that submits for a while before it
+ * dispatches keeps the daemon busy meanwhile.
  */
 #include "client/request.h"
 
@@ -24,11 +24,28 @@ void requests_fini(struct requests *requests)
     table_fini(&requests->table);
 }
 
+/* Refused is what comes past the cap, not what would cross it: a request of any size can be sent, one at a time. */
+static int request_admit(struct jitd_session *session)
+{
+    if (connection_queued(session->connection) >= session->queue_bytes)
+        client_session_send(session);
+    size_t queued = connection_queued(session->connection);
+    if (queued < session->queue_bytes)
+        return 0;
+    return error_set(&session->error, ERROR_LIMIT,
+                     "%zu bytes of requests are queued and the daemon takes no more: dispatch until jitd_queued is "
+                     "below %zu",
+                     queued, session->queue_bytes);
+}
+
 int request_send(struct jitd_session *session, const struct request *request, uint16_t type,
                  const ProtobufCMessage *message, const struct request_attachment *attachment, jitd_request *number)
 {
     if (!session->connection)
         return client_session_refuse(session);
+    int code = request_admit(session);
+    if (code != 0)
+        return code;
     struct requests *requests = &session->requests;
     uint64_t id = requests->last + 1;
     /* Entered first, since what was written cannot be taken back. */
@@ -37,8 +54,8 @@ int request_send(struct jitd_session *session, const struct request *request, ui
         return error_set(&session->error, ERROR_NO_MEMORY, "out of memory for a request");
     *record = *request;
     record->id = id;
-    int code = connection_write(session->connection, type, id, message, attachment->ranges, attachment->range_count,
-                                attachment->fds, attachment->fd_count, &session->error);
+    code = connection_write(session->connection, type, id, message, attachment->ranges, attachment->range_count,
+                            attachment->fds, attachment->fd_count, &session->error);
     if (code != 0) {
         table_remove(&requests->table, id);
         return code;

@@ -29,6 +29,7 @@ struct jitd_session *client_session_new(const struct jitd_listener *listener, vo
         session->listener = *listener;
     session->data = data;
     session->daemon = SPAWNED_NONE;
+    session->queue_bytes = LIMIT_QUEUED_BYTES;
     requests_init(&session->requests);
     table_init(&session->pending, sizeof(struct pending_unit));
     pool_init(&session->welcome_pool, LIMIT_DECODE_BYTES);
@@ -87,6 +88,11 @@ short jitd_events(const struct jitd_session *session)
     if (session->send_error.code != 0)
         return POLLIN | POLLOUT; /* whichever comes: the next dispatch has an end to tell */
     return connection_events(session->connection);
+}
+
+size_t jitd_queued(const struct jitd_session *session)
+{
+    return session->connection ? connection_queued(session->connection) : 0;
 }
 
 void client_session_send(struct jitd_session *session)

@@ -24,6 +24,7 @@
 
 struct jitd_session {
     struct connection *connection; /* owned; NULL once ended */
+    size_t queue_bytes;            /* past so many queued bytes requests are refused */
     struct jitd_listener listener;
     void *data; /* the listener's */
 

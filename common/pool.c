@@ -52,6 +52,14 @@ void pool_fini(struct pool *pool)
     *pool = (struct pool){0};
 }
 
+size_t pool_memory(const struct pool *pool)
+{
+    size_t bytes = 0;
+    for (const struct pool_block *block = pool->blocks; block; block = block->next)
+        bytes += sizeof *block + block->capacity;
+    return bytes;
+}
+
 void pool_reset(struct pool *pool)
 {
     struct pool_block **largest = &pool->blocks;

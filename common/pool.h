@@ -21,6 +21,9 @@ struct pool {
 void pool_init(struct pool *pool, size_t budget);
 void pool_fini(struct pool *pool);
 
+/* Bytes of memory that the pool has taken, used or not. */
+size_t pool_memory(const struct pool *pool);
+
 /* Forgets every allocation. */
 void pool_reset(struct pool *pool);
 

@@ -75,10 +75,16 @@ static void close_descriptors(int *fds, size_t count)
 
 /* ---- frames ---- */
 
+static size_t attachment_offset(const struct frame_header *header)
+{
+    return align_up(sizeof(struct frame), PART_ALIGNMENT) + align_up(header->message_bytes, PART_ALIGNMENT);
+}
+
+/* Not a byte of it is touched: one that is announced and never sent costs address space only. */
 static struct frame *frame_new(const struct frame_header *header)
 {
     size_t message_at = align_up(sizeof(struct frame), PART_ALIGNMENT);
-    size_t attachment_at = message_at + align_up(header->message_bytes, PART_ALIGNMENT);
+    size_t attachment_at = attachment_offset(header);
     struct frame *frame = malloc(attachment_at + header->attachment_bytes);
     if (!frame)
         return NULL;
@@ -103,6 +109,11 @@ void frame_release(struct frame *frame)
         return;
     close_descriptors(frame->fds, frame->header.descriptors);
     free(frame);
+}
+
+size_t frame_memory(const struct frame *frame)
+{
+    return attachment_offset(&frame->header) + frame->header.attachment_bytes;
 }
 
 /* Where byte `filled` of the body goes; *room is what follows contiguously. */

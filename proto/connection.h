@@ -36,6 +36,9 @@ struct frame {
 struct frame *frame_retain(struct frame *frame);
 void frame_release(struct frame *frame); /* NULL is allowed */
 
+/* Bytes of memory that the frame takes: header, message, attachment. */
+size_t frame_memory(const struct frame *frame);
+
 /* Takes the socket over, also on failure, and makes it nonblocking. */
 int connection_open(int socket, struct connection **out, struct error *error);
 void connection_close(struct connection *connection); /* NULL is allowed */

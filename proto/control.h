@@ -12,8 +12,9 @@
 
 /*
  * Command lines (the supervisor's own words, decimal numbers):
- *   jitd-linker DISABLED LIBRARY...       layers not to put on (bits 1 << Layer); the allowed libraries, in index order
- *   jitd-runner DISABLED LAYERS           the same; layers that the supervisor has already put on
+ *   jitd-linker DISABLED WAITING LIBRARY...   layers not to put on (bits 1 << Layer); bytes that units which are not
+ *                                             ready may hold; the allowed libraries, in index order
+ *   jitd-runner DISABLED LAYERS               the same layers; layers that the supervisor has already put on
  * The linker's environment holds JITD_LOG and JITD_TRACE (and the sanitizers' options in a sanitizer build) where the
  * daemon has them; the runner's holds LD_PRELOAD with the session's libraries where there are any, and nothing else.
  */

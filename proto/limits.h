@@ -15,7 +15,13 @@
 #define LIMIT_DECODE_FACTOR     64       /* heap for one decoded message, as a multiple of its wire size, plus... */
 #define LIMIT_DECODE_FLOOR      KIB(64)  /* ...this; and never more than... */
 #define LIMIT_DECODE_BYTES      MIB(256) /* ...this */
-#define LIMIT_OUTPUT_BYTES      MIB(8) /* queued for a peer that does not read; past it nothing more is read from it */
+
+/* Flow control (docs/protocol.md). */
+#define LIMIT_OUTPUT_BYTES  MIB(8)    /* unread by the controller; past it nothing more is read from it */
+#define LIMIT_NEWS_BYTES    MIB(4)    /* of news of units, about; past it a message is sent */
+#define LIMIT_WAITING_BYTES MIB(1024) /* held by units that are neither ready nor failed; jitd may be told less */
+#define LIMIT_KEPT_BYTES    MIB(4096) /* names and tables of units, kept until the session ends */
+#define LIMIT_QUEUED_BYTES  MIB(1024) /* libjitd: requests that the daemon has not taken yet; a program may say less */
 
 /* Hello. */
 #define LIMIT_STARTUP_BYTES   MIB(1) /* arguments, environment and working directory together */
@@ -27,7 +33,8 @@
 #define LIMIT_UNITS_PER_BATCH   65536
 #define LIMIT_UNITS_PER_SESSION 4194304
 #define LIMIT_OBJECT_BYTES      MIB(256)
-#define LIMIT_NAME_BYTES        KIB(64)  /* one symbol's or unit's name */
+#define LIMIT_NAME_BYTES        KIB(64)  /* one symbol's name */
+#define LIMIT_UNIT_NAME_BYTES   KIB(4)   /* one unit's name: a path */
 #define LIMIT_SECTIONS          1048576  /* of one object */
 #define LIMIT_SYMBOLS           4194304  /* of one object */
 #define LIMIT_RELOCATIONS       16777216 /* of one object */

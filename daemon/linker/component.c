@@ -281,6 +281,7 @@ static void remember_code(struct linker *linker, struct unit *unit)
     unit->ranges = malloc(count * sizeof *unit->ranges);
     if (!unit->ranges)
         return;
+    linker->kept_bytes += count * sizeof *unit->ranges;
     for (uint32_t i = 1; i < object->section_count; i++)
         if (is_code(unit, i) && object->sections[i].bytes > 0)
             add_range(unit, unit->pending->placements[i].offset, object->sections[i].bytes,

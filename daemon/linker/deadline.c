@@ -50,6 +50,8 @@ static void on_timer(uv_timer_t *timer)
         struct deadline *deadline = session->deadlines;
 
         session->deadlines = deadline->next;
+        if (!session->deadlines)
+            session->deadline_last = NULL;
         for (uint32_t i = 0; i < deadline->count; i++)
             fail_waiting(session, link_unit(&session->linker, deadline->first + i), deadline->milliseconds);
         free(deadline);
@@ -68,7 +70,8 @@ static void arm(struct session *session)
 
 void deadline_add(struct session *session, uint64_t first, uint32_t count, uint32_t milliseconds)
 {
-    struct deadline *deadline = calloc(1, sizeof *deadline), **link = &session->deadlines;
+    struct deadline *deadline = calloc(1, sizeof *deadline), *last = session->deadline_last;
+    struct deadline **link = &session->deadlines;
     struct error error;
 
     if (!deadline) {
@@ -78,10 +81,14 @@ void deadline_add(struct session *session, uint64_t first, uint32_t count, uint3
     }
     *deadline = (struct deadline){
         .at = uv_now(&session->loop) + milliseconds, .first = first, .count = count, .milliseconds = milliseconds};
+    if (last && last->at <= deadline->at) /* as with one number of milliseconds for all */
+        link = &last->next;
     while (*link && (*link)->at <= deadline->at)
         link = &(*link)->next;
     deadline->next = *link;
     *link = deadline;
+    if (!deadline->next)
+        session->deadline_last = deadline;
     arm(session);
 }
 

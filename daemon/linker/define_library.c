@@ -7,13 +7,15 @@
 
 static int check_names(const Jitd__Proto__DefineLibrary *message, struct error *error)
 {
-    if (message->name.len > LIMIT_NAME_BYTES || (message->name.len && memchr(message->name.data, '\0', message->name.len)))
+    if (message->name.len > LIMIT_NAME_BYTES ||
+        (message->name.len && memchr(message->name.data, '\0', message->name.len)))
         return error_set(error, ERROR_INVALID, "library %u: its name is too long or contains a NUL byte",
                          message->library);
     for (size_t i = 0; i < message->n_process_names; i++)
         if (message->process_names[i].len == 0 || message->process_names[i].len > LIMIT_NAME_BYTES)
-            return error_set(error, ERROR_INVALID, "library %u: process symbol %zu has a name that is empty or too long",
-                             message->library, i);
+            return error_set(error, ERROR_INVALID,
+                             "library %u: process symbol %zu has a name that is empty or too long", message->library,
+                             i);
     return 0;
 }
 
@@ -34,8 +36,8 @@ static int convert(struct pool *pool, const Jitd__Proto__DefineLibrary *message,
     if (!search || !names)
         return error_set(error, ERROR_NO_MEMORY, "no memory for library %u", message->library);
     for (size_t i = 0; i < message->n_search; i++)
-        search[i] = (struct search_entry){
-            message->search[i]->library, message->search[i]->hidden, message->search[i]->re_export};
+        search[i] = (struct search_entry){message->search[i]->library, message->search[i]->hidden,
+                                          message->search[i]->re_export};
     for (size_t i = 0; i < message->n_process_names; i++)
         names[i] = name_of(&message->process_names[i]);
     *out = (struct library_definition){.library = message->library,

@@ -123,6 +123,16 @@ static Jitd__Proto__UnitEvent *add_event(struct session *session)
     return event;
 }
 
+/* Not less than what an event takes in a message: texts lie in the pool, names of definitions do not. */
+static size_t event_size(const Jitd__Proto__UnitEvent *event, size_t pool_bytes)
+{
+    size_t size = sizeof *event + pool_bytes;
+
+    for (size_t i = 0; i < event->n_definitions; i++)
+        size += event->definitions[i]->name.len;
+    return size;
+}
+
 static void unit_changed(void *owner, const struct unit *unit, const struct report *report)
 {
     struct session *session = owner;
@@ -131,11 +141,15 @@ static void unit_changed(void *owner, const struct unit *unit, const struct repo
         lookup_changed(session, unit->pending->lookup, unit, report);
         return;
     }
-    Jitd__Proto__UnitEvent *event = session->event_count < EVENTS_PER_MESSAGE ? add_event(session) : NULL;
+    if (session->event_count >= EVENTS_PER_MESSAGE || session->event_bytes >= LIMIT_NEWS_BYTES)
+        event_flush(session);
+    Jitd__Proto__UnitEvent *event = add_event(session);
+    size_t used = session->events.used;
 
     if (!event) {
         event_flush(session);
         event = add_event(session);
+        used = session->events.used;
     }
     if (!event) {
         struct error error;
@@ -150,6 +164,7 @@ static void unit_changed(void *owner, const struct unit *unit, const struct repo
         event->errors = event_errors(&session->events, report, &event->n_errors);
     if (unit->state == UNIT_RESOLVED && unit->pending->batch->report_addresses)
         event->definitions = event_definitions(&session->events, unit, &event->n_definitions);
+    session->event_bytes += event_size(event, session->events.used - used);
 }
 
 void event_flush(struct session *session)
@@ -163,7 +178,7 @@ void event_flush(struct session *session)
     session_send(session, MESSAGE_UNITS, 0, &message.base);
     pool_reset(&session->events);
     session->event_list = NULL;
-    session->event_count = session->event_capacity = 0;
+    session->event_count = session->event_capacity = session->event_bytes = 0;
 }
 
 static void component_linked(void *owner, struct unit *root)

@@ -161,6 +161,7 @@ static void welcome(struct session *session)
         if (session->layers & 1u << layer)
             layers[message.n_layers++] = (Jitd__Proto__Layer)layer;
     message.layers = layers;
+    message.waiting_bytes = session->linker.waiting.limit;
     session_send(session, MESSAGE_WELCOME, session->hello_request, &message.base);
 }
 
@@ -179,6 +180,7 @@ void hello_template_ready(struct session *session, const struct lifecycle *messa
         hello_refused(session, &error);
         return;
     }
+    session->linker.waiting.limit = session->configuration->waiting_bytes;
     session->layers |= message->layers;
     session->state = SESSION_OPEN;
     log_info("arena at 0x%llx", (unsigned long long)message->arena_base);

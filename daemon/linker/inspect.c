@@ -190,8 +190,7 @@ static bool list_libraries(const struct inspection *inspection)
     const struct libraries *libraries = inspection->session->linker.libraries;
     Jitd__Proto__Inspection *reply = inspection->reply;
 
-    reply->libraries =
-        pool_allocate_array(inspection->pool, libraries_count(libraries), sizeof *reply->libraries);
+    reply->libraries = pool_allocate_array(inspection->pool, libraries_count(libraries), sizeof *reply->libraries);
     if (!reply->libraries)
         return false;
     for (uint32_t library = 0; libraries_next(libraries, library, &library); library++)
@@ -213,6 +212,13 @@ void inspect_request(struct session *session, uint64_t request, const Jitd__Prot
         (message->libraries && !list_libraries(&inspection))) {
         error_set(&error, ERROR_NO_MEMORY, "no memory to list %llu units: ask for fewer at a time",
                   (unsigned long long)reply.unit_count);
+        session_fail(session, request, &error);
+        return;
+    }
+    size_t bytes = protobuf_c_message_get_packed_size(&reply.base);
+    if (bytes > LIMIT_MESSAGE_BYTES) {
+        error_set(&error, ERROR_LIMIT, "the answer takes %zu bytes, and a message has at most %llu", bytes,
+                  LIMIT_MESSAGE_BYTES);
         session_fail(session, request, &error);
         return;
     }

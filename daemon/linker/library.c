@@ -112,8 +112,9 @@ static int check_definition(const struct libraries *libraries, const struct libr
         uint32_t searched = definition->search[i].library;
 
         if (searched != definition->library && !libraries_has(libraries, searched))
-            return error_set(error, ERROR_NOT_FOUND, "library %u: its search order names library %u, which is not there",
-                             definition->library, searched);
+            return error_set(error, ERROR_NOT_FOUND,
+                             "library %u: its search order names library %u, which is not there", definition->library,
+                             searched);
     }
     return 0;
 }

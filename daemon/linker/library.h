@@ -44,7 +44,7 @@ struct library_definition {
 
 struct libraries;
 
-struct libraries *libraries_new(void);              /* with main alone; NULL: out of memory */
+struct libraries *libraries_new(void);            /* with main alone; NULL: out of memory */
 void libraries_free(struct libraries *libraries); /* NULL is allowed */
 
 /* Makes a library, or changes the one of that number: what has been bound stays bound. Everything is copied. NOT_FOUND

@@ -35,7 +35,12 @@ int link_open(struct linker *linker, const struct arch *arch, struct arena *aren
 {
     uint64_t seed = 0;
 
-    *linker = (struct linker){.arch = arch, .arena = arena, .process = process, .hooks = hooks, .owner = owner};
+    *linker = (struct linker){.arch = arch,
+                              .arena = arena,
+                              .process = process,
+                              .waiting.limit = LIMIT_WAITING_BYTES,
+                              .hooks = hooks,
+                              .owner = owner};
     pool_init(&linker->deciding, DECIDING_BUDGET);
     pool_init(&linker->scratch, SCRATCH_BUDGET);
     if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed)
@@ -214,6 +219,31 @@ static int allocate(struct linker *linker, struct batch *batch, struct report *r
     return code;
 }
 
+/* Names and tables outlive their units, and those of refused batches are not taken back. */
+static int check_kept(const struct linker *linker, struct report *report)
+{
+    uint64_t kept = linker->kept_bytes + symbols_memory(linker->symbols);
+    struct error error;
+
+    if (kept < LIMIT_KEPT_BYTES)
+        return 0;
+    error_set(&error, ERROR_LIMIT,
+              "the session keeps %llu bytes of names and tables, at most %llu: go on in a new session",
+              (unsigned long long)kept, LIMIT_KEPT_BYTES);
+    report_add(report, &error);
+    return ERROR_LIMIT;
+}
+
+static int check_waiting(const struct linker *linker, const struct batch *batch, struct report *report)
+{
+    struct error error;
+    int code = waiting_check(&linker->waiting, batch, &error);
+
+    if (code)
+        report_add(report, &error);
+    return code;
+}
+
 static int make_room_for_units(struct linker *linker, uint32_t count, struct report *report)
 {
     uint64_t wanted = linker->unit_count + count, capacity = linker->unit_capacity;
@@ -272,6 +302,9 @@ static void commit(struct linker *linker, struct batch *batch)
     if (batch->closed || batch->atomic)
         join(batch);
     resolve_commit(linker, batch);
+    for (uint32_t i = 0; i < batch->unit_count; i++)
+        linker->kept_bytes += unit_kept_bytes(batch->units[i]);
+    waiting_add(&linker->waiting, batch);
 }
 
 int link_submit(struct linker *linker, struct batch *batch, const struct link_input *inputs, uint32_t count,
@@ -279,11 +312,17 @@ int link_submit(struct linker *linker, struct batch *batch, const struct link_in
 {
     batch->number = ++linker->batch_count;
     pool_reset(&linker->deciding);
-    int code = make_room_for_units(linker, count, report);
+    int code = check_kept(linker, report);
+    if (!code)
+        code = check_waiting(linker, batch, report);
+    if (!code)
+        code = make_room_for_units(linker, count, report);
     if (!code)
         code = check(linker, batch, inputs, count, report);
     if (!code)
         code = resolve_batch(linker, batch, report);
+    if (!code) /* its tables are in the pool now */
+        code = check_waiting(linker, batch, report);
     if (!code)
         code = allocate(linker, batch, report);
     if (!code) {

@@ -24,6 +24,7 @@
 #include "daemon/linker/report.h"
 #include "daemon/linker/symbols.h"
 #include "daemon/linker/unit.h"
+#include "daemon/linker/waiting.h"
 #include "daemon/linker/wanted.h"
 
 struct link_hooks {
@@ -49,6 +50,8 @@ struct linker {
     uint64_t unit_count;
     uint64_t unit_capacity;
     uint64_t batch_count;
+    struct waiting waiting; /* its limit is LIMIT_WAITING_BYTES unless the owner sets another */
+    uint64_t kept_bytes;    /* by units for good, but for the symbols */
     bool running; /* the queue of runnable components is being worked off: hooks that come back here only add to it */
     const struct link_hooks *hooks;
     void *owner; /* handed to the hooks */
@@ -94,7 +97,7 @@ struct unit *link_find_code(const struct linker *linker, uint64_t address);
 int link_define_library(struct linker *linker, const struct library_definition *definition, struct error *error);
 
 /* A symbol's address and whether it may be used now, as a unit of the library would find it; false when nobody offers
-   it. Asks the runner's libraries too. */
+   it. Asks the runner's libraries too. Remembers no name that no unit has spoken of. */
 bool link_lookup(struct linker *linker, uint32_t library, const char *name, size_t length, uint64_t *address,
                  bool *ready, bool *function);
 

@@ -1,8 +1,8 @@
 /*
  * Addresses of names, now or once all of them are ready.
  *
- * A lookup that waits is a unit that offers nothing and uses the names: what is true of units, that they wait, fail with
- * what they need, have deadlines and can be cancelled, is true of it, and no second machinery waits for anything.
+ * A lookup that waits is a unit that offers nothing and uses the names: what is true of units, that they wait, fail
+ * with what they need, have deadlines and can be cancelled, is true of it, and no second machinery waits for anything.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -131,8 +131,7 @@ const struct manifest_definition *manifest_find_definition(struct manifest_index
                                                            size_t length)
 {
     uint32_t count = index->manifest->definition_count;
-    uint32_t i =
-        find(index, index->definitions, count, &index->next_definition, definition_name, local, length);
+    uint32_t i = find(index, index->definitions, count, &index->next_definition, definition_name, local, length);
 
     return i < count ? &index->manifest->definitions[i] : NULL;
 }

@@ -296,6 +296,18 @@ static void runner_started(struct session *session, uint32_t epoch)
     call_next(session);
 }
 
+/* Code that ends its own life again and again is heard of each time: with a controller that does not read, that would
+   be output without end. */
+void publish_resume(struct session *session)
+{
+    uint32_t epoch = session->next_epoch;
+
+    if (epoch == 0 || !session_is_read(session))
+        return;
+    session->next_epoch = 0;
+    runner_started(session, epoch);
+}
+
 void publish_lifecycle(struct session *session, const struct lifecycle *message)
 {
     struct error error;
@@ -305,7 +317,7 @@ void publish_lifecycle(struct session *session, const struct lifecycle *message)
         hello_template_ready(session, message);
         break;
     case LIFECYCLE_RUNNER_STARTED:
-        runner_started(session, message->epoch);
+        session->next_epoch = message->epoch; /* begun at the end of the turn */
         break;
     case LIFECYCLE_RUNNER_ENDED:
         runner_ended(session, message);

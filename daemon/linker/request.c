@@ -94,7 +94,7 @@ static int find_inputs(struct session *session, struct batch *batch, const Jitd_
         int code = 0;
 
         inputs[i] = (struct link_input){.name = (const char *)name->data, .name_length = name->len};
-        if (name->len == 0 || name->len > LIMIT_NAME_BYTES || memchr(name->data, '\0', name->len))
+        if (name->len == 0 || name->len > LIMIT_UNIT_NAME_BYTES || memchr(name->data, '\0', name->len))
             code = error_set(&error, ERROR_INVALID, "a unit's name is empty, too long or contains a NUL byte");
         if (!code)
             code = find_object(batch, submit->units[i], &inputs[i], &error);

@@ -83,10 +83,8 @@ const struct symbol *search_look_up(struct linker *linker, uint32_t library, con
     const struct symbol *known = symbols_find(linker->symbols, SPACE_PROCESS, name, length);
     if (known || !linker->process || !process_symbols_find(linker->process, name, &found))
         return known;
-    *process = (struct symbol){.binding = SYMBOL_PROCESS,
-                               .address = found.address,
-                               .bytes = found.bytes,
-                               .function = found.function};
+    *process = (struct symbol){
+        .binding = SYMBOL_PROCESS, .address = found.address, .bytes = found.bytes, .function = found.function};
     return process;
 }
 

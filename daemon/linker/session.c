@@ -61,10 +61,14 @@ void session_fail(struct session *session, uint64_t request, const struct error 
     report_fini(&report);
 }
 
+bool session_is_read(const struct session *session)
+{
+    return connection_queued(session->connection) < LIMIT_OUTPUT_BYTES;
+}
+
 static bool takes_requests(const struct session *session)
 {
-    return (session->state == SESSION_NEW || session->state == SESSION_OPEN) &&
-           connection_queued(session->connection) < LIMIT_OUTPUT_BYTES;
+    return (session->state == SESSION_NEW || session->state == SESSION_OPEN) && session_is_read(session);
 }
 
 /* Events follow the replies that made their units; then everything goes out in as few system calls as may be. */
@@ -79,6 +83,7 @@ void session_send_news(struct session *session)
         session_end(session, error.code == ERROR_DISCONNECTED ? NULL : &error);
         return;
     }
+    publish_resume(session);
     rearm(session);
 }
 

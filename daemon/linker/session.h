@@ -33,6 +33,7 @@ enum session_state {
 /* What the daemon allows, from the command line. */
 struct session_configuration {
     uint32_t disabled_layers; /* bits 1 << Layer */
+    uint64_t waiting_bytes;   /* that units which are not ready may hold */
     const char *const *libraries;
     uint32_t library_count;
 };
@@ -65,6 +66,7 @@ struct session {
 
     Jitd__Proto__UnitEvent **event_list; /* in the events pool */
     size_t event_count, event_capacity;
+    size_t event_bytes; /* about what they take in a message */
 
     struct publication *publications; /* owned list, oldest first */
     struct publication *publication_last;
@@ -74,7 +76,9 @@ struct session {
     uint32_t call_count;
     bool calling;
     struct lookup *lookups;     /* owned list; those that wait */
+    uint32_t next_epoch;        /* a life that may not begin before the controller has read; 0: none */
     struct deadline *deadlines; /* owned list, soonest first */
+    struct deadline *deadline_last;
 };
 
 int session_open(struct session *session, const struct session_configuration *configuration, struct error *error);
@@ -88,6 +92,9 @@ void session_end(struct session *session, const struct error *error);
 
 /* Queues a reply or an event. A failure to queue ends the session. */
 void session_send(struct session *session, enum message_type type, uint64_t request, const ProtobufCMessage *message);
+
+/* Whether the controller reads: less than LIMIT_OUTPUT_BYTES wait for it. */
+bool session_is_read(const struct session *session);
 
 /* Sends what has been queued and what has happened to units: at the end of every turn. */
 void session_send_news(struct session *session);
@@ -135,6 +142,9 @@ void publish_component(struct session *session, struct unit *root);
 /* Handles every reply that the runner has written. */
 void publish_drain(struct session *session);
 void publish_lifecycle(struct session *session, const struct lifecycle *message);
+
+/* Begins the life that has been waiting for the controller to read, if it reads now. */
+void publish_resume(struct session *session);
 void publish_close(struct session *session);
 
 /* ---- call.c ---- */

@@ -1,6 +1,6 @@
 /*
- * A Manifest of the wire as the linker's own (manifest.h): columns become rows, numbers and names are checked. Names stay
- * where the message has them.
+ * A Manifest of the wire as the linker's own (manifest.h): columns become rows, numbers and names are checked. Names
+ * stay where the message has them.
  */
 #include "daemon/linker/submit_manifest.h"
 
@@ -57,7 +57,8 @@ static int check_columns(const struct conversion *conversion)
         {"definition_globals", wire->n_definition_globals, wire->n_definition_locals},
         {"definition_flags", wire->n_definition_flags, wire->n_definition_locals},
         {"definition_conventions", wire->n_definition_conventions, wire->n_definition_locals},
-        {"use_locals", wire->n_use_locals, wire->n_use_globals > wire->n_use_locals ? wire->n_use_globals : wire->n_use_locals},
+        {"use_locals", wire->n_use_locals,
+         wire->n_use_globals > wire->n_use_locals ? wire->n_use_globals : wire->n_use_locals},
         {"use_globals", wire->n_use_globals, wire->n_use_locals},
         {"use_flags", wire->n_use_flags, wire->n_use_locals},
         {"use_conventions", wire->n_use_conventions, wire->n_use_locals},
@@ -197,9 +198,8 @@ const struct manifest *submit_manifest(const Jitd__Proto__Manifest *wire, bool w
 
     if (code)
         return NULL;
-    conversion.definitions =
-        pool_allocate_array(pool, wire->n_definition_locals + wire->n_absolutes + wire->n_aliases,
-                            sizeof *conversion.definitions);
+    conversion.definitions = pool_allocate_array(pool, wire->n_definition_locals + wire->n_absolutes + wire->n_aliases,
+                                                 sizeof *conversion.definitions);
     conversion.uses = pool_allocate_array(pool, wire->n_use_locals + wire->n_aliases, sizeof *conversion.uses);
     if (!manifest || !conversion.definitions || !conversion.uses) {
         error_set(error, ERROR_NO_MEMORY, "no memory for a manifest");
@@ -211,7 +211,7 @@ const struct manifest *submit_manifest(const Jitd__Proto__Manifest *wire, bool w
     code = code ? code : convert_uses(&conversion);
     code = code ? code : convert_absolutes(&conversion);
     code = code ? code : convert_aliases(&conversion);
-    *manifest = (struct manifest){conversion.definitions, conversion.definition_count, conversion.uses,
-                                  conversion.use_count};
+    *manifest =
+        (struct manifest){conversion.definitions, conversion.definition_count, conversion.uses, conversion.use_count};
     return code ? NULL : manifest;
 }

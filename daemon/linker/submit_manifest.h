@@ -4,7 +4,7 @@
 #include <stdbool.h>
 
 #include "daemon/linker/manifest.h"
-#include "proto/jitd.pb-c.h"
+#include "proto/message.h"
 
 /* The linker's form of a manifest, in the pool in which the message lies too; NULL with an error: INVALID (names,
    columns, flags), UNSUPPORTED, NO_MEMORY. */

@@ -6,6 +6,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "proto/limits.h"
+
 #define FIRST_BUCKETS 1024
 #define BLOCK_BYTES   (64 * 1024)
 
@@ -22,6 +24,7 @@ struct symbols {
     struct symbol **buckets; /* owned; a power of two of them */
     size_t bucket_count;
     size_t count;
+    size_t memory;        /* bytes of blocks and buckets */
     struct block *blocks; /* owned */
 };
 
@@ -38,6 +41,7 @@ struct symbols *symbols_new(uint64_t seed)
         free(symbols);
         return NULL;
     }
+    symbols->memory = symbols->bucket_count * sizeof *symbols->buckets;
     return symbols;
 }
 
@@ -67,9 +71,12 @@ static void *carve(struct symbols *symbols, size_t size)
     if (!block || block->size - block->used < size) {
         size_t room = size > BLOCK_BYTES ? size : BLOCK_BYTES;
 
+        if (room > LIMIT_KEPT_BYTES - symbols->memory)
+            return NULL;
         block = malloc(sizeof *block + room);
         if (!block)
             return NULL;
+        symbols->memory += room;
         block->next = symbols->blocks;
         block->used = 0;
         block->size = room;
@@ -83,7 +90,8 @@ static void *carve(struct symbols *symbols, size_t size)
 static void grow(struct symbols *symbols)
 {
     size_t wider = symbols->bucket_count * 2;
-    struct symbol **buckets = calloc(wider, sizeof *buckets);
+    bool room = wider * sizeof(struct symbol *) <= LIMIT_KEPT_BYTES - symbols->memory;
+    struct symbol **buckets = room ? calloc(wider, sizeof *buckets) : NULL;
 
     if (!buckets)
         return; /* longer chains are slower, not wrong */
@@ -95,6 +103,7 @@ static void grow(struct symbols *symbols)
         }
     }
     free(symbols->buckets);
+    symbols->memory += (wider - symbols->bucket_count) * sizeof *buckets;
     symbols->buckets = buckets;
     symbols->bucket_count = wider;
 }
@@ -185,6 +194,11 @@ void symbol_remove_use(struct use *use)
         use->next->link = use->link;
     use->next = NULL;
     use->link = NULL;
+}
+
+size_t symbols_memory(const struct symbols *symbols)
+{
+    return symbols->memory;
 }
 
 size_t symbols_count(const struct symbols *symbols)

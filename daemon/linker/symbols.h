@@ -94,7 +94,7 @@ void symbols_free(struct symbols *symbols); /* NULL is allowed */
 
 uint64_t symbols_seed(const struct symbols *symbols);
 
-/* The symbol of a name, made unbound where it is new; NULL only when out of memory. */
+/* The symbol of a name, made unbound where it is new; NULL only when out of memory or of LIMIT_KEPT_BYTES. */
 struct symbol *symbols_intern(struct symbols *symbols, uint32_t space, const char *name, size_t length);
 
 /* NULL when nobody has spoken of it in that namespace. */
@@ -106,11 +106,14 @@ uint32_t symbol_name_hash(const struct symbol *symbol);
 /* Calls `visit` for every symbol, in no particular order; it must not intern. */
 void symbols_visit(const struct symbols *symbols, void (*visit)(struct symbol *symbol, void *data), void *data);
 
-/* A copy of a name that lives as long as the symbols; NULL only when out of memory. */
+/* A copy of a name that lives as long as the symbols; NULL as from symbols_intern. */
 const char *symbols_keep_name(struct symbols *symbols, const char *name);
 
 void symbol_add_use(struct symbol *symbol, struct use *use);
 void symbol_remove_use(struct use *use); /* one in no list is left alone */
+
+/* Bytes of memory that they take; never more than LIMIT_KEPT_BYTES, whatever is asked to be interned. */
+size_t symbols_memory(const struct symbols *symbols);
 
 /* How many names there are. */
 size_t symbols_count(const struct symbols *symbols);

@@ -57,7 +57,11 @@ void unit_finish(struct unit *unit)
     struct batch *batch = unit->pending ? unit->pending->batch : NULL;
 
     unit->pending = NULL;
-    if (batch && --batch->unfinished == 0)
+    if (!batch)
+        return;
+    batch->unfinished--;
+    waiting_unit_done(batch);
+    if (batch->unfinished == 0)
         batch_free(batch);
 }
 
@@ -69,6 +73,13 @@ void unit_release_memory(struct unit *unit, struct arena *arena)
     unit->extra = NULL;
     arena_free(arena, &unit->block);
     unit->block = (struct arena_block){0};
+}
+
+uint64_t unit_kept_bytes(const struct unit *unit)
+{
+    return sizeof *unit + strlen(unit->name) + 1 +
+           ((uint64_t)unit->definition_count + unit->need_count) * sizeof(struct symbol *) +
+           unit->array_count * sizeof *unit->arrays;
 }
 
 uint64_t unit_section_address(const struct arena *arena, const struct unit *unit, uint32_t section)

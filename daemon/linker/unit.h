@@ -18,6 +18,7 @@
 #include "daemon/linker/manifest.h"
 #include "daemon/linker/object.h"
 #include "daemon/linker/symbols.h"
+#include "daemon/linker/waiting.h"
 
 struct frame;
 
@@ -126,6 +127,8 @@ struct batch {
     bool atomic; /* ready or failed as a whole */
     bool report_addresses;
     struct batch_mapping *mappings; /* of memfds; owned, in the pool */
+    struct waiting *waiting;        /* where it counts; borrowed from the linker, once committed */
+    uint64_t waiting_bytes;         /* as which it counts there */
 };
 
 struct batch_mapping {
@@ -147,6 +150,9 @@ void unit_finish(struct unit *unit);
 
 /* Gives back the unit's room in the arena. */
 void unit_release_memory(struct unit *unit, struct arena *arena);
+
+/* Bytes of memory that the unit takes until the session ends, but for what linking adds. */
+uint64_t unit_kept_bytes(const struct unit *unit);
 
 /* The address of a section's byte in the runner. */
 uint64_t unit_section_address(const struct arena *arena, const struct unit *unit, uint32_t section);

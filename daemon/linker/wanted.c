@@ -72,8 +72,8 @@ int wanted_add(struct wanted *wanted, struct symbol *symbol)
 
 static bool is_named(const struct symbol *symbol, const struct symbol *name)
 {
-    return !name || (symbol->name_length == name->name_length &&
-                     memcmp(symbol->name, name->name, name->name_length) == 0);
+    return !name ||
+           (symbol->name_length == name->name_length && memcmp(symbol->name, name->name, name->name_length) == 0);
 }
 
 static void visit_bucket(struct wanted *wanted, struct wanted_entry **link, const struct symbol *name,

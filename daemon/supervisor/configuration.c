@@ -21,6 +21,7 @@ const char configuration_help[] =
     "  --stdio               serve one session on standard input and output\n"
     "  --library NAME        a shared library, as a path or a soname, that sessions may load; repeatable\n"
     "  --max-sessions N      at most N sessions at a time (64)\n"
+    "  --waiting-bytes N     at most N bytes held by units of a session that are not ready (1 GiB)\n"
     "  --address-space BYTES at most this much memory for a runner, beside the arena (4 GiB; 0: no bound)\n"
     "  --cpu SECONDS         at most this much processor time for one life of a runner (no bound)\n"
     "  --open-files N        at most N descriptors in a runner (256)\n"
@@ -103,6 +104,11 @@ static int take_sessions(struct configuration *out, const char *text, struct err
     return 0;
 }
 
+static int take_waiting(struct configuration *out, const char *text, struct error *error)
+{
+    return parse_number(text, LIMIT_WAITING_BYTES, &out->waiting_bytes, error);
+}
+
 static int take_address_space(struct configuration *out, const char *text, struct error *error)
 {
     return parse_number(text, UINT64_MAX >> 16, &out->address_space_bytes, error);
@@ -157,7 +163,7 @@ static const struct option_row option_rows[] = {
     {"fd", true, take_fd},           {"listen", true, take_listen},         {"stdio", false, take_stdio},
     {"library", true, take_library}, {"max-sessions", true, take_sessions}, {"address-space", true, take_address_space},
     {"cpu", true, take_cpu},         {"open-files", true, take_open_files}, {"linker", true, take_linker},
-    {"runner", true, take_runner},   {"disable-layer", true, take_layer},
+    {"runner", true, take_runner},   {"disable-layer", true, take_layer},   {"waiting-bytes", true, take_waiting},
 };
 
 #define ROW_COUNT    ARRAY_LENGTH(option_rows)
@@ -227,6 +233,7 @@ int configuration_parse(int argc, char **argv, struct configuration *out, struct
     *out = (struct configuration){.mode = MODE_HELP,
                                   .fd = -1,
                                   .maximum_sessions = LIMIT_SESSIONS,
+                                  .waiting_bytes = LIMIT_WAITING_BYTES,
                                   .address_space_bytes = MIB(4096),
                                   .open_files = 256};
     int code = parse_rows(argc, argv, out, error);

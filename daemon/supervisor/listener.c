@@ -1,6 +1,7 @@
 /*
  * A listening socket that outlives every session and every shortage. The lock file stays when the socket goes: removing
- * a locked file would let two daemons lock two files of one name.
+ * a locked file would let two daemons lock two files of one name. The socket gets its name when it listens: between
+ * bind and listen it would refuse whoever finds it.
  */
 #include "daemon/supervisor/listener.h"
 
@@ -20,8 +21,9 @@
 #define LOG_TAG "listener"
 
 #define SYSTEMD_PATH     "systemd:"
-#define SYSTEMD_FD_FIRST 3  /* sd_listen_fds(3) */
-#define ACCEPTS_A_TURN   16 /* so that a flood of them does not keep the loop from its sessions */
+#define SYSTEMD_FD_FIRST 3      /* sd_listen_fds(3) */
+#define FIRST_NAME       ".new" /* behind the path, until the socket listens */
+#define ACCEPTS_A_TURN   16     /* so that a flood of them does not keep the loop from its sessions */
 
 static bool is_own_user(int socket)
 {
@@ -105,21 +107,22 @@ static int take_lock(struct listener *listener, const char *path, struct error *
     return 0;
 }
 
-/* Under the lock a socket that is there can only have been left behind; anything else is not ours to remove. */
-static int remove_stale(const char *path, struct error *error)
+/* Under the lock a socket that is there can only have been left behind; anything else is not ours to replace. */
+static int check_stale(const char *path, struct error *error)
 {
     struct stat status;
-    if (lstat(path, &status) < 0)
+    if (lstat(path, &status) < 0 || S_ISSOCK(status.st_mode))
         return 0;
-    if (!S_ISSOCK(status.st_mode))
-        return error_set(error, ERROR_INVALID, "'%s' is there and is no socket", path);
-    return unlink(path) < 0 ? error_system(error, "remove the stale socket '%s'", path) : 0;
+    return error_set(error, ERROR_INVALID, "'%s' is there and is no socket", path);
 }
 
 static int bind_socket(struct listener *listener, const char *path, struct error *error)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    memcpy(address.sun_path, path, strlen(path) + 1);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s" FIRST_NAME, path);
+    if (check_stale(path, error) != 0 || check_stale(address.sun_path, error) != 0)
+        return error->code;
+    unlink(address.sun_path);
     listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (listener->fd < 0)
         return error_system(error, "create a socket");
@@ -130,17 +133,22 @@ static int bind_socket(struct listener *listener, const char *path, struct error
     umask(former);
     errno = os;
     if (bound < 0)
-        return error_system(error, "bind '%s'", path);
+        return error_system(error, "bind '%s'", address.sun_path);
+    strcpy(listener->path, address.sun_path);
+    if (listen(listener->fd, SOMAXCONN) < 0)
+        return error_system(error, "listen on '%s'", path);
+    if (rename(address.sun_path, path) < 0)
+        return error_system(error, "call the socket '%s'", path);
     strcpy(listener->path, path);
-    return listen(listener->fd, SOMAXCONN) < 0 ? error_system(error, "listen on '%s'", path) : 0;
+    return 0;
 }
 
 static int open_own(struct listener *listener, const char *path, struct error *error)
 {
-    struct sockaddr_un address;
-    if (path[0] == '\0' || strlen(path) >= sizeof address.sun_path)
-        return error_set(error, ERROR_LIMIT, "a socket's path has 1 to %zu bytes", sizeof address.sun_path - 1);
-    if (make_directory(path, error) != 0 || take_lock(listener, path, error) != 0 || remove_stale(path, error) != 0)
+    const size_t longest = sizeof(struct sockaddr_un) - offsetof(struct sockaddr_un, sun_path) - sizeof FIRST_NAME;
+    if (path[0] == '\0' || strlen(path) > longest)
+        return error_set(error, ERROR_LIMIT, "a socket's path has 1 to %zu bytes", longest);
+    if (make_directory(path, error) != 0 || take_lock(listener, path, error) != 0)
         return error->code;
     return bind_socket(listener, path, error);
 }

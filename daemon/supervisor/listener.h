@@ -20,7 +20,8 @@ struct listener {
 
 /* Opens the socket at `path` with mode 0600, its directory being made with 0700 where it is missing; "systemd:" stands
    for the one that systemd passes. A socket that a daemon left behind is replaced, one that is in use is not: the lock
-   file PATH.lock tells them apart. Errors: INVALID, LIMIT, SYSTEM. */
+   file PATH.lock tells them apart. PATH appears when whoever connects to it is heard. Errors: INVALID, LIMIT, SYSTEM.
+ */
 int listener_open(struct listener *listener, uv_loop_t *loop, const char *path, struct error *error);
 
 /* Removes the socket; the loop may then end. */

@@ -72,7 +72,7 @@ void peer_send(struct peer *peer, uint16_t type, uint64_t request, const Protobu
     peer_flush(peer);
 }
 
-ProtobufCMessage *peer_read(struct peer *peer, uint16_t type, uint64_t request)
+ProtobufCMessage *peer_next(struct peer *peer)
 {
     struct error error;
     frame_release(peer->frame);
@@ -83,14 +83,20 @@ ProtobufCMessage *peer_read(struct peer *peer, uint16_t type, uint64_t request)
         struct pollfd polled = {.fd = connection_fd(peer->connection), .events = POLLIN};
         cr_assert(peer->frame || poll(&polled, 1, HARNESS_PATIENCE) == 1, "the daemon does not answer");
     }
+    ProtobufCMessage *message = NULL;
+    pool_reset(&peer->pool);
+    int code = message_decode(&peer->pool, peer->frame->header.type, peer->frame->message,
+                              peer->frame->header.message_bytes, &message, &error);
+    cr_assert(code == 0, "%s", error.text);
+    return message;
+}
+
+ProtobufCMessage *peer_read(struct peer *peer, uint16_t type, uint64_t request)
+{
+    ProtobufCMessage *message = peer_next(peer);
     cr_assert(peer->frame->header.type == type, "message type %u instead of %u", peer->frame->header.type, type);
     cr_assert(peer->frame->header.request == request, "an answer to request %lu instead of %lu",
               (unsigned long)peer->frame->header.request, (unsigned long)request);
-    ProtobufCMessage *message = NULL;
-    pool_reset(&peer->pool);
-    int code =
-        message_decode(&peer->pool, type, peer->frame->message, peer->frame->header.message_bytes, &message, &error);
-    cr_assert(code == 0, "%s", error.text);
     return message;
 }
 

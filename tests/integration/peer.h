@@ -46,7 +46,10 @@ void peer_write(struct peer *peer, uint16_t type, uint64_t request, const Protob
 void peer_flush(struct peer *peer);
 void peer_send(struct peer *peer, uint16_t type, uint64_t request, const ProtobufCMessage *message);
 
-/* The next frame, which must be of that type and for that request. Its message is valid until the next call. */
+/* The next frame, whatever it is: peer->frame has its header. Its message is valid until the next call. */
+ProtobufCMessage *peer_next(struct peer *peer);
+
+/* The same, which must be of that type and for that request. */
 ProtobufCMessage *peer_read(struct peer *peer, uint16_t type, uint64_t request);
 
 /* ---- expectations ---- */

@@ -15,6 +15,7 @@
 
 #include "client/jitd.h"
 #include "tests/integration/harness.h"
+#include "tests/integration/peer.h"
 #include "tests/lib/many_units.h"
 
 #define PATIENCE   50000 /* ms for all of a crowd; the suite's own limit is just above */
@@ -721,4 +722,49 @@ Test(asynchrony, the_pace_of_submission_does_not_change_a_byte)
     }
     cr_expect(first.used[0] > 3000 * 16 && first.digest[0] != 0);
     graph_free(&graph);
+}
+
+/* ---- many in one frame ---- */
+
+/* Queues a batch of one unit in a frame of its own. */
+static void write_unit(struct peer *peer, const struct unit_pattern *pattern, unsigned number)
+{
+    struct object_bytes object = unit_pattern_make(pattern, &number);
+    const struct connection_range attachment = {object.bytes, object.length};
+    Jitd__Proto__Range range = JITD__PROTO__RANGE__INIT;
+    Jitd__Proto__Unit unit = JITD__PROTO__UNIT__INIT, *units[] = {&unit};
+    Jitd__Proto__Submit submit = JITD__PROTO__SUBMIT__INIT;
+    range.bytes = object.length;
+    unit.name = (ProtobufCBinaryData){.data = (uint8_t *)"u.o", .len = 3};
+    unit.object_case = JITD__PROTO__UNIT__OBJECT_RANGE;
+    unit.range = &range;
+    submit.units = units;
+    submit.n_units = 1;
+    peer_write(peer, MESSAGE_SUBMIT, 2 + number, &submit.base, &attachment, 1, NULL, 0);
+    object_free(&object);
+}
+
+Test(asynchrony, news_of_many_units_travel_in_few_frames)
+{
+    enum { UNITS = 10000 };
+    size_t frames = 0, events = 0, replies = 0;
+    struct unit_pattern pattern = unit_pattern_function(0);
+    struct peer peer = peer_open_welcomed();
+    for (unsigned i = 0; i < UNITS; i++)
+        write_unit(&peer, &pattern, i);
+    peer_flush(&peer);
+    while (replies < UNITS || events < 2 * UNITS) {
+        const ProtobufCMessage *message = peer_next(&peer);
+        if (peer.frame->header.type == MESSAGE_UNITS) {
+            frames++;
+            events += ((const Jitd__Proto__Units *)message)->n_events;
+        } else {
+            cr_assert_eq(peer.frame->header.type, MESSAGE_SUBMITTED);
+            replies++;
+        }
+    }
+    cr_expect_eq(events, 2 * UNITS); /* RESOLVED and READY */
+    cr_expect(frames < events / 10, "%zu events in %zu frames", events, frames);
+    unit_pattern_free(&pattern);
+    peer_close(&peer);
 }

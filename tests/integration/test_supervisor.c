@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -201,6 +202,42 @@ Test(supervisor, listens_on_a_socket_for_its_owner_alone)
     jitd_close(session);
     stop_daemon(daemon);
     cr_expect_neq(access(socket_path, F_OK), 0, "the socket is still there");
+}
+
+/* How `socket_path` came to be, as an event of inotify(7); its directory exists. */
+static uint32_t await_socket(int inotify)
+{
+    _Alignas(struct inotify_event) char bytes[4096];
+    for (;;) {
+        ssize_t length = read(inotify, bytes, sizeof bytes);
+        cr_assert_gt(length, 0);
+        const struct inotify_event *event;
+        for (char *at = bytes; at < bytes + length; at += sizeof *event + event->len) {
+            event = (const struct inotify_event *)(const void *)at;
+            if (event->len > 0 && strcmp(event->name, "socket") == 0)
+                return event->mask;
+        }
+    }
+}
+
+Test(supervisor, shows_its_socket_when_it_listens_and_not_before)
+{
+    char run[512], unnamed[512];
+    int inotify = inotify_init1(IN_CLOEXEC);
+    cr_assert_eq(mkdir(temp_path(&directory, "run", run), 0700), 0);
+    cr_assert_geq(inotify_add_watch(inotify, run, IN_CREATE | IN_MOVED_TO), 0);
+    for (int i = 0; i < 2; i++) { /* the second time over what the first daemon left behind */
+        const char *words[] = {"--listen", socket_path, NULL};
+        pid_t pid = start_daemon(words, -1, -1);
+        cr_expect_eq(await_socket(inotify), IN_MOVED_TO);
+        struct jitd_session *session = open_session();
+        cr_expect_not_null(session);
+        jitd_close(session);
+        cr_expect_lt(access(temp_path(&directory, "run/socket.new", unnamed), F_OK), 0);
+        kill(pid, SIGKILL);
+        status_of(pid);
+    }
+    close(inotify);
 }
 
 Test(supervisor, replaces_a_socket_left_behind_and_no_other)

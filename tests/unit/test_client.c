@@ -606,7 +606,7 @@ Test(client, sends_a_large_object_as_a_sealed_memfd_and_keeps_the_order)
 Test(client, refuses_batches_that_cannot_be_sent)
 {
     struct pair *pair = pair_open(NULL);
-    static char name[LIMIT_NAME_BYTES + 2];
+    static char name[LIMIT_UNIT_NAME_BYTES + 2];
     memset(name, 'n', sizeof name - 1);
     struct jitd_batch *batch = jitd_batch_new(0);
     cr_expect_eq(jitd_batch_add(batch, name, "x", 1), JITD_ERROR_LIMIT);

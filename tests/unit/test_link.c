@@ -311,3 +311,50 @@ Test(link, a_chain_of_units_that_ends_last_becomes_ready_as_a_loop)
     object_free(&pattern);
     linker_fixture_close(&fixture);
 }
+
+Test(link, counts_what_waiting_units_hold_and_gives_it_back)
+{
+    char text[512] = "";
+    struct error error;
+
+    linker_fixture_open(&fixture);
+    const struct waiting *waiting = &fixture.linker.waiting;
+    struct object_bytes needy = compile_c("int late(void); int needy(void) { return late(); }\n", "-O1 -fPIC");
+    cr_assert_eq(linker_fixture_submit(&fixture, &needy, 1, false, NULL), 0);
+    uint64_t one = waiting->bytes;
+    cr_expect(waiting->units == 1 && one > needy.length, "%lu bytes, %lu units", waiting->bytes, waiting->units);
+
+    fixture.linker.waiting.limit = one + one / 2;
+    uint64_t used = arena_used(fixture.linker.arena, ZONE_X);
+    struct object_bytes other = compile_c("int late(void); int other(void) { return late(); }\n", "-O1 -fPIC");
+    cr_expect_eq(linker_fixture_submit(&fixture, &other, 1, false, text), ERROR_LIMIT);
+    cr_expect(strstr(text, "1 units"), "%s", text);
+    cr_expect(waiting->units == 1 && waiting->bytes == one && fixture.linker.unit_count == 1);
+    cr_expect_eq(arena_used(fixture.linker.arena, ZONE_X), used);
+
+    fixture.linker.waiting.limit = 4 * one;
+    cr_expect_eq(linker_fixture_submit(&fixture, &other, 1, false, NULL), 0);
+    error_set(&error, ERROR_TIMEOUT, "time is up");
+    link_fail(&fixture.linker, link_unit(&fixture.linker, 2), &error);
+    cr_expect(waiting->units == 1 && waiting->bytes == one);
+    cr_expect_eq(
+        linker_fixture_submit_c(&fixture, true, NULL, (const char *[]){"int late(void) { return 1; }\n", NULL}), 0);
+    cr_expect(waiting->units == 0 && waiting->bytes == 0);
+    object_free(&needy);
+    object_free(&other);
+    linker_fixture_close(&fixture);
+    expect_no_leaks();
+}
+
+Test(link, a_lookup_leaves_no_trace)
+{
+    uint64_t address;
+    bool ready, function;
+
+    linker_fixture_open(&fixture);
+    size_t count = symbols_count(fixture.linker.symbols);
+    cr_expect(!link_lookup(&fixture.linker, LIBRARY_MAIN, "nobody", 6, &address, &ready, &function));
+    cr_expect(!link_lookup(&fixture.linker, LIBRARY_MAIN, "", 0, &address, &ready, &function));
+    cr_expect_eq(symbols_count(fixture.linker.symbols), count);
+    linker_fixture_close(&fixture);
+}

@@ -128,3 +128,17 @@ Test(pool, resetting_an_empty_pool_is_nothing)
     pool_reset(&pool);
     pool_fini(&pool);
 }
+
+Test(pool, knows_how_much_memory_it_has_taken)
+{
+    struct pool pool;
+    pool_init(&pool, 1 << 22);
+    cr_expect_eq(pool_memory(&pool), 0);
+    pool_allocate(&pool, 1);
+    size_t least = pool_memory(&pool);
+    cr_expect_gt(least, 1);
+    pool_allocate(&pool, 1 << 20);
+    cr_expect(pool_memory(&pool) >= least + (1 << 20) && pool_memory(&pool) < least + (1 << 20) + 4096);
+    pool_fini(&pool);
+    cr_expect_eq(pool_memory(&pool), 0);
+}
