@@ -74,6 +74,13 @@ struct jitd_reference {
     uint64_t offset;
 };
 
+/* One link of the chain from a unit that failed to the one whose failure began it: `unit` needed `symbol` of the next.
+   "" where the two belong together for another reason (a cycle of needs, an atomic batch), and in the last link. */
+struct jitd_cause {
+    const char *unit;
+    const char *symbol;
+};
+
 /* One error. Strings are never NULL; "" where they do not apply. `text` is complete without the rest. */
 struct jitd_error {
     int code;
@@ -86,6 +93,9 @@ struct jitd_error {
     const struct jitd_reference *references;
     size_t reference_count;
     size_t references_omitted;
+    const struct jitd_cause *causes; /* DEPENDENCY_FAILED: from this unit to the first that failed */
+    size_t cause_count;
+    size_t causes_omitted; /* before the last */
 };
 
 struct jitd_errors {
@@ -217,6 +227,7 @@ struct jitd_batch;
 enum jitd_batch_flags {
     JITD_BATCH_CLOSED = 1,           /* refers to nothing that comes later */
     JITD_BATCH_REPORT_ADDRESSES = 2, /* `resolved` events list the definitions */
+    JITD_BATCH_ATOMIC = 4            /* becomes ready as a whole, or fails as a whole */
 };
 
 /* NULL when out of memory. */
@@ -230,6 +241,84 @@ int jitd_batch_add(struct jitd_batch *batch, const char *name, const void *objec
 /* Adds an object in a memfd that is sealed against writing, shrinking and growing; it is not copied. The descriptor is
    duplicated. At most 16 in a batch. */
 int jitd_batch_add_memfd(struct jitd_batch *batch, const char *name, int memfd);
+
+/* ---- manifests: what the names of an object mean (docs/manifests.md) ---- */
+
+#define JITD_LIBRARY_MAIN 0u
+
+enum jitd_definition_flags {
+    JITD_DEFINITION_WEAK = 1,     /* as a weak symbol */
+    JITD_DEFINITION_HIDDEN = 2,   /* for the units of its library alone */
+    JITD_DEFINITION_FUNCTION = 4, /* what it is, where the object's symbol does not say */
+    JITD_DEFINITION_DATA = 8,
+    JITD_DEFINITION_REDIRECTABLE = 16 /* may be replaced later; JITD_ERROR_UNSUPPORTED in this version */
+};
+
+enum jitd_use_flags {
+    JITD_USE_WEAK = 1,      /* waits for nobody; its address is 0 where nobody offers it when the unit comes */
+    JITD_USE_BY_SLOT = 2,   /* reached through a pointer that only the daemon writes */
+    JITD_USE_LAZY = 4,      /* need not be there before it is called; JITD_ERROR_UNSUPPORTED in this version */
+    JITD_USE_LIBRARY = 1024 /* looked for in `library` and what that re-exports, not from the unit's own library on */
+};
+
+/* A symbol that the object defines, and the global name under which others find it. */
+struct jitd_manifest_definition {
+    const char *local;
+    const char *global; /* NULL: the same */
+    unsigned flags;
+    uint64_t convention; /* calling convention: a number of the program's choice; 0: the platform's C ABI */
+};
+
+/* A symbol that the object refers to, and the global name that it is bound to. */
+struct jitd_manifest_use {
+    const char *local;  /* NULL: nothing refers to it, the unit is to wait for it all the same */
+    const char *global; /* NULL: the same; one of the two must be there */
+    unsigned flags;
+    uint64_t convention; /* by which it is called */
+    uint32_t library;    /* with JITD_USE_LIBRARY */
+};
+
+/* A definition that is an address in the runner. */
+struct jitd_absolute {
+    const char *name;
+    uint64_t address;
+    unsigned flags; /* enum jitd_definition_flags; data unless JITD_DEFINITION_FUNCTION */
+    uint64_t convention;
+};
+
+/* A further name for `target`, which is looked for as a use is. */
+struct jitd_alias {
+    const char *name;
+    const char *target;
+    unsigned flags;   /* enum jitd_definition_flags, and JITD_USE_LIBRARY */
+    uint32_t library; /* with JITD_USE_LIBRARY */
+};
+
+/* With a manifest the names of an object are its own but for those that stand here. Symbols that the object refers to
+   and neither defines nor lists must be the runner's libraries' own (memcpy and the like). */
+struct jitd_manifest {
+    const struct jitd_manifest_definition *definitions;
+    size_t definition_count;
+    const struct jitd_manifest_use *uses;
+    size_t use_count;
+    const struct jitd_absolute *absolutes;
+    size_t absolute_count;
+    const struct jitd_alias *aliases;
+    size_t alias_count;
+};
+
+/* One unit. Zero-initialise it. */
+struct jitd_unit_input {
+    const char *name; /* copied */
+    const void *object;
+    size_t bytes;
+    uint32_t library;                     /* JITD_LIBRARY_MAIN, or one that was defined */
+    const struct jitd_manifest *manifest; /* NULL: every global name of the object is offered and used as it is */
+};
+
+/* Adds a unit. The object's bytes, the manifest and all that it leads to are borrowed until the batch is submitted or
+   freed. Without an object the unit is its manifest alone: absolute symbols, aliases, and uses to wait for. */
+int jitd_batch_add_unit(struct jitd_batch *batch, const struct jitd_unit_input *input);
 
 /* Units of the batch that still wait for others so many milliseconds after the daemon has taken it fail with
    JITD_ERROR_TIMEOUT and the name of what never came; 0, the default, lets them wait for ever. */
@@ -249,6 +338,53 @@ typedef void jitd_lookup_callback(struct jitd_session *session, const struct jit
                                   const struct jitd_errors *errors, void *data);
 int jitd_lookup(struct jitd_session *session, const char *const *names, size_t count, jitd_lookup_callback *callback,
                 void *data, jitd_request *request);
+
+/* As jitd_lookup, from `library` on, and answered when all of the names are ready: with JITD_ERROR_DEPENDENCY_FAILED
+   when one of them failed, JITD_ERROR_TIMEOUT when the deadline (0: none) has passed, JITD_ERROR_CANCELLED. */
+int jitd_lookup_ready(struct jitd_session *session, uint32_t library, const char *const *names, size_t count,
+                      uint32_t deadline_ms, jitd_lookup_callback *callback, void *data, jitd_request *request);
+
+/* As jitd_lookup, from `library` on. */
+int jitd_lookup_in(struct jitd_session *session, uint32_t library, const char *const *names, size_t count,
+                   jitd_lookup_callback *callback, void *data, jitd_request *request);
+
+/* One library that another one searches. */
+struct jitd_search {
+    uint32_t library;
+    bool hidden;    /* also what it keeps to itself */
+    bool re_export; /* whoever searches the library that has this entry finds what is exported there */
+};
+
+enum jitd_process_symbols { JITD_PROCESS_ALL = 0, JITD_PROCESS_NONE = 1, JITD_PROCESS_LISTED = 2 };
+
+/* A library, a namespace of global symbols; borrowed during the call. A name that one of its units uses is looked for
+   in the library itself, then in those of the search order, then among the symbols of the runner's own libraries. */
+struct jitd_library {
+    uint32_t number;                  /* of the program's choice, below 65,536; 0 is "main" and always there */
+    const char *name;                 /* for reports; NULL: none */
+    const struct jitd_search *search; /* libraries that have been defined, or this one */
+    size_t search_count;
+    enum jitd_process_symbols process_symbols;
+    const char *const *process_names; /* JITD_PROCESS_LISTED; NULL-terminated, or NULL */
+};
+
+/* Called with `errors` NULL where it was done. */
+typedef void jitd_done_callback(struct jitd_session *session, const struct jitd_errors *errors, void *data);
+
+/* Makes a library, or changes the one of that number: what is bound stays bound, what waits looks again. Later requests
+   may name it without waiting for the answer. */
+int jitd_define_library(struct jitd_session *session, const struct jitd_library *library, jitd_done_callback *callback,
+                        void *data, jitd_request *request);
+
+/* Takes back what still waits. A lookup that waits or a call that has not begun is completed with
+   JITD_ERROR_CANCELLED; units that wait for others fail with that code, and all that depend on them with them. `count`
+   is how many were cancelled: 0 where none waited any more. */
+typedef void jitd_cancel_callback(struct jitd_session *session, size_t count, const struct jitd_errors *errors,
+                                  void *data);
+int jitd_cancel(struct jitd_session *session, jitd_request waiting, jitd_cancel_callback *callback, void *data,
+                jitd_request *request);
+int jitd_cancel_units(struct jitd_session *session, const uint64_t *units, size_t count, jitd_cancel_callback *callback,
+                      void *data, jitd_request *request);
 
 enum jitd_type {
     JITD_VOID = 0,
@@ -315,6 +451,11 @@ int jitd_call(struct jitd_session *session, const char *symbol, enum jitd_type r
               const struct jitd_value *arguments, size_t argument_count, jitd_call_callback *callback, void *data,
               jitd_request *request);
 
+/* The same, looked for from `library` on. */
+int jitd_call_in(struct jitd_session *session, uint32_t library, const char *symbol, enum jitd_type result,
+                 const struct jitd_value *arguments, size_t argument_count, jitd_call_callback *callback, void *data,
+                 jitd_request *request);
+
 /* The same at an address inside a ready unit. */
 int jitd_call_address(struct jitd_session *session, uint64_t address, enum jitd_type result,
                       const struct jitd_value *arguments, size_t argument_count, jitd_call_callback *callback,
@@ -333,12 +474,35 @@ struct jitd_zone {
     uint64_t digest;
 };
 
+struct jitd_extent {
+    const char *zone; /* "X" */
+    uint64_t address;
+    uint64_t bytes;
+};
+
 struct jitd_unit {
     uint64_t unit;
     const char *name;
     enum jitd_unit_state state;
     const struct jitd_definition *definitions;
     size_t definition_count;
+    uint32_t library;
+    const struct jitd_extent *extents; /* its room in the arena */
+    size_t extent_count;
+
+    /* With JITD_INSPECT_DEPENDENCIES. */
+    const uint64_t *uses; /* units, each once, in the order of their ids */
+    size_t use_count;
+    uint64_t waits_for;         /* the unit that it waits for now, or 0 */
+    const char *const *missing; /* names that it needs and nobody offers */
+    size_t missing_count;
+};
+
+struct jitd_library_info {
+    uint32_t number;
+    const char *name;
+    const struct jitd_search *search;
+    size_t search_count;
 };
 
 struct jitd_inspection {
@@ -346,16 +510,28 @@ struct jitd_inspection {
     uint64_t unit_count;
     const struct jitd_zone *zones;
     size_t zone_count;
-    const struct jitd_unit *units;
+    const struct jitd_unit *units; /* in the order of their ids */
     size_t units_listed;
+    uint64_t next_unit; /* where the list was cut off: ask again from there on; 0: it was not */
+    const struct jitd_library_info *libraries;
+    size_t library_count;
 };
 
-enum jitd_inspect_flags { JITD_INSPECT_UNITS = 1, JITD_INSPECT_DIGESTS = 2 };
+enum jitd_inspect_flags {
+    JITD_INSPECT_UNITS = 1,
+    JITD_INSPECT_DIGESTS = 2,
+    JITD_INSPECT_DEPENDENCIES = 4, /* of the units */
+    JITD_INSPECT_LIBRARIES = 8
+};
 
 typedef void jitd_inspect_callback(struct jitd_session *session, const struct jitd_inspection *inspection,
                                    const struct jitd_errors *errors, void *data);
 int jitd_inspect(struct jitd_session *session, unsigned flags, jitd_inspect_callback *callback, void *data,
                  jitd_request *request);
+
+/* The same, units from `first` on (an id), at most `limit` of them (0: as many as one answer holds). */
+int jitd_inspect_from(struct jitd_session *session, unsigned flags, uint64_t first, uint32_t limit,
+                      jitd_inspect_callback *callback, void *data, jitd_request *request);
 
 /* ---- waiting ---- */
 
