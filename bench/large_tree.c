@@ -85,6 +85,7 @@ static void large_measure(const struct benchmark *benchmark, size_t units, const
     large_submit(session, tree, units, key);
     if (units == MIDDLE) {
         large_first_run(session, tree->name);
+        usleep(300000); /* the linker gives back what it does not need when it has been quiet */
         large_hold(session, &after);
         large_report_memory(&before, &after, tree);
     } else {

@@ -150,6 +150,7 @@ static void rearm(struct session *session)
         session->controller_events = (short)events;
     }
     uv_idle_start(&session->warm_idle, on_idle);
+    trim_when_quiet(session);
 }
 
 /* One fixed-size packet from a daemon process; anything else ends the session. */
@@ -251,6 +252,8 @@ int session_open(struct session *session, const struct session_configuration *co
     uv_idle_init(&session->loop, &session->warm_idle);
     session->deadline_timer.data = session;
     uv_timer_init(&session->loop, &session->deadline_timer);
+    session->trim_timer.data = session;
+    uv_timer_init(&session->loop, &session->trim_timer);
     return 0;
 }
 

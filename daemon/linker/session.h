@@ -50,7 +50,7 @@ struct session {
     uv_loop_t loop;
     uv_poll_t controller_poll, control_poll, lifecycle_poll, wake_poll;
     uv_idle_t warm_idle;
-    uv_timer_t deadline_timer;
+    uv_timer_t deadline_timer, trim_timer;
     short controller_events; /* what controller_poll is armed for */
 
     struct connection *connection; /* owned */
@@ -158,6 +158,9 @@ void call_close(struct session *session);
 /* ---- deadline.c ---- */
 void deadline_add(struct session *session, uint64_t first, uint32_t count, uint32_t milliseconds);
 void deadline_close(struct session *session);
+
+/* ---- trim.c ---- */
+void trim_when_quiet(struct session *session); /* at the end of every turn */
 
 /* ---- crash.c ---- */
 void crash_describe(struct session *session, int wait_status, const struct unit *initialising, struct pool *pool,

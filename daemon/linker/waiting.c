@@ -1,5 +1,6 @@
 #include "daemon/linker/waiting.h"
 
+#include "common/bytes.h"
 #include "daemon/linker/unit.h"
 #include "proto/connection.h"
 
@@ -37,6 +38,7 @@ void waiting_add(struct waiting *waiting, struct batch *batch)
     batch->waiting = waiting;
     batch->waiting_bytes = bytes_of(batch);
     waiting->bytes += batch->waiting_bytes;
+    waiting->peak = max_u64(waiting->peak, waiting->bytes);
     waiting->units += batch->unit_count;
 }
 

@@ -17,6 +17,7 @@ struct batch;
 struct waiting {
     uint64_t limit;
     uint64_t bytes;
+    uint64_t peak;  /* the most that `bytes` has been; lowered by whoever gives memory back to the system */
     uint64_t units; /* neither ready nor failed */
 };
 

@@ -7,6 +7,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -135,6 +136,28 @@ Test(flow, gives_room_back_when_units_that_wait_fail)
     object_free(&object);
     harness_close(harness);
 }
+
+#ifndef JITD_SANITIZED /* whose allocator keeps what is freed */
+Test(flow, gives_memory_back_to_the_system_when_units_that_waited_are_ready_and_it_is_quiet)
+{
+    enum { UNITS = 80, OBJECT_BYTES = 200 * 1024 };
+    struct harness *harness = open_capped();
+    struct object_bytes object = waiting_object(OBJECT_BYTES);
+    pid_t linker = harness_process(harness, HARNESS_LINKER);
+    long before = harness_status(linker, "RssAnon"), left = LONG_MAX;
+    cr_assert_eq(flood(harness, &object, UNITS), UNITS);
+    cr_assert_gt(harness_status(linker, "RssAnon") - before, UNITS * OBJECT_BYTES / 1024 / 2);
+    link_beside_those_that_wait(harness, "comes.o", "long never_comes = 1;\n");
+    harness_settle(harness);
+    for (int waited = 0; left > UNITS * OBJECT_BYTES / 1024 / 8 && waited < HARNESS_PATIENCE; waited += 10) {
+        pause_ms(10);
+        left = harness_status(linker, "RssAnon") - before;
+    }
+    cr_expect(left <= UNITS * OBJECT_BYTES / 1024 / 8, "%ld KiB are still held", left);
+    object_free(&object);
+    harness_close(harness);
+}
+#endif
 
 Test(flow, refuses_a_batch_that_is_larger_than_the_cap_and_says_so)
 {
