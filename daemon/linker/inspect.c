@@ -138,19 +138,18 @@ static bool list_units(struct inspection *inspection)
     const struct linker *linker = &inspection->session->linker;
     uint64_t first = inspection->request->first_unit ? inspection->request->first_unit : 1;
     uint64_t limit = inspection->request->unit_limit ? inspection->request->unit_limit : UINT64_MAX;
-    uint64_t left = first <= linker->unit_count ? linker->unit_count - first + 1 : 0;
     Jitd__Proto__Inspection *reply = inspection->reply;
 
-    reply->units = pool_allocate_array(inspection->pool, left < limit ? left : limit, sizeof *reply->units);
+    reply->units = pool_allocate_array(inspection->pool, linker->units.count < limit ? linker->units.count : limit,
+                                       sizeof *reply->units);
     if (!reply->units)
         return false;
-    for (uint64_t id = first; id <= linker->unit_count; id++) {
-        struct unit *unit = link_unit(linker, id);
-
-        if (!unit || unit->internal)
+    for (struct unit *unit = units_after(&linker->units, first - 1); unit;
+         unit = units_after(&linker->units, unit->id)) {
+        if (unit->internal)
             continue;
         if (reply->n_units == limit || inspection->bytes > LIMIT_MESSAGE_BYTES / 2) {
-            reply->next_unit = id;
+            reply->next_unit = unit->id;
             break;
         }
         if (!list_unit(inspection, unit))
@@ -207,7 +206,7 @@ void inspect_request(struct session *session, uint64_t request, const Jitd__Prot
 
     pool_reset(&session->encode);
     reply.epoch = runner_epoch(session->runner);
-    reply.unit_count = session->linker.unit_count;
+    reply.unit_count = session->linker.units.count;
     if (!list_zones(&inspection) || (message->units && !list_units(&inspection)) ||
         (message->libraries && !list_libraries(&inspection))) {
         error_set(&error, ERROR_NO_MEMORY, "no memory to list %llu units: ask for fewer at a time",

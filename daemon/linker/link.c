@@ -16,8 +16,6 @@
 #define DECIDING_BUDGET MIB(1024)
 #define SCRATCH_BUDGET  MIB(512)
 
-static void run_queue(struct linker *linker);
-
 /* What ld defines itself and compilers refer to: provided by name, at addresses that no unit has. */
 static int provide(struct linker *linker, const char *name, uint64_t address, struct error *error)
 {
@@ -56,11 +54,12 @@ int link_open(struct linker *linker, const struct arch *arch, struct arena *aren
 
 void link_close(struct linker *linker)
 {
-    for (uint64_t i = 0; i < linker->unit_count; i++) {
-        unit_finish(linker->units[i]);
-        unit_free(linker->units[i]);
+    for (struct unit *unit = units_after(&linker->units, 0), *next; unit; unit = next) {
+        next = units_after(&linker->units, unit->id);
+        unit_finish(unit);
+        unit_free(unit);
     }
-    free(linker->units);
+    units_close(&linker->units);
     pool_fini(&linker->deciding);
     pool_fini(&linker->scratch);
     wanted_close(&linker->wanted);
@@ -73,7 +72,7 @@ void link_close(struct linker *linker)
 
 struct unit *link_unit(const struct linker *linker, uint64_t id)
 {
-    return id >= 1 && id <= linker->unit_count ? linker->units[id - 1] : NULL;
+    return units_find(&linker->units, id);
 }
 
 struct unit *link_find_code(const struct linker *linker, uint64_t address)
@@ -83,11 +82,11 @@ struct unit *link_find_code(const struct linker *linker, uint64_t address)
 
     if (!arena_find(linker->arena, address, &zone, &offset) || zone != ZONE_X)
         return NULL;
-    for (uint64_t i = 0; i < linker->unit_count; i++) {
-        const struct arena_extent *code = &linker->units[i]->block.extent[ZONE_X];
+    for (struct unit *unit = units_after(&linker->units, 0); unit; unit = units_after(&linker->units, unit->id)) {
+        const struct arena_extent *code = &unit->block.extent[ZONE_X];
 
-        if (offset - code->offset < code->bytes && linker->units[i]->state != UNIT_FAILED)
-            return linker->units[i];
+        if (offset - code->offset < code->bytes && unit->state != UNIT_FAILED)
+            return unit;
     }
     return NULL;
 }
@@ -121,7 +120,7 @@ int link_define_library(struct linker *linker, const struct library_definition *
     if (search_open_spaces(linker) != 0)
         return error_set(error, ERROR_NO_MEMORY, "no memory for library %u", definition->library);
     search_again(linker);
-    run_queue(linker);
+    link_run_queue(linker);
     return 0;
 }
 
@@ -246,27 +245,16 @@ static int check_waiting(const struct linker *linker, const struct batch *batch,
 
 static int make_room_for_units(struct linker *linker, uint32_t count, struct report *report)
 {
-    uint64_t wanted = linker->unit_count + count, capacity = linker->unit_capacity;
     struct error error;
+    int code = 0;
 
-    if (wanted > LIMIT_UNITS_PER_SESSION) {
-        error_set(&error, ERROR_LIMIT, "a session holds at most %d units", LIMIT_UNITS_PER_SESSION);
+    if (linker->units.count + count > LIMIT_UNITS_PER_SESSION)
+        code = error_set(&error, ERROR_LIMIT, "a session holds at most %d units", LIMIT_UNITS_PER_SESSION);
+    else if (units_reserve(&linker->units, count) != 0)
+        code = error_set(&error, ERROR_NO_MEMORY, "no memory for %u units", count);
+    if (code)
         report_add(report, &error);
-        return ERROR_LIMIT;
-    }
-    if (wanted <= capacity)
-        return 0;
-    while (capacity < wanted)
-        capacity = capacity ? capacity * 2 : 64;
-    struct unit **units = realloc(linker->units, capacity * sizeof *units);
-    if (!units) {
-        error_set(&error, ERROR_NO_MEMORY, "no memory for %u units", count);
-        report_add(report, &error);
-        return ERROR_NO_MEMORY;
-    }
-    linker->units = units;
-    linker->unit_capacity = capacity;
-    return 0;
+    return code;
 }
 
 /* Initialisers of a closed batch run as those of a program do: all of them when all of it is linked, by priority, then
@@ -294,8 +282,7 @@ static void commit(struct linker *linker, struct batch *batch)
     for (uint32_t i = 0; i < batch->unit_count; i++) {
         struct unit *unit = batch->units[i];
 
-        linker->units[linker->unit_count++] = unit;
-        unit->id = linker->unit_count;
+        units_add(&linker->units, unit);
         unit->state = UNIT_RESOLVED;
         graph_add(unit);
     }
@@ -339,7 +326,7 @@ int link_submit(struct linker *linker, struct batch *batch, const struct link_in
 
 /* A hook may call link_ready, which comes back here: the outermost call does the work, so that a chain of a hundred
    thousand units is a loop and not a hundred thousand stack frames. */
-static void run_queue(struct linker *linker)
+void link_run_queue(struct linker *linker)
 {
     if (linker->running)
         return;
@@ -382,7 +369,7 @@ void link_run(struct linker *linker, struct batch *batch)
         }
     for (uint32_t i = 0; i < count; i++)
         graph_start(&linker->graph, batch->units[i]);
-    run_queue(linker);
+    link_run_queue(linker);
     forget_tables(linker, first, count);
 }
 
@@ -400,158 +387,5 @@ void link_ready(struct linker *linker, struct unit *root)
         next = graph_next_member(unit);
         unit_finish(unit);
     }
-    run_queue(linker);
-}
-
-/* ---- failure ---- */
-
-/* Units still to be failed, each with the one that took it along. */
-struct failing {
-    struct unit *unit;
-    size_t because;              /* its place in the list; its own for the first */
-    uint32_t depth;              /* links to the first */
-    const struct symbol *symbol; /* of `because`, that it needs; NULL: they are one component for another reason */
-};
-
-struct failing_list {
-    struct failing *entries; /* owned */
-    size_t count, capacity;
-};
-
-static void add_failing(struct failing_list *list, struct unit *unit, size_t because, const struct symbol *symbol)
-{
-    if (unit->state == UNIT_FAILED)
-        return;
-    if (list->count == list->capacity) {
-        size_t capacity = list->capacity ? list->capacity * 2 : 16;
-        struct failing *entries = realloc(list->entries, capacity * sizeof *entries);
-
-        if (!entries)
-            abort(); /* our own few bytes; going on would report units ready that are not */
-        list->entries = entries;
-        list->capacity = capacity;
-    }
-    uint32_t depth = list->count ? list->entries[because].depth + 1 : 0;
-    unit->state = UNIT_FAILED;
-    list->entries[list->count++] = (struct failing){unit, because, depth, symbol};
-}
-
-/* Those that wait for the unit are in its symbols' lists, or in its own component; those that were ready before must be
-   searched for. */
-static void add_dependents(struct linker *linker, struct failing_list *list, size_t at, bool was_ready)
-{
-    struct unit *failed = list->entries[at].unit;
-    struct unit *root = failed->pending ? graph_root(failed) : NULL;
-
-    for (uint32_t d = 0; d < failed->definition_count; d++)
-        for (struct use *use = failed->definitions[d]->uses; use; use = use->next)
-            add_failing(list, use->unit, at, use->symbol);
-    if (root && !root->pending->node.failing) {
-        root->pending->node.failing = true;
-        for (struct unit *member = root; member; member = graph_next_member(member))
-            add_failing(list, member, at, NULL);
-    }
-    for (uint64_t i = 0; was_ready && i < linker->unit_count; i++)
-        for (uint32_t n = 0; n < linker->units[i]->need_count; n++)
-            if (unit_needs(linker->units[i])[n]->definer == failed)
-                add_failing(list, linker->units[i], at, unit_needs(linker->units[i])[n]);
-}
-
-/* Links of the chain that the text names, before it says how many more there are. */
-#define CAUSES_IN_TEXT 4
-
-/* "a.o: needs 'b' of b.o, which needs 'c' of c.o, which failed: " and the first failure's text. */
-static void describe_chain(const struct failing_list *list, const struct failing *failing, const struct error *cause,
-                           struct error *error)
-{
-    char text[400] = "";
-    size_t used = 0, links = 0;
-
-    for (const struct failing *at = failing; at != &list->entries[at->because] && links < CAUSES_IN_TEXT; links++) {
-        const struct failing *next = &list->entries[at->because];
-        const char *link = links ? ", which " : "";
-
-        used += (size_t)(at->symbol ? snprintf(text + used, sizeof text - used, "%sneeds '%.60s' of %.60s", link,
-                                               at->symbol->name, next->unit->name)
-                                    : snprintf(text + used, sizeof text - used, "%sbelongs together with %.60s", link,
-                                               next->unit->name));
-        used = used < sizeof text ? used : sizeof text - 1;
-        at = next;
-    }
-    bool whole = links < CAUSES_IN_TEXT;
-    error_set(error, ERROR_DEPENDENCY_FAILED, "%.80s: %s, which %sfailed: %s", failing->unit->name, text,
-              whole ? "" : "needs others that ", cause->text);
-}
-
-/* All of the chain as far as it is listed, and its end. */
-static void add_causes(const struct failing_list *list, const struct failing *failing, struct report_entry *entry)
-{
-    const struct failing *at = failing;
-
-    for (uint32_t i = 0; i + 1 < LIMIT_CAUSES_PER_ERROR && at != &list->entries[0]; i++) {
-        report_add_cause(entry, at->unit->name, at->symbol ? at->symbol->name : "");
-        at = &list->entries[at->because];
-    }
-    report_add_cause(entry, list->entries[0].unit->name, "");
-    if (entry)
-        entry->causes_omitted = at->depth;
-}
-
-static void report_failure(struct linker *linker, const struct failing_list *list, const struct failing *failing,
-                           const struct error *cause)
-{
-    bool first = failing == &list->entries[0];
-    struct report report = {0};
-    struct error error = *cause;
-
-    if (!first) {
-        describe_chain(list, failing, cause, &error);
-        error_set_symbol(&error, failing->symbol ? failing->symbol->name : NULL);
-    }
-    error_set_unit(&error, failing->unit->name);
-    struct report_entry *entry = report_add(&report, &error);
-    if (!first)
-        add_causes(list, failing, entry);
-    linker->hooks->unit_changed(linker->owner, failing->unit, &report);
-    report_fini(&report);
-}
-
-/* A component fails as a whole, so that its root is in the list too. */
-static void leave_graph(struct linker *linker, const struct failing_list *list)
-{
-    for (size_t i = 0; i < list->count; i++) {
-        struct unit *unit = list->entries[i].unit;
-
-        if (unit->pending && graph_root(unit) == unit)
-            graph_leave(unit);
-    }
-    for (size_t i = 0; i < list->count; i++) {
-        struct unit *unit = list->entries[i].unit;
-
-        if (unit->pending && graph_root(unit) == unit)
-            graph_wake_watchers(&linker->graph, unit);
-    }
-}
-
-/* All that fails is known before anything is taken apart, so that nobody is woken by a unit that is about to fail. */
-void link_fail(struct linker *linker, struct unit *unit, const struct error *error)
-{
-    struct failing_list list = {0};
-    bool was_ready = unit->state == UNIT_READY;
-
-    add_failing(&list, unit, 0, NULL);
-    for (size_t i = 0; i < list.count; i++)
-        add_dependents(linker, &list, i, was_ready);
-    for (size_t i = 0; i < list.count; i++)
-        report_failure(linker, &list, &list.entries[i], error);
-    /* Backwards, so that bump pointers come back to where they were. */
-    for (size_t i = list.count; i-- > 0;) {
-        resolve_withdraw(list.entries[i].unit);
-        unit_release_memory(list.entries[i].unit, linker->arena);
-    }
-    leave_graph(linker, &list);
-    for (size_t i = 0; i < list.count; i++)
-        unit_finish(list.entries[i].unit);
-    free(list.entries);
-    run_queue(linker);
+    link_run_queue(linker);
 }

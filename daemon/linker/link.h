@@ -24,6 +24,7 @@
 #include "daemon/linker/report.h"
 #include "daemon/linker/symbols.h"
 #include "daemon/linker/unit.h"
+#include "daemon/linker/units.h"
 #include "daemon/linker/waiting.h"
 #include "daemon/linker/wanted.h"
 
@@ -46,9 +47,7 @@ struct linker {
     struct graph graph;
     struct pool deciding; /* tables of the batch being submitted, until link_run has returned */
     struct pool scratch;  /* tables of the unit being linked */
-    struct unit **units;  /* owned; a unit's id is its index + 1 */
-    uint64_t unit_count;
-    uint64_t unit_capacity;
+    struct units units;   /* and each of them is owned */
     uint64_t batch_count;
     struct waiting waiting; /* its limit is LIMIT_WAITING_BYTES unless the owner sets another */
     uint64_t kept_bytes;    /* by units for good, but for the symbols */
@@ -86,6 +85,9 @@ void link_ready(struct linker *linker, struct unit *root);
 
 /* The unit failed for the reason given, at any stage; so do all that depend on it. */
 void link_fail(struct linker *linker, struct unit *unit, const struct error *error);
+
+/* Links every component whose needs are met; for those who have changed what is met. */
+void link_run_queue(struct linker *linker);
 
 /* NULL for a number that is no unit. */
 struct unit *link_unit(const struct linker *linker, uint64_t id);

@@ -35,7 +35,8 @@ struct recording {
     size_t units;
 };
 
-/* Each module has a function that calls others, data with pointers, zero data, and a constructor that takes its time. */
+/* Each module has a function that calls others, data with pointers, zero data, and a constructor that takes its time.
+ */
 static const char module_source[] =
     "extern int data_NEXT; int function_NEXT(int); int later(int); extern int shared_common;"
     "int shared_common; static int zeros[NUMBER % 7 + 1];"

@@ -86,7 +86,7 @@ Test(link, a_closed_batch_reports_what_is_missing_and_leaves_no_trace)
     cr_expect_not_null(strstr(text, "0.o:.text+0x"), "%s", text);
     cr_expect_not_null(strstr(text, "undefined symbol 'gone'"), "%s", text);
     expect_zones(&fixture, before);
-    cr_expect_eq(fixture.linker.unit_count, 1);
+    cr_expect_eq(fixture.linker.units.count, 1);
     cr_assert_eq(linker_fixture_submit_c(&fixture, true, NULL, SOURCES("int f(void) { return 1; }")), 0,
                  "the refused batch's names are free");
     linker_fixture_close(&fixture);
@@ -179,8 +179,8 @@ Test(link, of_two_comdat_groups_the_first_is_kept_and_the_other_takes_no_room)
     cr_assert_eq(linker_fixture_submit(&fixture, objects, 2, true, NULL), 0);
     struct symbol *shared = symbols_find(fixture.linker.symbols, SPACE_EXPORTED(LIBRARY_MAIN), "_Z6sharedi", 10);
     cr_expect_eq(shared->definer->id, 1);
-    cr_expect_lt(fixture.linker.units[1]->block.extent[ZONE_X].bytes,
-                 fixture.linker.units[0]->block.extent[ZONE_X].bytes);
+    cr_expect_lt(link_unit(&fixture.linker, 2)->block.extent[ZONE_X].bytes,
+                 link_unit(&fixture.linker, 1)->block.extent[ZONE_X].bytes);
     linker_fixture_close(&fixture);
     object_free(&objects[0]);
     object_free(&objects[1]);
@@ -329,7 +329,7 @@ Test(link, counts_what_waiting_units_hold_and_gives_it_back)
     struct object_bytes other = compile_c("int late(void); int other(void) { return late(); }\n", "-O1 -fPIC");
     cr_expect_eq(linker_fixture_submit(&fixture, &other, 1, false, text), ERROR_LIMIT);
     cr_expect(strstr(text, "1 units"), "%s", text);
-    cr_expect(waiting->units == 1 && waiting->bytes == one && fixture.linker.unit_count == 1);
+    cr_expect(waiting->units == 1 && waiting->bytes == one && fixture.linker.units.count == 1);
     cr_expect_eq(arena_used(fixture.linker.arena, ZONE_X), used);
 
     fixture.linker.waiting.limit = 4 * one;
