@@ -5,6 +5,7 @@
 
 #include "common/bytes.h"
 #include "common/log.h"
+#include "daemon/linker/code_map.h"
 #include "daemon/linker/relocate.h"
 #include "daemon/linker/resolve.h"
 #include "daemon/linker/unwind.h"
@@ -237,62 +238,6 @@ static int publish_unwind(struct linker *linker, const struct unit *unit, struct
     return 0;
 }
 
-static bool is_code(const struct unit *unit, uint32_t section)
-{
-    return section < unit->pending->object.section_count && unit->pending->placements[section].zone == ZONE_X;
-}
-
-static bool is_function(const struct unit *unit, uint32_t symbol)
-{
-    return ELF64_ST_TYPE(unit->pending->object.symbols[symbol].st_info) == STT_FUNC &&
-           is_code(unit, object_symbol_section(&unit->pending->object, symbol));
-}
-
-static void add_range(struct unit *unit, uint64_t offset, uint64_t bytes, const char *name, bool section)
-{
-    if (name)
-        unit->ranges[unit->range_count++] = (struct code_range){
-            .offset = (uint32_t)offset, .bytes = bytes & INT32_MAX, .section = section, .name = name};
-}
-
-/* Global names are there already; most sections of code are called .text. */
-static const char *keep_name(struct linker *linker, const struct unit *unit, uint32_t symbol)
-{
-    if (symbol >= unit->pending->object.first_global)
-        return unit->pending->globals[symbol - unit->pending->object.first_global]->name;
-    return symbols_keep_name(linker->symbols, object_symbol_name(&unit->pending->object, symbol));
-}
-
-static const char *keep_section_name(struct linker *linker, const char *name)
-{
-    return strcmp(name, ".text") == 0 ? ".text" : symbols_keep_name(linker->symbols, name);
-}
-
-/* The map of functions and code sections that crash reports are made from; without memory for it reports are poorer. */
-static void remember_code(struct linker *linker, struct unit *unit)
-{
-    const struct object *object = &unit->pending->object;
-    size_t count = 0;
-
-    for (uint32_t i = 1; i < object->section_count; i++)
-        count += is_code(unit, i) && object->sections[i].bytes > 0;
-    for (uint32_t i = 1; i < object->symbol_count; i++)
-        count += is_function(unit, i);
-    unit->ranges = malloc(count * sizeof *unit->ranges);
-    if (!unit->ranges)
-        return;
-    linker->kept_bytes += count * sizeof *unit->ranges;
-    for (uint32_t i = 1; i < object->section_count; i++)
-        if (is_code(unit, i) && object->sections[i].bytes > 0)
-            add_range(unit, unit->pending->placements[i].offset, object->sections[i].bytes,
-                      keep_section_name(linker, object->sections[i].name), true);
-    for (uint32_t i = 1; i < object->symbol_count; i++)
-        if (is_function(unit, i))
-            add_range(unit,
-                      unit->pending->placements[object_symbol_section(object, i)].offset + object->symbols[i].st_value,
-                      object->symbols[i].st_size, keep_name(linker, unit, i), false);
-}
-
 static int link_unit_bytes(struct linker *linker, struct unit *unit, struct error *error)
 {
     struct relocation_context context;
@@ -312,7 +257,8 @@ static int link_unit_bytes(struct linker *linker, struct unit *unit, struct erro
         code = publish_unwind(linker, unit, error);
     if (code)
         return code;
-    remember_code(linker, unit);
+    code_map_make(unit);
+    linker->kept_bytes += unit->code_map_bytes;
     unit->state = UNIT_LINKED;
     log_trace(TRACE_LINK, "linked %s: X+0x%llx %llu bytes, %llu slots, %llu stubs", unit->name,
               (unsigned long long)unit->block.extent[ZONE_X].offset,

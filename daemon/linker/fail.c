@@ -54,7 +54,8 @@ static void add_dependents(struct linker *linker, struct failing_list *list, siz
         for (struct unit *member = root; member; member = graph_next_member(member))
             add_failing(list, member, at, NULL);
     }
-    for (struct unit *unit = units_after(&linker->units, 0); was_ready && unit; unit = units_after(&linker->units, unit->id))
+    for (struct unit *unit = units_after(&linker->units, 0); was_ready && unit;
+         unit = units_after(&linker->units, unit->id))
         for (uint32_t n = 0; n < unit->need_count; n++)
             if (unit_needs(unit)[n]->definer == failed)
                 add_failing(list, unit, at, unit_needs(unit)[n]);

@@ -329,7 +329,9 @@ static int resolve_references(struct linker *linker, struct unit *unit, struct r
         struct symbol **global = &pending->globals[i - object->first_global];
 
         /* A definition of this unit's that stands, or that a manifest keeps local, is no question. */
-        if (pending->referenced[i] && *global && (*global)->binding != SYMBOL_PROCESS)
+        if (!pending->referenced[i] && *global && resolve_winner(*global, pending->batch) != unit)
+            *global = NULL; /* nobody asks, and it may go before the unit is linked */
+        else if (pending->referenced[i] && *global && (*global)->binding != SYMBOL_PROCESS)
             *global = resolve_use(linker, unit, i, *global,
                                   pending->listed ? pending->listed[i - object->first_global] : NULL, report);
     }
@@ -483,8 +485,10 @@ void resolve_commit(struct linker *linker, struct batch *batch)
             if (is_own(unit, i))
                 bind(linker, unit, &unit->pending->offers[i]);
         keep_groups(linker, unit);
-        for (uint32_t i = 0; i < unit->pending->use_count; i++)
+        for (uint32_t i = 0; i < unit->pending->use_count; i++) {
             symbol_add_use(unit->pending->uses[i].symbol, &unit->pending->uses[i]);
+            unit->pending->uses[i].symbol->users++;
+        }
     }
     for (uint32_t u = 0; u < batch->unit_count; u++)
         resolve_settle_aliases(batch->units[u]);
@@ -523,5 +527,7 @@ void resolve_withdraw(struct unit *unit)
         symbol->strength = STRENGTH_NONE;
         symbol->address = 0;
     }
+    for (uint32_t i = 0; i < unit->need_count; i++)
+        unit_needs(unit)[i]->users--;
     unit->definition_count = unit->need_count = 0;
 }

@@ -114,6 +114,8 @@ static void move_use(struct use *use, struct symbol *to)
     symbol_remove_use(use);
     use->symbol = to;
     symbol_add_use(to, use);
+    from->users--;
+    to->users++;
     unit_needs(use->unit)[use - pending->uses] = to;
     if (use->index)
         pending->globals[use->index - pending->object.first_global] = to;

@@ -9,23 +9,17 @@
 #include "proto/limits.h"
 
 #define FIRST_BUCKETS 1024
-#define BLOCK_BYTES   (64 * 1024)
 
-/* Symbols live as long as the session: they are carved out of blocks and freed all together. */
-struct block {
-    struct block *next;
-    size_t used;
-    size_t size;
-    _Alignas(16) char bytes[];
-};
+/* No sweep for fewer symbols than this. */
+#define SWEEP_FLOOR 4096
 
 struct symbols {
     uint64_t seed;
     struct symbol **buckets; /* owned; a power of two of them */
     size_t bucket_count;
     size_t count;
-    size_t memory;        /* bytes of blocks and buckets */
-    struct block *blocks; /* owned */
+    size_t after_sweep; /* count */
+    size_t memory;      /* bytes of symbols and buckets */
 };
 
 struct symbols *symbols_new(uint64_t seed)
@@ -49,10 +43,11 @@ void symbols_free(struct symbols *symbols)
 {
     if (!symbols)
         return;
-    while (symbols->blocks) {
-        struct block *next = symbols->blocks->next;
-        free(symbols->blocks);
-        symbols->blocks = next;
+    for (size_t i = 0; i < symbols->bucket_count; i++) {
+        for (struct symbol *symbol = symbols->buckets[i], *next; symbol; symbol = next) {
+            next = symbol->next;
+            free(symbol);
+        }
     }
     free(symbols->buckets);
     free(symbols);
@@ -63,28 +58,21 @@ uint64_t symbols_seed(const struct symbols *symbols)
     return symbols->seed;
 }
 
-static void *carve(struct symbols *symbols, size_t size)
+/* What malloc takes for a symbol, near enough. */
+static size_t symbol_memory(size_t name_length)
 {
-    struct block *block = symbols->blocks;
+    return sizeof(struct symbol) + name_length + 1 + sizeof(size_t);
+}
 
-    size = (size + 7) & ~(size_t)7;
-    if (!block || block->size - block->used < size) {
-        size_t room = size > BLOCK_BYTES ? size : BLOCK_BYTES;
+static struct symbol *symbol_new(struct symbols *symbols, size_t name_length)
+{
+    struct symbol *symbol = NULL;
 
-        if (room > LIMIT_KEPT_BYTES - symbols->memory)
-            return NULL;
-        block = malloc(sizeof *block + room);
-        if (!block)
-            return NULL;
-        symbols->memory += room;
-        block->next = symbols->blocks;
-        block->used = 0;
-        block->size = room;
-        symbols->blocks = block;
-    }
-    void *at = block->bytes + block->used;
-    block->used += size;
-    return at;
+    if (symbol_memory(name_length) <= LIMIT_KEPT_BYTES - symbols->memory)
+        symbol = malloc(sizeof *symbol + name_length + 1);
+    if (symbol)
+        symbols->memory += symbol_memory(name_length);
+    return symbol;
 }
 
 static void grow(struct symbols *symbols)
@@ -147,7 +135,7 @@ struct symbol *symbols_intern(struct symbols *symbols, uint32_t space, const cha
 
     if (symbol)
         return symbol;
-    symbol = carve(symbols, sizeof *symbol + length + 1);
+    symbol = symbol_new(symbols, length);
     if (!symbol)
         return NULL;
     *symbol = (struct symbol){.hash = hash, .space = space, .name_length = (uint32_t)length};
@@ -168,12 +156,30 @@ void symbols_visit(const struct symbols *symbols, void (*visit)(struct symbol *s
             visit(symbol, data);
 }
 
-const char *symbols_keep_name(struct symbols *symbols, const char *name)
+static bool is_forgotten(const struct symbol *symbol)
 {
-    size_t bytes = strlen(name) + 1;
-    char *copy = carve(symbols, bytes);
+    return symbol->binding == SYMBOL_UNBOUND && symbol->users == 0 && !symbol->uses && !symbol->wanted;
+}
 
-    return copy ? memcpy(copy, name, bytes) : NULL;
+void symbols_sweep(struct symbols *symbols, bool (*is_spoken_of)(const struct symbol *symbol, void *data), void *data)
+{
+    if (symbols->count < SWEEP_FLOOR || symbols->count / 2 < symbols->after_sweep)
+        return;
+    for (size_t i = 0; i < symbols->bucket_count; i++) {
+        for (struct symbol **link = &symbols->buckets[i]; *link;) {
+            struct symbol *symbol = *link;
+
+            if (!is_forgotten(symbol) || is_spoken_of(symbol, data)) {
+                link = &symbol->next;
+                continue;
+            }
+            *link = symbol->next;
+            symbols->count--;
+            symbols->memory -= symbol_memory(symbol->name_length);
+            free(symbol);
+        }
+    }
+    symbols->after_sweep = symbols->count;
 }
 
 void symbol_add_use(struct symbol *symbol, struct use *use)

@@ -1,9 +1,9 @@
 /*
  * The session's global symbols: one struct for each name that any unit defines or needs in a namespace.
  *
- * A name is interned once and never moves; units hold pointers to symbols, so that resolving is one hash lookup a name
- * and a unit. A symbol is bound by a unit's definition, by the runner's own libraries, or by nobody yet. The hash is
- * seeded anew for every session, so that chosen names cannot collide on purpose.
+ * A symbol never moves, and goes when nobody speaks of it any more; units hold pointers to symbols, so that resolving
+ * is one hash lookup a name and a unit. A symbol is bound by a unit's definition, by the runner's own libraries, or by
+ * nobody yet. The hash is seeded anew for every session, so that chosen names cannot collide on purpose.
  *
  * Each library (library.h) has two namespaces: what it exports, and what it keeps to itself. The runner's own libraries
  * are one more.
@@ -75,6 +75,7 @@ struct symbol {
     uint64_t bytes;
     uint64_t convention;     /* calling convention of the definition */
     struct unit *definer;    /* borrowed; SYMBOL_UNIT only */
+    uint32_t users;          /* entries of units' lists of needs that point here, ready units included */
     struct use *uses;        /* by units that are not ready; borrowed */
     struct contest *contest; /* borrowed; valid while the batch numbered contest_batch is being decided */
     uint64_t contest_batch;
@@ -106,8 +107,10 @@ uint32_t symbol_name_hash(const struct symbol *symbol);
 /* Calls `visit` for every symbol, in no particular order; it must not intern. */
 void symbols_visit(const struct symbols *symbols, void (*visit)(struct symbol *symbol, void *data), void *data);
 
-/* A copy of a name that lives as long as the symbols; NULL as from symbols_intern. */
-const char *symbols_keep_name(struct symbols *symbols, const char *name);
+/* Frees the symbols that nobody speaks of any more, where there may be many: amortised, this costs each symbol a
+   constant. `is_spoken_of` knows those that are referred to by more than a binding, uses and users. No batch is being
+   decided. */
+void symbols_sweep(struct symbols *symbols, bool (*is_spoken_of)(const struct symbol *symbol, void *data), void *data);
 
 void symbol_add_use(struct symbol *symbol, struct use *use);
 void symbol_remove_use(struct use *use); /* one in no list is left alone */

@@ -45,7 +45,7 @@ struct code_range {
     uint32_t offset; /* in zone X */
     uint32_t bytes : 31;
     uint32_t section : 1;
-    const char *name; /* lives as long as the symbols */
+    const char *name; /* behind the ranges, or of a symbol that the unit defines */
 };
 
 /* One definition that the unit offers, while its batch is being decided. */
@@ -100,12 +100,13 @@ struct unit {
     uint32_t need_count;
     uint32_t array_count;
     uint32_t range_count;
+    uint32_t code_map_bytes;     /* of `ranges` and the names behind them */
     struct arena_block block;    /* owned room in the arena */
     struct arena_block *extra;   /* owned; slots and stubs beyond those that were foreseen in `block`; or NULL */
     struct symbol **definitions; /* owned array; the symbols that this unit defines, and behind them those of other
                                     units that it uses */
     struct call_array *arrays;   /* owned array */
-    struct code_range *ranges;   /* owned array, once linked */
+    struct code_range *ranges;   /* owned array, once linked (code_map.h) */
     struct pending *pending;     /* NULL once ready or failed */
     char name[];
 };

@@ -1,0 +1,13 @@
+/*
+ * What a unit's code is called, for crash reports: its sections of code and its functions, by their places in zone X.
+ */
+#ifndef LINKER_CODE_MAP_H
+#define LINKER_CODE_MAP_H
+
+struct unit;
+
+/* Makes unit->ranges from its object, which is open; without memory for it reports are poorer. Names lie behind the
+   ranges. */
+void code_map_make(struct unit *unit);
+
+#endif
