@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "client/jitd.h"
+#include "client/manifest.h"
 #include "common/descriptor.h"
 #include "proto/limits.h"
 
@@ -93,6 +94,30 @@ int jitd_batch_add(struct jitd_batch *batch, const char *name, const void *objec
     if (bytes > LIMIT_OBJECT_BYTES)
         return JITD_ERROR_LIMIT;
     return batch_append(batch, name, (struct batch_object){.bytes = object, .length = bytes, .descriptor = -1});
+}
+
+int jitd_batch_add_unit(struct jitd_batch *batch, const struct jitd_unit_input *input)
+{
+    const struct jitd_manifest *manifest = input->manifest;
+    if (!input->object && (input->bytes != 0 || !manifest || manifest->definition_count != 0))
+        return JITD_ERROR_INVALID;
+    if (input->bytes > LIMIT_OBJECT_BYTES || input->library >= LIMIT_LIBRARY_NUMBERS)
+        return JITD_ERROR_LIMIT;
+    int code = manifest ? manifest_check(manifest) : 0;
+    if (code != 0)
+        return code;
+    size_t entries = batch->manifest_entries + (manifest ? manifest_entries(manifest) : 0);
+    if (entries > MANIFEST_MOST_ENTRIES)
+        return JITD_ERROR_LIMIT;
+    code = batch_append(batch, input->name,
+                        (struct batch_object){.bytes = input->object,
+                                              .length = input->bytes,
+                                              .descriptor = -1,
+                                              .library = input->library,
+                                              .manifest = manifest});
+    if (code == 0)
+        batch->manifest_entries = entries;
+    return code;
 }
 
 /* Takes the descriptor over, also on failure. Returns its index or -1 when out of memory. */

@@ -12,9 +12,11 @@
 struct batch_object {
     size_t name;        /* offset in the batch's names */
     size_t name_length; /* in bytes */
-    const void *bytes;  /* borrowed from the program; NULL where it lies in a memfd */
+    const void *bytes;  /* borrowed from the program; NULL where it lies in a memfd, or is none */
     size_t length;
     int descriptor; /* index among the batch's descriptors, or -1 */
+    uint32_t library;
+    const struct jitd_manifest *manifest; /* borrowed from the program, checked; or NULL */
 };
 
 struct jitd_batch {
@@ -26,7 +28,8 @@ struct jitd_batch {
     char *names; /* owned; one behind the other, without NULs */
     size_t name_bytes;
     size_t name_room;
-    int *descriptors; /* owned, and so is each; LIMIT_FRAME_DESCRIPTORS places once there is one */
+    size_t manifest_entries; /* of all the manifests */
+    int *descriptors;        /* owned, and so is each; LIMIT_FRAME_DESCRIPTORS places once there is one */
     size_t descriptor_count;
 };
 

@@ -45,10 +45,18 @@ int jitd_call(struct jitd_session *session, const char *symbol, enum jitd_type r
               const struct jitd_value *arguments, size_t argument_count, jitd_call_callback *callback, void *data,
               jitd_request *request)
 {
+    return jitd_call_in(session, JITD_LIBRARY_MAIN, symbol, result, arguments, argument_count, callback, data, request);
+}
+
+int jitd_call_in(struct jitd_session *session, uint32_t library, const char *symbol, enum jitd_type result,
+                 const struct jitd_value *arguments, size_t argument_count, jitd_call_callback *callback, void *data,
+                 jitd_request *request)
+{
     Jitd__Proto__Call call;
     jitd__proto__call__init(&call);
     call.function_case = JITD__PROTO__CALL__FUNCTION_SYMBOL;
     call.symbol = convert_borrow(symbol);
+    call.library = library;
     struct request record = {.kind = REQUEST_CALL, .result = result, .callback.call = callback, .data = data};
     return client_session_result(session, call_send(session, &call, arguments, argument_count, &record, request));
 }

@@ -31,6 +31,17 @@ SAME(JITD_UINT64, JITD__PROTO__VALUE_TYPE__UINT64);
 SAME(JITD_FLOAT32, JITD__PROTO__VALUE_TYPE__FLOAT32);
 SAME(JITD_FLOAT64, JITD__PROTO__VALUE_TYPE__FLOAT64);
 SAME(JITD_POINTER, JITD__PROTO__VALUE_TYPE__POINTER);
+SAME(JITD_PROCESS_ALL, JITD__PROTO__PROCESS_SYMBOLS__PROCESS_ALL);
+SAME(JITD_PROCESS_NONE, JITD__PROTO__PROCESS_SYMBOLS__PROCESS_NONE);
+SAME(JITD_PROCESS_LISTED, JITD__PROTO__PROCESS_SYMBOLS__PROCESS_LISTED);
+SAME(JITD_DEFINITION_WEAK, JITD__PROTO__DEFINITION_FLAG__DEFINITION_WEAK);
+SAME(JITD_DEFINITION_HIDDEN, JITD__PROTO__DEFINITION_FLAG__DEFINITION_HIDDEN);
+SAME(JITD_DEFINITION_FUNCTION, JITD__PROTO__DEFINITION_FLAG__DEFINITION_FUNCTION);
+SAME(JITD_DEFINITION_DATA, JITD__PROTO__DEFINITION_FLAG__DEFINITION_DATA);
+SAME(JITD_DEFINITION_REDIRECTABLE, JITD__PROTO__DEFINITION_FLAG__DEFINITION_REDIRECTABLE);
+SAME(JITD_USE_WEAK, JITD__PROTO__USE_FLAG__USE_WEAK);
+SAME(JITD_USE_BY_SLOT, JITD__PROTO__USE_FLAG__USE_BY_SLOT);
+SAME(JITD_USE_LAZY, JITD__PROTO__USE_FLAG__USE_LAZY);
 
 int convert_result(const struct converter *converter, struct error *error)
 {
@@ -72,6 +83,16 @@ static const struct jitd_reference *convert_references(struct converter *convert
     return out;
 }
 
+static const struct jitd_cause *convert_causes(struct converter *converter, Jitd__Proto__Cause *const *list,
+                                               size_t count)
+{
+    struct jitd_cause *out = convert_array(converter, count, sizeof *out);
+    for (size_t i = 0; out && i < count; i++)
+        out[i] = (struct jitd_cause){.unit = convert_string(converter, &list[i]->unit),
+                                     .symbol = convert_string(converter, &list[i]->symbol)};
+    return out;
+}
+
 static struct jitd_error convert_error_message(struct converter *converter, const Jitd__Proto__Error *error)
 {
     struct jitd_error out = {
@@ -85,6 +106,9 @@ static struct jitd_error convert_error_message(struct converter *converter, cons
         .references = convert_references(converter, error->references, error->n_references),
         .reference_count = error->n_references,
         .references_omitted = error->references_omitted,
+        .causes = convert_causes(converter, error->causes, error->n_causes),
+        .cause_count = error->n_causes,
+        .causes_omitted = error->causes_omitted,
     };
     return out;
 }
@@ -160,46 +184,6 @@ void convert_end(struct converter *converter, const Jitd__Proto__Ended *ended, s
         .frames = convert_frames(converter, ended->frames, ended->n_frames),
         .frame_count = ended->n_frames,
         .initialiser_of = convert_string(converter, &ended->initialiser_of),
-    };
-}
-
-static const struct jitd_zone *convert_zones(struct converter *converter, Jitd__Proto__ZoneInfo *const *list,
-                                             size_t count)
-{
-    struct jitd_zone *out = convert_array(converter, count, sizeof *out);
-    for (size_t i = 0; out && i < count; i++)
-        out[i] = (struct jitd_zone){.name = convert_string(converter, &list[i]->name),
-                                    .address = list[i]->address,
-                                    .bytes = list[i]->bytes,
-                                    .used = list[i]->used,
-                                    .digest = list[i]->digest};
-    return out;
-}
-
-static const struct jitd_unit *convert_units(struct converter *converter, Jitd__Proto__UnitInfo *const *list,
-                                             size_t count)
-{
-    struct jitd_unit *out = convert_array(converter, count, sizeof *out);
-    for (size_t i = 0; out && i < count; i++)
-        out[i] = (struct jitd_unit){.unit = list[i]->unit,
-                                    .name = convert_string(converter, &list[i]->name),
-                                    .state = (enum jitd_unit_state)list[i]->state,
-                                    .definitions =
-                                        convert_definitions(converter, list[i]->definitions, list[i]->n_definitions),
-                                    .definition_count = list[i]->n_definitions};
-    return out;
-}
-
-void convert_inspection(struct converter *converter, const Jitd__Proto__Inspection *inspection,
-                        struct jitd_inspection *out)
-{
-    *out = (struct jitd_inspection){
-        .epoch = inspection->epoch,
-        .unit_count = inspection->unit_count,
-        .zones = convert_zones(converter, inspection->zones, inspection->n_zones),
-        .zone_count = inspection->n_zones,
-        .units = convert_units(converter, inspection->units, inspection->n_units),
-        .units_listed = inspection->n_units,
     };
 }
 

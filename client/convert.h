@@ -39,8 +39,11 @@ struct jitd_errors convert_errors(struct converter *converter, Jitd__Proto__Erro
 const struct jitd_definition *convert_definitions(struct converter *converter, Jitd__Proto__Definition *const *list,
                                                   size_t count);
 void convert_end(struct converter *converter, const Jitd__Proto__Ended *ended, struct jitd_end *out);
+
+/* Lists of plain numbers stay where the message has them, which must live as long as *out. */
 void convert_inspection(struct converter *converter, const Jitd__Proto__Inspection *inspection,
                         struct jitd_inspection *out);
+
 void convert_welcome(struct converter *converter, const Jitd__Proto__Welcome *welcome, struct jitd_welcome *out);
 
 /* Values as the C ABI widens them. NULL is a void value. */

@@ -1,5 +1,5 @@
 /*
- * Replies (reply.h): a table says which message answers which kind of request.
+ * Replies (reply.h): a table says which message answers which kind of request; Failed answers every kind.
  *
  * Each deliver function checks and converts everything first and only then removes the request and calls back, so that
  * a reply refused half way leaves its request to be completed when the session ends.
@@ -117,6 +117,27 @@ static int reply_inspection(struct jitd_session *session, const struct request *
     return 0;
 }
 
+static int reply_library_defined(struct jitd_session *session, const struct request *request,
+                                 const ProtobufCMessage *message, struct error *error)
+{
+    (void)message;
+    (void)error;
+    request_remove(session, request);
+    if (request->callback.done)
+        request->callback.done(session, NULL, request->data);
+    return 0;
+}
+
+static int reply_cancelled(struct jitd_session *session, const struct request *request, const ProtobufCMessage *message,
+                           struct error *error)
+{
+    (void)error;
+    request_remove(session, request);
+    if (request->callback.cancel)
+        request->callback.cancel(session, ((const Jitd__Proto__Cancelled *)message)->count, NULL, request->data);
+    return 0;
+}
+
 /* A session without its Hello is none: its refusal is the session's end. */
 static int reply_failed(struct jitd_session *session, const struct request *request, const ProtobufCMessage *message,
                         struct error *error)
@@ -139,12 +160,14 @@ static const struct reply_rule {
     enum request_kind kind;
     reply_function *deliver;
 } reply_rules[] = {
-    {MESSAGE_WELCOME, REQUEST_HELLO, reply_welcome},      {MESSAGE_SUBMITTED, REQUEST_SUBMIT, reply_submitted},
-    {MESSAGE_ADDRESSES, REQUEST_LOOKUP, reply_addresses}, {MESSAGE_RETURNED, REQUEST_CALL, reply_returned},
-    {MESSAGE_ENDED, REQUEST_CALL, reply_ended},           {MESSAGE_INSPECTION, REQUEST_INSPECT, reply_inspection},
-    {MESSAGE_FAILED, REQUEST_HELLO, reply_failed},        {MESSAGE_FAILED, REQUEST_SUBMIT, reply_failed},
-    {MESSAGE_FAILED, REQUEST_LOOKUP, reply_failed},       {MESSAGE_FAILED, REQUEST_CALL, reply_failed},
-    {MESSAGE_FAILED, REQUEST_INSPECT, reply_failed},
+    {MESSAGE_WELCOME, REQUEST_HELLO, reply_welcome},
+    {MESSAGE_SUBMITTED, REQUEST_SUBMIT, reply_submitted},
+    {MESSAGE_ADDRESSES, REQUEST_LOOKUP, reply_addresses},
+    {MESSAGE_RETURNED, REQUEST_CALL, reply_returned},
+    {MESSAGE_ENDED, REQUEST_CALL, reply_ended},
+    {MESSAGE_INSPECTION, REQUEST_INSPECT, reply_inspection},
+    {MESSAGE_LIBRARY_DEFINED, REQUEST_DEFINE_LIBRARY, reply_library_defined},
+    {MESSAGE_CANCELLED, REQUEST_CANCEL, reply_cancelled},
 };
 
 int reply_deliver(struct jitd_session *session, const struct frame_header *header, const ProtobufCMessage *message,
@@ -154,6 +177,8 @@ int reply_deliver(struct jitd_session *session, const struct frame_header *heade
     if (!request_find(session, header->request, &request))
         return error_set(error, ERROR_PROTOCOL, "the daemon answered request %" PRIu64 ", which is not outstanding",
                          header->request);
+    if (header->type == MESSAGE_FAILED)
+        return reply_failed(session, &request, message, error);
     for (size_t i = 0; i < ARRAY_LENGTH(reply_rules); i++)
         if (reply_rules[i].type == header->type && reply_rules[i].kind == request.kind)
             return reply_rules[i].deliver(session, &request, message, error);

@@ -109,6 +109,14 @@ void request_fail(struct jitd_session *session, const struct request *request, c
         if (request->callback.inspect)
             request->callback.inspect(session, NULL, errors, request->data);
         break;
+    case REQUEST_DEFINE_LIBRARY:
+        if (request->callback.done)
+            request->callback.done(session, errors, request->data);
+        break;
+    case REQUEST_CANCEL:
+        if (request->callback.cancel)
+            request->callback.cancel(session, 0, errors, request->data);
+        break;
     }
 }
 

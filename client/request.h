@@ -18,7 +18,15 @@
 #include "proto/connection.h"
 #include "proto/message.h"
 
-enum request_kind { REQUEST_HELLO, REQUEST_SUBMIT, REQUEST_LOOKUP, REQUEST_CALL, REQUEST_INSPECT };
+enum request_kind {
+    REQUEST_HELLO,
+    REQUEST_SUBMIT,
+    REQUEST_LOOKUP,
+    REQUEST_CALL,
+    REQUEST_INSPECT,
+    REQUEST_DEFINE_LIBRARY,
+    REQUEST_CANCEL
+};
 
 struct request {
     uint64_t id; /* the table's key */
@@ -31,6 +39,8 @@ struct request {
         jitd_lookup_callback *lookup;
         jitd_call_callback *call;
         jitd_inspect_callback *inspect;
+        jitd_done_callback *done;
+        jitd_cancel_callback *cancel;
     } callback; /* NULL where nobody asked to be told */
     void *data; /* the callback's */
 };

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "client/batch.h"
+#include "client/manifest.h"
 #include "client/session.h"
 #include "common/bytes.h"
 #include "proto/limits.h"
@@ -16,26 +17,49 @@ struct submit_unit {
     Jitd__Proto__Range range;
 };
 
+/* All of it lies in the one block that begins with the units. */
 struct submit_message {
     struct submit_unit *units;       /* owned */
-    Jitd__Proto__Unit **pointers;    /* owned; to each unit */
-    struct connection_range *ranges; /* owned */
+    Jitd__Proto__Unit **pointers;    /* to each unit */
+    struct connection_range *ranges; /* one for each object that travels as bytes */
     size_t range_count;
+    char *manifests; /* room for what manifest_pack makes */
 };
 
-static int submit_allocate(struct submit_message *message, size_t count)
+static int submit_allocate(struct submit_message *message, const struct jitd_batch *batch)
 {
-    message->units = calloc(count, sizeof *message->units);
-    message->pointers = calloc(count, sizeof(Jitd__Proto__Unit *));
-    message->ranges = calloc(count, sizeof *message->ranges);
-    return message->units && message->pointers && message->ranges ? 0 : -1;
+    size_t manifests = 0;
+    for (size_t i = 0; i < batch->count; i++)
+        manifests += batch->objects[i].manifest ? manifest_room(batch->objects[i].manifest) : 0;
+    message->units = malloc(
+        batch->count * (sizeof *message->units + sizeof(Jitd__Proto__Unit *) + sizeof *message->ranges) + manifests);
+    if (!message->units)
+        return -1;
+    message->pointers = (Jitd__Proto__Unit **)(message->units + batch->count);
+    message->ranges = (struct connection_range *)(message->pointers + batch->count);
+    message->manifests = (char *)(message->ranges + batch->count);
+    return 0;
 }
 
-static void submit_free(struct submit_message *message)
+/* The object, where there is one: a memfd, or `offset` bytes into the attachment. Returns where the next one begins. */
+static uint64_t submit_object(const struct batch_object *object, struct submit_message *message,
+                              struct submit_unit *out, uint64_t offset)
 {
-    free(message->units);
-    free(message->pointers);
-    free(message->ranges);
+    if (object->descriptor >= 0) {
+        out->unit.object_case = JITD__PROTO__UNIT__OBJECT_DESCRIPTOR;
+        out->unit.descriptor = (uint32_t)object->descriptor;
+        return offset;
+    }
+    if (!object->bytes)
+        return offset;
+    out->range = (Jitd__Proto__Range)JITD__PROTO__RANGE__INIT;
+    out->range.offset = offset;
+    out->range.bytes = object->length;
+    out->unit.object_case = JITD__PROTO__UNIT__OBJECT_RANGE;
+    out->unit.range = &out->range;
+    message->ranges[message->range_count++] =
+        (struct connection_range){.bytes = object->bytes, .length = object->length};
+    return offset + align_up(object->length, 16);
 }
 
 static void submit_fill(const struct jitd_batch *batch, struct submit_message *message)
@@ -48,19 +72,10 @@ static void submit_fill(const struct jitd_batch *batch, struct submit_message *m
         out->unit = (Jitd__Proto__Unit)JITD__PROTO__UNIT__INIT;
         out->unit.name =
             (ProtobufCBinaryData){.len = object->name_length, .data = (uint8_t *)batch->names + object->name};
-        if (!object->bytes) {
-            out->unit.object_case = JITD__PROTO__UNIT__OBJECT_DESCRIPTOR;
-            out->unit.descriptor = (uint32_t)object->descriptor;
-            continue;
-        }
-        out->range = (Jitd__Proto__Range)JITD__PROTO__RANGE__INIT;
-        out->range.offset = offset;
-        out->range.bytes = object->length;
-        out->unit.object_case = JITD__PROTO__UNIT__OBJECT_RANGE;
-        out->unit.range = &out->range;
-        message->ranges[message->range_count++] =
-            (struct connection_range){.bytes = object->bytes, .length = object->length};
-        offset += align_up(object->length, 16);
+        out->unit.library = object->library;
+        if (object->manifest)
+            out->unit.manifest = manifest_pack(object->manifest, &message->manifests);
+        offset = submit_object(object, message, out, offset);
     }
 }
 
@@ -84,16 +99,15 @@ static int submit_batch(struct jitd_session *session, struct jitd_batch *batch, 
     else if (batch->descriptor_count != 0)
         return error_set(&session->error, ERROR_UNSUPPORTED, "this session's socket does not carry memfds");
     struct submit_message message = {0};
-    if (submit_allocate(&message, batch->count) != 0) {
-        submit_free(&message);
+    if (submit_allocate(&message, batch) != 0)
         return error_set(&session->error, ERROR_NO_MEMORY, "out of memory for a batch");
-    }
     submit_fill(batch, &message);
     Jitd__Proto__Submit submit = JITD__PROTO__SUBMIT__INIT;
     submit.n_units = batch->count;
     submit.units = message.pointers;
     submit.closed = (batch->flags & JITD_BATCH_CLOSED) != 0;
     submit.report_addresses = (batch->flags & JITD_BATCH_REPORT_ADDRESSES) != 0;
+    submit.atomic = (batch->flags & JITD_BATCH_ATOMIC) != 0;
     submit.deadline_ms = batch->deadline_ms;
     struct request_attachment attachment = {.ranges = message.ranges,
                                             .range_count = message.range_count,
@@ -101,7 +115,7 @@ static int submit_batch(struct jitd_session *session, struct jitd_batch *batch, 
                                             .fd_count = batch->descriptor_count};
     request->count = (uint32_t)batch->count;
     int code = request_send(session, request, MESSAGE_SUBMIT, &submit.base, &attachment, number);
-    submit_free(&message);
+    free(message.units);
     return code;
 }
 

@@ -1,0 +1,233 @@
+/*
+ * Manifests become messages (manifest.h): rows become columns.
+ *
+ * A frontend may submit one for each function, so packing costs no allocation of its own and copies no name: the
+ * columns lie in room that the submission allocated for all its units, and their names point to the program's. A column
+ * ends with its last entry that is not empty, so that one in which nothing stands costs nothing on the wire.
+ */
+#include "client/manifest.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "client/convert.h"
+#include "common/bytes.h"
+#include "proto/limits.h"
+
+#define MANIFEST_DEFINITION_FLAGS                                                                                      \
+    (JITD_DEFINITION_WEAK | JITD_DEFINITION_HIDDEN | JITD_DEFINITION_FUNCTION | JITD_DEFINITION_DATA |                 \
+     JITD_DEFINITION_REDIRECTABLE)
+#define MANIFEST_USE_FLAGS (JITD_USE_WEAK | JITD_USE_BY_SLOT | JITD_USE_LAZY | JITD_USE_LIBRARY)
+
+/* ---- checking ---- */
+
+static bool is_absent(const char *name)
+{
+    return !name || !*name;
+}
+
+static int check_optional_name(const char *name)
+{
+    return name && strnlen(name, LIMIT_NAME_BYTES + 1) > LIMIT_NAME_BYTES ? JITD_ERROR_LIMIT : 0;
+}
+
+static int check_name(const char *name)
+{
+    return is_absent(name) ? JITD_ERROR_INVALID : check_optional_name(name);
+}
+
+static int check_flags(unsigned flags, unsigned known, uint32_t library)
+{
+    if (flags & ~known)
+        return JITD_ERROR_INVALID;
+    return (flags & JITD_USE_LIBRARY) && library >= LIMIT_LIBRARY_NUMBERS ? JITD_ERROR_LIMIT : 0;
+}
+
+static int check_definition(const struct jitd_manifest *manifest, size_t i)
+{
+    const struct jitd_manifest_definition *definition = &manifest->definitions[i];
+    int code = check_name(definition->local);
+    code = code ? code : check_optional_name(definition->global);
+    return code ? code : check_flags(definition->flags, MANIFEST_DEFINITION_FLAGS, 0);
+}
+
+static int check_use(const struct jitd_manifest *manifest, size_t i)
+{
+    const struct jitd_manifest_use *use = &manifest->uses[i];
+    int code = is_absent(use->local) ? check_name(use->global) : check_optional_name(use->global);
+    code = code ? code : check_optional_name(use->local);
+    return code ? code : check_flags(use->flags, MANIFEST_USE_FLAGS, use->library);
+}
+
+static int check_absolute(const struct jitd_manifest *manifest, size_t i)
+{
+    const struct jitd_absolute *absolute = &manifest->absolutes[i];
+    int code = check_name(absolute->name);
+    return code ? code : check_flags(absolute->flags, MANIFEST_DEFINITION_FLAGS, 0);
+}
+
+static int check_alias(const struct jitd_manifest *manifest, size_t i)
+{
+    const struct jitd_alias *alias = &manifest->aliases[i];
+    int code = check_name(alias->name);
+    code = code ? code : check_name(alias->target);
+    return code ? code : check_flags(alias->flags, MANIFEST_DEFINITION_FLAGS | JITD_USE_LIBRARY, alias->library);
+}
+
+int manifest_check(const struct jitd_manifest *manifest)
+{
+    const struct {
+        const void *list;
+        size_t count;
+        int (*check)(const struct jitd_manifest *manifest, size_t i);
+    } lists[] = {
+        {manifest->definitions, manifest->definition_count, check_definition},
+        {manifest->uses, manifest->use_count, check_use},
+        {manifest->absolutes, manifest->absolute_count, check_absolute},
+        {manifest->aliases, manifest->alias_count, check_alias},
+    };
+    int code = 0;
+    for (size_t l = 0; l < ARRAY_LENGTH(lists) && code == 0; l++) {
+        if (lists[l].count > MANIFEST_MOST_ENTRIES)
+            return JITD_ERROR_LIMIT;
+        if (lists[l].count != 0 && !lists[l].list)
+            return JITD_ERROR_INVALID;
+        for (size_t i = 0; i < lists[l].count && code == 0; i++)
+            code = lists[l].check(manifest, i);
+    }
+    return code;
+}
+
+size_t manifest_entries(const struct jitd_manifest *manifest)
+{
+    return manifest->definition_count + manifest->use_count + manifest->absolute_count + manifest->alias_count;
+}
+
+/* ---- packing ---- */
+
+static size_t column_bytes(size_t count, size_t size)
+{
+    return align_up(count * size, sizeof(uint64_t));
+}
+
+size_t manifest_room(const struct jitd_manifest *manifest)
+{
+    size_t named = manifest->definition_count + manifest->use_count;
+    return column_bytes(1, sizeof(Jitd__Proto__Manifest)) +
+           named * (2 * sizeof(ProtobufCBinaryData) + sizeof(uint64_t)) +
+           column_bytes(manifest->definition_count, sizeof(uint32_t)) +
+           2 * column_bytes(manifest->use_count, sizeof(uint32_t)) +
+           manifest->absolute_count * (sizeof(Jitd__Proto__Absolute) + sizeof(void *)) +
+           manifest->alias_count * (sizeof(Jitd__Proto__Alias) + sizeof(void *));
+}
+
+static void *take(char **room, size_t count, size_t size)
+{
+    void *taken = *room;
+    *room += column_bytes(count, size);
+    return taken;
+}
+
+/* Empty where it says nothing that the local name does not. */
+static ProtobufCBinaryData borrow_global(const char *local, const char *global)
+{
+    return convert_borrow(local && global && strcmp(local, global) == 0 ? NULL : global);
+}
+
+/* Of the two numbers the one with which a column ends, now that its entry i is known. */
+static size_t column_end(size_t end, size_t i, bool is_empty)
+{
+    return is_empty ? end : i + 1;
+}
+
+static void pack_definitions(const struct jitd_manifest *manifest, Jitd__Proto__Manifest *out, char **room)
+{
+    size_t count = manifest->definition_count;
+    out->definition_locals = take(room, count, sizeof *out->definition_locals);
+    out->definition_globals = take(room, count, sizeof *out->definition_globals);
+    out->definition_flags = take(room, count, sizeof *out->definition_flags);
+    out->definition_conventions = take(room, count, sizeof *out->definition_conventions);
+    out->n_definition_locals = count;
+    for (size_t i = 0; i < count; i++) {
+        const struct jitd_manifest_definition *definition = &manifest->definitions[i];
+        ProtobufCBinaryData global = borrow_global(definition->local, definition->global);
+        out->definition_locals[i] = convert_borrow(definition->local);
+        out->definition_globals[i] = global;
+        out->definition_flags[i] = definition->flags;
+        out->definition_conventions[i] = definition->convention;
+        out->n_definition_globals = column_end(out->n_definition_globals, i, global.len == 0);
+        out->n_definition_flags = column_end(out->n_definition_flags, i, definition->flags == 0);
+        out->n_definition_conventions = column_end(out->n_definition_conventions, i, definition->convention == 0);
+    }
+}
+
+/* The wire counts libraries from 1, so that 0 can say that none is meant. */
+static uint32_t wire_library(unsigned flags, uint32_t library)
+{
+    return flags & JITD_USE_LIBRARY ? library + 1 : 0;
+}
+
+static void pack_uses(const struct jitd_manifest *manifest, Jitd__Proto__Manifest *out, char **room)
+{
+    size_t count = manifest->use_count;
+    out->use_locals = take(room, count, sizeof *out->use_locals);
+    out->use_globals = take(room, count, sizeof *out->use_globals);
+    out->use_flags = take(room, count, sizeof *out->use_flags);
+    out->use_conventions = take(room, count, sizeof *out->use_conventions);
+    out->use_libraries = take(room, count, sizeof *out->use_libraries);
+    out->n_use_locals = count;
+    for (size_t i = 0; i < count; i++) {
+        const struct jitd_manifest_use *use = &manifest->uses[i];
+        ProtobufCBinaryData global = borrow_global(use->local, use->global);
+        out->use_locals[i] = convert_borrow(use->local);
+        out->use_globals[i] = global;
+        out->use_flags[i] = use->flags & ~(unsigned)JITD_USE_LIBRARY;
+        out->use_conventions[i] = use->convention;
+        out->use_libraries[i] = wire_library(use->flags, use->library);
+        out->n_use_globals = column_end(out->n_use_globals, i, global.len == 0);
+        out->n_use_flags = column_end(out->n_use_flags, i, out->use_flags[i] == 0);
+        out->n_use_conventions = column_end(out->n_use_conventions, i, use->convention == 0);
+        out->n_use_libraries = column_end(out->n_use_libraries, i, out->use_libraries[i] == 0);
+    }
+}
+
+static void pack_absolutes(const struct jitd_manifest *manifest, Jitd__Proto__Manifest *out, char **room)
+{
+    Jitd__Proto__Absolute *absolutes = take(room, manifest->absolute_count, sizeof *absolutes);
+    out->absolutes = take(room, manifest->absolute_count, sizeof *out->absolutes);
+    for (size_t i = 0; i < manifest->absolute_count; i++) {
+        const struct jitd_absolute *absolute = &manifest->absolutes[i];
+        absolutes[i] = (Jitd__Proto__Absolute)JITD__PROTO__ABSOLUTE__INIT;
+        absolutes[i].name = convert_borrow(absolute->name);
+        absolutes[i].address = absolute->address;
+        absolutes[i].flags = absolute->flags;
+        absolutes[i].convention = absolute->convention;
+        out->absolutes[out->n_absolutes++] = &absolutes[i];
+    }
+}
+
+static void pack_aliases(const struct jitd_manifest *manifest, Jitd__Proto__Manifest *out, char **room)
+{
+    Jitd__Proto__Alias *aliases = take(room, manifest->alias_count, sizeof *aliases);
+    out->aliases = take(room, manifest->alias_count, sizeof *out->aliases);
+    for (size_t i = 0; i < manifest->alias_count; i++) {
+        const struct jitd_alias *alias = &manifest->aliases[i];
+        aliases[i] = (Jitd__Proto__Alias)JITD__PROTO__ALIAS__INIT;
+        aliases[i].name = convert_borrow(alias->name);
+        aliases[i].target = convert_borrow(alias->target);
+        aliases[i].library = wire_library(alias->flags, alias->library);
+        aliases[i].flags = alias->flags & ~(unsigned)JITD_USE_LIBRARY;
+        out->aliases[out->n_aliases++] = &aliases[i];
+    }
+}
+
+Jitd__Proto__Manifest *manifest_pack(const struct jitd_manifest *manifest, char **room)
+{
+    Jitd__Proto__Manifest *out = take(room, 1, sizeof *out);
+    *out = (Jitd__Proto__Manifest)JITD__PROTO__MANIFEST__INIT;
+    pack_definitions(manifest, out, room);
+    pack_uses(manifest, out, room);
+    pack_absolutes(manifest, out, room);
+    pack_aliases(manifest, out, room);
+    return out;
+}
