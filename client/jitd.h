@@ -61,7 +61,8 @@ enum jitd_error_code {
     JITD_ERROR_RUNNER_ENDED = 38,
     JITD_ERROR_RUNNER_PROTOCOL = 39,
     JITD_ERROR_SETUP = 40,
-    JITD_ERROR_CONVENTION = 41
+    JITD_ERROR_CONVENTION = 41,
+    JITD_ERROR_DEPENDENTS = 42
 };
 
 /* "RELOCATION_RANGE", and a short text; never NULL. */

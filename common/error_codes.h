@@ -41,6 +41,7 @@
     X(RUNNER_ENDED, 38, "the runner ended")                                                                            \
     X(RUNNER_PROTOCOL, 39, "the runner broke the channel's rules")                                                     \
     X(SETUP, 40, "the session could not be set up")                                                                    \
-    X(CONVENTION, 41, "no way from one calling convention to the other")
+    X(CONVENTION, 41, "no way from one calling convention to the other")                                               \
+    X(DEPENDENTS, 42, "others depend on it")
 
 #endif

@@ -38,7 +38,13 @@ enum channel_request {
     /* Call main: a = address; the runner exits with what it returns. No reply but the end of its life. */
     CHANNEL_MAIN,
     /* Call a function: a = address, b = result type, c = count of arguments, which lie in channel.call. */
-    CHANNEL_CALL
+    CHANNEL_CALL,
+    /* Run an array of finalisers now and forget it: a = address, b = count. */
+    CHANNEL_FINALISE,
+    /* Run and forget what was registered with __cxa_atexit for an object: a = its __dso_handle. */
+    CHANNEL_FINALISE_OBJECT,
+    /* Fill bytes of zone Z with zeros, which a removed unit has used before: a = offset in Z, b = bytes. */
+    CHANNEL_ZERO
 };
 
 struct channel_record {
@@ -93,6 +99,7 @@ struct channel_startup {
 
 struct channel {
     _Alignas(64) _Atomic uint32_t epoch; /* futex; the linker's; the template clears it between lives */
+    _Atomic uint32_t threads;            /* of the program's own, the main one not among them: the runner's word */
     _Alignas(64) struct channel_queue main;
     struct channel_queue agent;
     struct channel_queue replies;

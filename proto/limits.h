@@ -47,6 +47,7 @@
 #define LIMIT_REFERENCES_PER_ERROR 8   /* who refers to a missing symbol; the rest are counted */
 #define LIMIT_CAUSES_PER_ERROR     16  /* links of a chain of failures; the rest are counted */
 #define LIMIT_LOOKUPS_PER_REQUEST  65536
+#define LIMIT_REMOVAL_GROUPS       256 /* tags and libraries in one removal */
 #define LIMIT_CALLS_QUEUED         1024
 #define LIMIT_CALL_ARGUMENTS       32
 #define LIMIT_BACKTRACE_FRAMES     128

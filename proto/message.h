@@ -23,6 +23,8 @@
     X(INSPECT, 5, Inspect, inspect, REQUEST)                                                                           \
     X(DEFINE_LIBRARY, 6, DefineLibrary, define_library, REQUEST)                                                       \
     X(CANCEL, 7, Cancel, cancel, REQUEST)                                                                              \
+    X(REMOVE, 8, Remove, remove, REQUEST)                                                                              \
+    X(RUN, 9, Run, run, REQUEST)                                                                                       \
     X(FAILED, 128, Failed, failed, REPLY)                                                                              \
     X(WELCOME, 129, Welcome, welcome, REPLY)                                                                           \
     X(SUBMITTED, 130, Submitted, submitted, REPLY)                                                                     \
@@ -32,6 +34,7 @@
     X(INSPECTION, 134, Inspection, inspection, REPLY)                                                                  \
     X(LIBRARY_DEFINED, 135, LibraryDefined, library_defined, REPLY)                                                    \
     X(CANCELLED, 136, Cancelled, cancelled, REPLY)                                                                     \
+    X(REMOVED, 137, Removed, removed, REPLY)                                                                           \
     X(UNITS, 192, Units, units, EVENT)                                                                                 \
     X(RUNNER_ENDED, 193, RunnerEnded, runner_ended, EVENT)
 

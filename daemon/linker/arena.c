@@ -29,6 +29,7 @@ struct zone_state {
     uint64_t limit;           /* size */
     uint64_t first;           /* where the first allocation may lie */
     uint64_t bump;            /* everything at or above it is free */
+    uint64_t stale;           /* Z: below it freed bytes may hold what the runner wrote */
     uint64_t touched;         /* pages below it exist and hold the fill byte where free */
     uint8_t fill;             /* what free bytes hold */
     struct free_extent *free; /* owned */
@@ -279,10 +280,24 @@ void arena_free(struct arena *arena, const struct arena_block *block)
             continue;
         if (zone->bytes)
             memset(zone->bytes + extent->offset, zone->fill, extent->bytes);
+        else
+            zone->stale = max_u64(zone->stale, (uint64_t)extent->offset + extent->bytes);
         /* Without memory for the list entry the stretch is lost until the session ends, and nothing else. */
         if (insert_free(zone, extent->offset, extent->bytes) == 0)
             lower_bump(zone);
     }
+}
+
+void arena_renew(struct arena *arena)
+{
+    arena->zones[ZONE_Z].stale = 0;
+}
+
+bool arena_is_stale(const struct arena *arena, const struct arena_block *block)
+{
+    const struct arena_extent *extent = &block->extent[ZONE_Z];
+
+    return extent->bytes > 0 && extent->offset < arena->zones[ZONE_Z].stale;
 }
 
 uint64_t arena_used(const struct arena *arena, enum zone zone)

@@ -57,6 +57,12 @@ bool arena_find(const struct arena *arena, uint64_t address, enum zone *zone, ui
 int arena_allocate(struct arena *arena, const struct arena_need needs[ZONE_COUNT], struct arena_block *out,
                    struct error *error);
 
+/* A new life of the runner begins: what units have written in Z is gone. */
+void arena_renew(struct arena *arena);
+
+/* Whether the block's room in Z may hold what a removed unit has written there. */
+bool arena_is_stale(const struct arena *arena, const struct arena_block *block);
+
 /* Gives a block back: X gets traps, S, R and D get zeros, bump pointers move back where they can. */
 void arena_free(struct arena *arena, const struct arena_block *block);
 

@@ -12,10 +12,13 @@ struct call {
     struct call *next;
     uint64_t request;
     uint64_t address;
-    const struct unit *unit; /* borrowed; NULL for a function of a library */
+    struct unit *unit; /* borrowed; NULL for a function of a library, or of a unit that has been removed since */
+    struct unit *once; /* borrowed; a unit that goes when the call is over */
     bool main;
     uint32_t result;
     uint32_t argument_count;
+    char *name; /* owned; of the function, where that was not there when the call was made */
+    size_t name_length;
     struct channel_call arguments;
 };
 
@@ -75,9 +78,49 @@ static int take_arguments(const Jitd__Proto__Call *request, struct call *call, s
     return 0;
 }
 
+int call_new(const Jitd__Proto__Call *message, uint64_t request, struct call **out, struct error *error)
+{
+    struct call *call = calloc(1, sizeof *call);
+    int code = call ? take_arguments(message, call, error) : error_set(error, ERROR_NO_MEMORY, "no memory for a call");
+
+    if (!code && message->symbol.len <= LIMIT_NAME_BYTES) {
+        call->request = request;
+        call->name_length = message->symbol.len;
+        call->name = malloc(call->name_length + 1);
+    }
+    if (!code && !call->name)
+        code = error_set(error, ERROR_INVALID, "the function's name is too long, or there is no memory for it");
+    if (code)
+        call_free(call);
+    else {
+        memcpy(call->name, message->symbol.data, call->name_length);
+        *out = call;
+    }
+    return code;
+}
+
+void call_free(struct call *call)
+{
+    if (!call)
+        return;
+    free(call->name);
+    free(call);
+}
+
+static void append(struct session *session, struct call *call)
+{
+    struct call **last = &session->calls;
+
+    while (*last)
+        last = &(*last)->next;
+    *last = call;
+    session->call_count++;
+    call_next(session);
+}
+
 void call_request(struct session *session, uint64_t request, const Jitd__Proto__Call *message)
 {
-    struct call *call = calloc(1, sizeof *call), **last = &session->calls;
+    struct call *call = calloc(1, sizeof *call);
     struct error error;
     int code = 0;
 
@@ -88,16 +131,63 @@ void call_request(struct session *session, uint64_t request, const Jitd__Proto__
     if (!code)
         code = take_arguments(message, call, &error);
     if (code) {
-        free(call);
+        call_free(call);
         session_fail(session, request, &error);
         return;
     }
     call->request = request;
-    while (*last)
-        last = &(*last)->next;
-    *last = call;
-    session->call_count++;
-    call_next(session);
+    append(session, call);
+}
+
+static const struct symbol *find_definition(const struct unit *unit, const char *name, size_t length)
+{
+    for (uint32_t i = 0; i < unit->definition_count; i++)
+        if (unit->definitions[i]->name_length == length && memcmp(unit->definitions[i]->name, name, length) == 0)
+            return unit->definitions[i];
+    return NULL;
+}
+
+void call_queue(struct session *session, struct call *call, struct unit *unit)
+{
+    const struct symbol *symbol = find_definition(unit, call->name, call->name_length);
+    struct error error;
+
+    call->once = call->unit = unit;
+    if (symbol && symbol->function && session->call_count < LIMIT_CALLS_QUEUED) {
+        call->address = symbol->address;
+        append(session, call);
+        return;
+    }
+    error_set(&error, ERROR_NOT_CALLABLE,
+              "%s: it defines no function of the name that was to be called, or %u calls wait", unit->name,
+              session->call_count);
+    session_fail(session, call->request, &error);
+    call_free(call);
+    remove_later(session, unit);
+}
+
+void call_forget_unit(struct session *session, const struct unit *unit)
+{
+    struct call **link = &session->calls;
+    struct error error;
+
+    if (session->calling && (*link)->unit == unit)
+        (*link)->unit = NULL; /* its thread is in the unit's code, whose memory is kept for so long */
+    if (session->calling)
+        link = &(*link)->next;
+    while (*link) {
+        struct call *call = *link;
+
+        if (call->unit != unit) {
+            link = &call->next;
+            continue;
+        }
+        *link = call->next;
+        session->call_count--;
+        error_set(&error, ERROR_NOT_CALLABLE, "%s was removed before it could be called", unit->name);
+        session_fail(session, call->request, &error);
+        call_free(call);
+    }
 }
 
 static void drop_first(struct session *session)
@@ -107,7 +197,9 @@ static void drop_first(struct session *session)
     session->calls = call->next;
     session->call_count--;
     session->calling = false;
-    free(call);
+    if (call->once)
+        remove_later(session, call->once);
+    call_free(call);
 }
 
 void call_next(struct session *session)
@@ -183,12 +275,17 @@ bool call_cancel(struct session *session, uint64_t request)
     session->call_count--;
     error_set(&error, ERROR_CANCELLED, "the call was cancelled before it began");
     session_fail(session, call->request, &error);
-    free(call);
+    if (call->once)
+        remove_later(session, call->once);
+    call_free(call);
     return true;
 }
 
 void call_close(struct session *session)
 {
-    while (session->calls)
-        drop_first(session);
+    while (session->calls) {
+        struct call *next = session->calls->next;
+        call_free(session->calls);
+        session->calls = next;
+    }
 }

@@ -56,11 +56,11 @@ static const char *keep(char **names, const char *lasting, const char *name)
 
 static void add_range(struct unit *unit, uint64_t offset, uint64_t bytes, const char *name, bool section)
 {
-    unit->ranges[unit->range_count++] = (struct code_range){
-        .offset = (uint32_t)offset, .bytes = bytes & INT32_MAX, .section = section, .name = name};
+    unit->ranges[unit->range_count++] =
+        (struct code_range){.offset = (uint32_t)offset, .bytes = bytes & INT32_MAX, .section = section, .name = name};
 }
 
-void code_map_make(struct unit *unit)
+uint64_t code_map_make(struct unit *unit)
 {
     const struct object *object = &unit->pending->object;
     size_t count = 0, bytes = 0;
@@ -77,7 +77,7 @@ void code_map_make(struct unit *unit)
         }
     unit->ranges = malloc(count * sizeof *unit->ranges + bytes);
     if (!unit->ranges)
-        return;
+        return 0;
     char *names = (char *)(unit->ranges + count);
     for (uint32_t i = 1; i < object->section_count; i++)
         if (is_code_section(unit, i))
@@ -89,5 +89,5 @@ void code_map_make(struct unit *unit)
                       unit->pending->placements[object_symbol_section(object, i)].offset + object->symbols[i].st_value,
                       object->symbols[i].st_size,
                       keep(&names, lasting_function_name(unit, i), object_symbol_name(object, i)), false);
-    unit->code_map_bytes = (uint32_t)(count * sizeof *unit->ranges + bytes);
+    return count * sizeof *unit->ranges + bytes;
 }

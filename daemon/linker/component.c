@@ -36,6 +36,16 @@ static void describe_global(const struct symbol *symbol, struct relocation_targe
     target->function = symbol->function;
 }
 
+/* __dso_handle tells libc whose destructors are whose: each unit's is an address of its own. While the unit is being
+   laid out it is somewhere in the arena, and that is all that matters then. */
+static void describe_handle(const struct linker *linker, struct unit *unit, struct relocation_target *target)
+{
+    uint64_t address = unit_handle(linker->arena, unit);
+
+    unit->uses_handle = true;
+    target->address = address ? address : arena_address(linker->arena, ZONE_X, 0);
+}
+
 static int describe_targets(struct linker *linker, struct unit *unit, struct relocation_context *context,
                             struct error *error)
 {
@@ -58,7 +68,9 @@ static int describe_targets(struct linker *linker, struct unit *unit, struct rel
         const struct symbol *symbol =
             i < object->first_global ? NULL : unit->pending->globals[i - object->first_global];
 
-        if (symbol)
+        if (symbol && symbol == linker->handle)
+            describe_handle(linker, unit, &context->targets[i]);
+        else if (symbol)
             describe_global(symbol, &context->targets[i]);
         else
             describe_local(linker, unit, i, &context->targets[i]);
@@ -257,8 +269,7 @@ static int link_unit_bytes(struct linker *linker, struct unit *unit, struct erro
         code = publish_unwind(linker, unit, error);
     if (code)
         return code;
-    code_map_make(unit);
-    linker->kept_bytes += unit->code_map_bytes;
+    link_keep(linker, unit, code_map_make(unit));
     unit->state = UNIT_LINKED;
     log_trace(TRACE_LINK, "linked %s: X+0x%llx %llu bytes, %llu slots, %llu stubs", unit->name,
               (unsigned long long)unit->block.extent[ZONE_X].offset,

@@ -23,7 +23,7 @@ static void fail_waiting(struct session *session, struct unit *unit, uint32_t mi
     const struct symbol *symbol;
     struct error error;
 
-    if (unit->state != UNIT_RESOLVED)
+    if (!unit || unit->state != UNIT_RESOLVED)
         return;
     symbol = graph_awaited(unit, &needed_by);
     if (symbol && needed_by == unit)

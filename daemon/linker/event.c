@@ -137,8 +137,8 @@ static void unit_changed(void *owner, const struct unit *unit, const struct repo
 {
     struct session *session = owner;
 
-    if (unit->pending && unit->pending->lookup) {
-        lookup_changed(session, unit->pending->lookup, unit, report);
+    if (unit->pending && unit->pending->waiter) {
+        unit->pending->waiter->changed(session, unit->pending->waiter, unit, report);
         return;
     }
     if (session->event_count >= EVENTS_PER_MESSAGE || session->event_bytes >= LIMIT_NEWS_BYTES)

@@ -17,7 +17,8 @@
 #define SCRATCH_BUDGET  MIB(512)
 
 /* What ld defines itself and compilers refer to: provided by name, at addresses that no unit has. */
-static int provide(struct linker *linker, const char *name, uint64_t address, struct error *error)
+static int provide(struct linker *linker, const char *name, uint64_t address, const struct symbol **out,
+                   struct error *error)
 {
     struct symbol *symbol = symbols_intern(linker->symbols, SPACE_PROCESS, name, strlen(name));
 
@@ -25,6 +26,7 @@ static int provide(struct linker *linker, const char *name, uint64_t address, st
         return error_set(error, ERROR_NO_MEMORY, "no memory for the symbol table");
     symbol->binding = SYMBOL_PROCESS;
     symbol->address = address;
+    *out = symbol;
     return 0;
 }
 
@@ -47,9 +49,9 @@ int link_open(struct linker *linker, const struct arch *arch, struct arena *aren
     linker->libraries = libraries_new();
     if (!linker->symbols || !linker->libraries)
         return error_set(error, ERROR_NO_MEMORY, "no memory for the symbol table");
-    /* The first granule of R holds zeros and belongs to no unit: an identity for __cxa_atexit, nothing more. */
-    int code = provide(linker, "__dso_handle", arena_address(arena, ZONE_R, GRANULE_MAP_BYTES), error);
-    return code ? code : provide(linker, "_GLOBAL_OFFSET_TABLE_", arena_address(arena, ZONE_S, 0), error);
+    /* What units refer to by this name is each one's own (component.c). */
+    int code = provide(linker, "_GLOBAL_OFFSET_TABLE_", arena_address(arena, ZONE_S, 0), &linker->handle, error);
+    return code ? code : provide(linker, "__dso_handle", 0, &linker->handle, error);
 }
 
 void link_close(struct linker *linker)
@@ -166,6 +168,7 @@ static void check_unit(struct linker *linker, struct unit *unit, const struct li
     if (code)
         resolve_refuse_unit(report, unit, &error);
     unit->library = (uint16_t)input->library;
+    unit->tag = input->tag;
     unit->pending->manifest = input->manifest;
 }
 
@@ -211,6 +214,7 @@ static int allocate(struct linker *linker, struct batch *batch, struct report *r
             break;
         }
         layout_settle(unit, linker->arena);
+        unit->pending->stale_zeros = arena_is_stale(linker->arena, &unit->block);
     }
     /* Backwards, so that every bump pointer comes back to where it was. */
     while (code && done-- > 0)
@@ -275,6 +279,12 @@ static void join(const struct batch *batch)
     }
 }
 
+void link_keep(struct linker *linker, struct unit *unit, uint64_t bytes)
+{
+    unit->kept_bytes += bytes;
+    linker->kept_bytes += bytes;
+}
+
 /* From here on the batch is part of the session. Cannot fail. */
 static void commit(struct linker *linker, struct batch *batch)
 {
@@ -290,7 +300,7 @@ static void commit(struct linker *linker, struct batch *batch)
         join(batch);
     resolve_commit(linker, batch);
     for (uint32_t i = 0; i < batch->unit_count; i++)
-        linker->kept_bytes += unit_kept_bytes(batch->units[i]);
+        link_keep(linker, batch->units[i], unit_kept_bytes(batch->units[i]));
     waiting_add(&linker->waiting, batch);
 }
 
@@ -384,6 +394,7 @@ void link_ready(struct linker *linker, struct unit *root)
 {
     for (struct unit *unit = root; unit; unit = graph_next_member(unit)) {
         unit->state = UNIT_READY;
+        unit->ready_number = ++linker->ready_count;
         for (uint32_t i = 0; i < unit->pending->use_count; i++)
             symbol_remove_use(&unit->pending->uses[i]);
         linker->hooks->unit_changed(linker->owner, unit, NULL);

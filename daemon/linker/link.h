@@ -28,6 +28,8 @@
 #include "daemon/linker/waiting.h"
 #include "daemon/linker/wanted.h"
 
+struct limbo;
+
 struct link_hooks {
     /* The unit's state has become RESOLVED, READY or FAILED (then with the report). */
     void (*unit_changed)(void *owner, const struct unit *unit, const struct report *report);
@@ -42,6 +44,7 @@ struct linker {
     struct symbols *symbols;         /* owned */
     struct process_symbols *process; /* owned; NULL in tests without a runner */
     struct libraries *libraries;     /* owned */
+    const struct symbol *handle;     /* borrowed; __dso_handle */
     struct wanted wanted;
     bool many_spaces; /* there is more than one namespace to search for a name of a unit's */
     struct graph graph;
@@ -49,7 +52,9 @@ struct linker {
     struct pool scratch;  /* tables of the unit being linked */
     struct units units;   /* and each of them is owned */
     uint64_t batch_count;
+    uint64_t ready_count;
     struct waiting waiting; /* its limit is LIMIT_WAITING_BYTES unless the owner sets another */
+    struct limbo *limbo;    /* owned; memory of removed units that is not used again yet (removal.h) */
     uint64_t kept_bytes;    /* by units for good, but for the symbols */
     bool running; /* the queue of runnable components is being worked off: hooks that come back here only add to it */
     const struct link_hooks *hooks;
@@ -69,6 +74,7 @@ struct link_input {
     const void *object; /* NULL: a unit that is a manifest alone */
     size_t object_bytes;
     uint32_t library;
+    uint64_t tag;
     const struct manifest *manifest; /* NULL: names are global as they are; needed until link_submit returns */
 };
 
@@ -85,6 +91,9 @@ void link_ready(struct linker *linker, struct unit *root);
 
 /* The unit failed for the reason given, at any stage; so do all that depend on it. */
 void link_fail(struct linker *linker, struct unit *unit, const struct error *error);
+
+/* Counts memory that the unit keeps when it is ready. */
+void link_keep(struct linker *linker, struct unit *unit, uint64_t bytes);
 
 /* Links every component whose needs are met; for those who have changed what is met. */
 void link_run_queue(struct linker *linker);

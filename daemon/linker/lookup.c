@@ -10,10 +10,10 @@
 #include "daemon/linker/session.h"
 
 struct lookup {
+    struct unit_waiter waiter;
     struct lookup *next;
     uint64_t request;
     uint32_t library;
-    struct unit *unit;
     size_t count;
     struct manifest_name *names; /* owned, with their bytes behind them */
 };
@@ -106,6 +106,33 @@ static const struct manifest *make_manifest(struct session *session, const struc
     return manifest;
 }
 
+static void forget(struct session *session, struct lookup *lookup)
+{
+    struct lookup **link = &session->lookups;
+
+    while (*link != lookup)
+        link = &(*link)->next;
+    *link = lookup->next;
+    lookup_free(lookup);
+}
+
+/* Replies go out behind the events that tell of the units in question. */
+static void changed(struct session *session, struct unit_waiter *waiter, const struct unit *unit,
+                    const struct report *report)
+{
+    struct lookup *lookup = (struct lookup *)waiter;
+
+    if (unit->state == UNIT_RESOLVED)
+        return;
+    event_flush(session);
+    if (report)
+        session_fail_report(session, lookup->request, report);
+    else
+        answer(session, lookup->request, lookup->library, lookup->names, lookup->count);
+    remove_later(session, waiter->unit);
+    forget(session, lookup);
+}
+
 static void wait_for(struct session *session, struct lookup *lookup, uint32_t deadline_ms)
 {
     const struct link_input input = {
@@ -118,18 +145,18 @@ static void wait_for(struct session *session, struct lookup *lookup, uint32_t de
     if (!batch) {
         error_set(&error, ERROR_NO_MEMORY, "no memory for a lookup");
         report_add(&report, &error);
-    } else if (link_submit(&session->linker, batch, &input, 1, &report) == 0) {
-        uint64_t id = batch->units[0]->id;
+    } else {
+        uint64_t id = session->linker.units.last_id + 1;
 
-        lookup->unit = batch->units[0];
-        lookup->unit->internal = true;
-        lookup->unit->pending->lookup = lookup;
+        lookup->waiter.changed = changed;
         lookup->next = session->lookups;
         session->lookups = lookup;
-        link_run(&session->linker, batch);
-        if (deadline_ms)
-            deadline_add(session, id, 1, deadline_ms);
-        return;
+        if (submit_internal(session, batch, &input, &lookup->waiter, &report)) {
+            if (deadline_ms)
+                deadline_add(session, id, 1, deadline_ms);
+            return;
+        }
+        session->lookups = lookup->next;
     }
     lookup_free(lookup);
     session_fail_report(session, request, &report);
@@ -159,30 +186,6 @@ void lookup_request(struct session *session, uint64_t request, const Jitd__Proto
     lookup_free(lookup);
 }
 
-static void forget(struct session *session, struct lookup *lookup)
-{
-    struct lookup **link = &session->lookups;
-
-    while (*link != lookup)
-        link = &(*link)->next;
-    *link = lookup->next;
-    lookup_free(lookup);
-}
-
-/* Replies go out behind the events that tell of the units in question. */
-void lookup_changed(struct session *session, struct lookup *lookup, const struct unit *unit,
-                    const struct report *report)
-{
-    if (unit->state == UNIT_RESOLVED)
-        return;
-    event_flush(session);
-    if (report)
-        session_fail_report(session, lookup->request, report);
-    else
-        answer(session, lookup->request, lookup->library, lookup->names, lookup->count);
-    forget(session, lookup);
-}
-
 bool lookup_cancel(struct session *session, uint64_t request)
 {
     struct lookup *lookup = session->lookups;
@@ -193,7 +196,7 @@ bool lookup_cancel(struct session *session, uint64_t request)
     if (!lookup)
         return false;
     error_set(&error, ERROR_CANCELLED, "the lookup was cancelled");
-    link_fail(&session->linker, lookup->unit, &error);
+    link_fail(&session->linker, lookup->waiter.unit, &error);
     return true;
 }
 

@@ -35,7 +35,7 @@ static void end_without_memory(struct session *session)
 }
 
 /* The main thread is in a call: what must happen meanwhile is the agent thread's. */
-static void send_task(struct session *session, const struct task *task)
+void publish_send_task(struct session *session, const struct task *task)
 {
     if (runner_send(session->runner, session->calling ? RUNNER_AGENT : RUNNER_MAIN, task) != 0)
         end_without_memory(session);
@@ -88,6 +88,13 @@ static void add_array_tasks(struct publication *publication, const struct ordere
                               .b = arrays[i].array->count};
 }
 
+static void add_memory_task(struct publication *publication, struct unit *unit, uint32_t kind, uint64_t offset,
+                            uint64_t bytes)
+{
+    publication->tasks[publication->task_count++] = (struct task){
+        .purpose = TASK_PUBLISH, .kind = kind, .unit = unit, .publication = publication, .a = offset, .b = bytes};
+}
+
 /* Data of all units first, which any of the initialisers may use. */
 static int plan(struct publication *publication)
 {
@@ -96,19 +103,20 @@ static int plan(struct publication *publication)
 
     for (struct unit *unit = publication->root; unit; unit = graph_next_member(unit))
         units++;
-    publication->tasks = calloc(arrays + units, sizeof *publication->tasks);
+    publication->tasks = calloc(arrays + 2 * units, sizeof *publication->tasks);
     if (!ordered || !publication->tasks) {
         free(ordered);
         return ERROR_NO_MEMORY;
     }
-    for (struct unit *unit = publication->root; unit; unit = graph_next_member(unit))
+    for (struct unit *unit = publication->root; unit; unit = graph_next_member(unit)) {
+        const struct arena_extent *zeros = &unit->block.extent[ZONE_Z];
+
         if (unit->pending->data_bytes)
-            publication->tasks[publication->task_count++] = (struct task){.purpose = TASK_PUBLISH,
-                                                                          .kind = CHANNEL_COPY_DATA,
-                                                                          .unit = unit,
-                                                                          .publication = publication,
-                                                                          .a = unit->pending->data_offset,
-                                                                          .b = unit->pending->data_bytes};
+            add_memory_task(publication, unit, CHANNEL_COPY_DATA, unit->pending->data_offset,
+                            unit->pending->data_bytes);
+        if (unit->pending->stale_zeros)
+            add_memory_task(publication, unit, CHANNEL_ZERO, zeros->offset, zeros->bytes);
+    }
     order_arrays(publication, ordered);
     add_array_tasks(publication, ordered, arrays, true);
     add_array_tasks(publication, ordered, arrays, false);
@@ -120,13 +128,13 @@ static void send_publication(struct session *session, struct publication *public
 {
     publication->outstanding = publication->task_count;
     for (uint32_t i = 0; i < publication->task_count; i++)
-        send_task(session, &publication->tasks[i]);
+        publish_send_task(session, &publication->tasks[i]);
 }
 
 static bool needs_runner(const struct unit *root)
 {
     for (const struct unit *unit = root; unit; unit = graph_next_member(unit))
-        if (unit->pending->data_bytes || unit->array_count)
+        if (unit->pending->data_bytes || unit->pending->stale_zeros || unit->array_count)
             return true;
     return false;
 }
@@ -176,7 +184,7 @@ static void remove_publication(struct session *session, struct publication *publ
 static int remember(struct session *session, const struct publication *publication)
 {
     for (uint32_t i = 0; i < publication->task_count; i++) {
-        if (publication->tasks[i].kind == CHANNEL_COPY_DATA)
+        if (publication->tasks[i].kind == CHANNEL_COPY_DATA || publication->tasks[i].kind == CHANNEL_ZERO)
             continue; /* a new process sees the pristine data */
         if (session->replay_count == session->replay_capacity) {
             uint32_t capacity = session->replay_capacity ? session->replay_capacity * 2 : 64;
@@ -193,6 +201,31 @@ static int remember(struct session *session, const struct publication *publicati
         task->publication = NULL;
     }
     return 0;
+}
+
+void publish_forget_removed(struct session *session)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < session->replay_count; i++)
+        if (session->replay[i].unit->state != UNIT_REMOVED)
+            session->replay[kept++] = session->replay[i];
+    session->replay_count = kept;
+}
+
+static int compare_last_first(const void *left, const void *right)
+{
+    const struct unit *a = *(struct unit *const *)left, *b = *(struct unit *const *)right;
+
+    if (a->ready_number != b->ready_number)
+        return a->ready_number > b->ready_number ? -1 : 1;
+    return a->id > b->id ? -1 : a->id < b->id;
+}
+
+void publish_order_for_removal(struct session *session, struct unit **units, size_t count)
+{
+    (void)session;
+    qsort(units, count, sizeof(struct unit *), compare_last_first);
 }
 
 static void task_answered(struct session *session, const struct task *task)
@@ -227,8 +260,11 @@ void publish_drain(struct session *session)
         }
         if (!got)
             return;
+        remove_reclaim(session);
         if (task.purpose == TASK_CALL)
             call_replied(session, &task, &reply);
+        else if (task.purpose == TASK_REMOVE)
+            remove_task_answered(session, task.removal);
         else
             task_answered(session, &task);
     }
@@ -282,6 +318,7 @@ static void runner_ended(struct session *session, const struct lifecycle *messag
     if (initialising && ++initialising->initialiser_failures >= INITIALISER_CHANCES)
         give_up(session, initialising, message->value);
     forget_failed_publications(session);
+    remove_runner_ended(session);
 }
 
 /* Everything that the former life knew and the new one does not. */
@@ -289,7 +326,7 @@ static void runner_started(struct session *session, uint32_t epoch)
 {
     for (uint32_t i = 0; i < session->replay_count; i++)
         if (session->replay[i].unit->state == UNIT_READY)
-            send_task(session, &session->replay[i]);
+            publish_send_task(session, &session->replay[i]);
     for (struct publication *publication = session->publications; publication; publication = publication->next)
         send_publication(session, publication);
     runner_begin(session->runner, epoch);

@@ -1,175 +1,26 @@
 /*
- * The controller's requests after Hello: decoded, checked, carried out, answered exactly once.
+ * The controller's requests after Hello: decoded, and handed to whoever carries them out and answers them exactly once.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "common/bytes.h"
 #include "common/log.h"
 #include "daemon/linker/session.h"
-#include "daemon/linker/submit_manifest.h"
 
 #define LOG_TAG "request"
 
-/* Memory for one batch's tables: a multiple of its objects' bytes, so that a small frame cannot ask for a large heap.
- */
-#define BATCH_BUDGET_FLOOR  MIB(64)
-#define BATCH_BUDGET_FACTOR 16
-
-/* ---- Submit ---- */
-
-static int map_object(struct batch *batch, int fd, struct link_input *input, struct error *error)
-{
-    const int wanted = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW;
-    struct stat status;
-    int seals = fcntl(fd, F_GET_SEALS);
-
-    if (seals < 0 || (seals & wanted) != wanted)
-        return error_set(error, ERROR_INVALID,
-                         "the object's descriptor is not a memfd sealed against writing, "
-                         "shrinking and growing");
-    if (fstat(fd, &status) != 0)
-        return error_system(error, "asking for the object's size");
-    if (status.st_size <= 0 || (uint64_t)status.st_size > LIMIT_OBJECT_BYTES)
-        return error_set(error, ERROR_LIMIT, "an object of %lld bytes; at most %llu are taken",
-                         (long long)status.st_size, LIMIT_OBJECT_BYTES);
-    struct batch_mapping *mapping = pool_allocate(&batch->pool, sizeof *mapping);
-    if (!mapping)
-        return error_set(error, ERROR_NO_MEMORY, "no memory for the batch");
-    mapping->bytes = (uint64_t)status.st_size;
-    mapping->view = mmap(NULL, mapping->bytes, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (mapping->view == MAP_FAILED)
-        return error_system(error, "mapping the object");
-    mapping->next = batch->mappings;
-    batch->mappings = mapping;
-    input->object = mapping->view;
-    input->object_bytes = mapping->bytes;
-    return 0;
-}
-
-static int find_object(struct batch *batch, const Jitd__Proto__Unit *unit, struct link_input *input,
-                       struct error *error)
-{
-    const struct frame *frame = batch->frame;
-
-    if (unit->object_case == JITD__PROTO__UNIT__OBJECT_DESCRIPTOR) {
-        if (unit->descriptor >= frame->header.descriptors)
-            return error_set(error, ERROR_INVALID, "descriptor %u of %u", unit->descriptor, frame->header.descriptors);
-        return map_object(batch, frame->fds[unit->descriptor], input, error);
-    }
-    if (unit->object_case != JITD__PROTO__UNIT__OBJECT_RANGE || !unit->range)
-        return unit->manifest ? 0 : error_set(error, ERROR_INVALID, "a unit with neither object nor manifest");
-    if (unit->range->offset % 16 != 0 ||
-        !range_within(unit->range->offset, unit->range->bytes, frame->header.attachment_bytes))
-        return error_set(error, ERROR_INVALID,
-                         "bytes %llu at %llu of an attachment of %u (offsets are multiples of 16)",
-                         (unsigned long long)unit->range->bytes, (unsigned long long)unit->range->offset,
-                         frame->header.attachment_bytes);
-    input->object = frame->attachment + unit->range->offset;
-    input->object_bytes = unit->range->bytes;
-    return 0;
-}
-
-static int find_manifest(struct session *session, const Jitd__Proto__Unit *unit, struct link_input *input,
-                         struct error *error)
-{
-    input->library = unit->library;
-    if (!unit->manifest)
-        return 0;
-    input->manifest = submit_manifest(unit->manifest, input->object != NULL, &session->decode, error);
-    return input->manifest ? 0 : error->code;
-}
-
-static int find_inputs(struct session *session, struct batch *batch, const Jitd__Proto__Submit *submit,
-                       struct link_input *inputs, struct report *report)
-{
-    for (size_t i = 0; i < submit->n_units; i++) {
-        const ProtobufCBinaryData *name = &submit->units[i]->name;
-        char shown[192];
-        struct error error;
-        int code = 0;
-
-        inputs[i] = (struct link_input){.name = (const char *)name->data, .name_length = name->len};
-        if (name->len == 0 || name->len > LIMIT_UNIT_NAME_BYTES || memchr(name->data, '\0', name->len))
-            code = error_set(&error, ERROR_INVALID, "a unit's name is empty, too long or contains a NUL byte");
-        if (!code)
-            code = find_object(batch, submit->units[i], &inputs[i], &error);
-        if (!code)
-            code = find_manifest(session, submit->units[i], &inputs[i], &error);
-        if (!code)
-            continue;
-        log_escape(shown, sizeof shown, name->data, name->len);
-        error_prefix(&error, "%s", shown);
-        error_set_unit(&error, shown);
-        report_add(report, &error);
-    }
-    return report_code(report);
-}
-
-static struct batch *open_batch(struct frame *frame, const Jitd__Proto__Submit *submit, struct link_input **inputs,
-                                struct report *report)
-{
-    struct batch *batch = NULL;
-    struct error error;
-
-    if (submit->n_units == 0 || submit->n_units > LIMIT_UNITS_PER_BATCH)
-        error_set(&error, ERROR_LIMIT, "a batch of %zu units; 1 to %d are taken", submit->n_units,
-                  LIMIT_UNITS_PER_BATCH);
-    else {
-        batch = batch_new(frame, BATCH_BUDGET_FLOOR + BATCH_BUDGET_FACTOR * (size_t)frame->header.attachment_bytes);
-        *inputs = batch ? pool_allocate_array(&batch->pool, submit->n_units, sizeof **inputs) : NULL;
-        if (*inputs)
-            return batch;
-        error_set(&error, ERROR_NO_MEMORY, "no memory for a batch of %zu units", submit->n_units);
-    }
-    batch_free(batch);
-    report_add(report, &error);
-    return NULL;
-}
-
-static void send_submitted(struct session *session, uint64_t request, const struct batch *batch)
-{
-    Jitd__Proto__Submitted message = JITD__PROTO__SUBMITTED__INIT;
-
-    pool_reset(&session->encode);
-    message.units = pool_allocate_array(&session->encode, batch->unit_count, sizeof *message.units);
-    for (uint32_t i = 0; i < batch->unit_count && message.units; i++)
-        message.units[message.n_units++] = batch->units[i]->id;
-    session_send(session, MESSAGE_SUBMITTED, request, &message.base);
-}
-
 static void handle_submit(struct session *session, struct frame *frame, const ProtobufCMessage *message)
 {
-    const Jitd__Proto__Submit *submit = (const Jitd__Proto__Submit *)message;
-    struct link_input *inputs = NULL;
-    struct report report = {0};
-    struct batch *batch = open_batch(frame, submit, &inputs, &report);
-
-    if (batch) {
-        batch->closed = submit->closed;
-        batch->atomic = submit->atomic;
-        batch->report_addresses = submit->report_addresses;
-        if (find_inputs(session, batch, submit, inputs, &report) != 0)
-            batch_free(batch);
-        else if (link_submit(&session->linker, batch, inputs, (uint32_t)submit->n_units, &report) == 0) {
-            uint64_t first = batch->units[0]->id;
-
-            send_submitted(session, frame->header.request, batch);
-            link_run(&session->linker, batch);
-            if (submit->deadline_ms)
-                deadline_add(session, first, (uint32_t)submit->n_units, submit->deadline_ms);
-        }
-    }
-    if (report.count || report.omitted)
-        session_fail_report(session, frame->header.request, &report);
-    report_fini(&report);
+    submit_request(session, frame, (const Jitd__Proto__Submit *)message);
 }
 
-/* ---- the others ---- */
+static void handle_run(struct session *session, struct frame *frame, const ProtobufCMessage *message)
+{
+    run_once_request(session, frame, (const Jitd__Proto__Run *)message);
+}
+
+static void handle_remove(struct session *session, struct frame *frame, const ProtobufCMessage *message)
+{
+    remove_request(session, frame->header.request, (const Jitd__Proto__Remove *)message);
+}
 
 static void handle_lookup(struct session *session, struct frame *frame, const ProtobufCMessage *message)
 {
@@ -209,6 +60,8 @@ static const struct {
     {MESSAGE_INSPECT, false, handle_inspect},
     {MESSAGE_DEFINE_LIBRARY, false, handle_define_library},
     {MESSAGE_CANCEL, false, handle_cancel},
+    {MESSAGE_REMOVE, false, handle_remove},
+    {MESSAGE_RUN, true, handle_run},
 };
 
 static void handle_open(struct session *session, struct frame *frame, const ProtobufCMessage *message)

@@ -124,6 +124,7 @@ void runner_begin(struct runner *runner, uint32_t epoch)
     atomic_store(&channel->replies.head, 0);
     atomic_store(&channel->replies.tail, 0);
     atomic_store(&channel->crash.state, CRASH_NONE);
+    atomic_store(&channel->threads, 0);
     for (int q = 0; q < RUNNER_QUEUES; q++) {
         struct task_queue *queue = &runner->queues[q];
 
@@ -232,6 +233,16 @@ bool runner_end(struct runner *runner, struct task *task)
     }
     runner->live = false;
     return found;
+}
+
+bool runner_is_quiet(const struct runner *runner)
+{
+    if (!runner->live)
+        return true;
+    for (int q = 0; q < RUNNER_QUEUES; q++)
+        if (runner->queues[q].count > 0)
+            return false;
+    return atomic_load(&runner->channel->threads) == 0;
 }
 
 bool runner_read_crash(const struct runner *runner, struct channel_crash *out)

@@ -18,6 +18,7 @@
 struct unit;
 struct call;
 struct publication;
+struct removal;
 struct runner;
 
 enum runner_queue { RUNNER_MAIN, RUNNER_AGENT, RUNNER_QUEUES };
@@ -25,6 +26,7 @@ enum runner_queue { RUNNER_MAIN, RUNNER_AGENT, RUNNER_QUEUES };
 enum task_purpose {
     TASK_PUBLISH, /* one step of making a component ready */
     TASK_REPLAY,  /* initialisers of a ready unit, again, in a new life of the runner */
+    TASK_REMOVE,  /* finalisers of a unit that is being removed */
     TASK_CALL
 };
 
@@ -33,6 +35,7 @@ struct task {
     uint32_t kind;                   /* enum channel_request */
     struct unit *unit;               /* PUBLISH, REPLAY */
     struct publication *publication; /* PUBLISH */
+    struct removal *removal;         /* REMOVE */
     struct call *call;               /* CALL */
     uint64_t a, b, c;
 };
@@ -61,6 +64,10 @@ int runner_take_reply(struct runner *runner, struct task *task, struct channel_r
 
 /* The life has ended. Gives the task that was being carried out (false: none was) and forgets all of them. */
 bool runner_end(struct runner *runner, struct task *task);
+
+/* Whether no thread of the runner can be in submitted code: nothing is asked of it, and it says that the program has no
+   threads. */
+bool runner_is_quiet(const struct runner *runner);
 
 /* A copy of the crash record; false where the runner wrote none. Counts are bounded, nothing else is checked. */
 bool runner_read_crash(const struct runner *runner, struct channel_crash *out);

@@ -78,6 +78,7 @@ void session_send_news(struct session *session)
 
     if (session->state == SESSION_ENDING)
         return;
+    remove_turn_ended(session);
     event_flush(session);
     if (connection_flush(session->connection, &error) != 0) {
         session_end(session, error.code == ERROR_DISCONNECTED ? NULL : &error);
@@ -272,6 +273,8 @@ void session_close(struct session *session)
     call_close(session);
     deadline_close(session);
     lookup_close(session);
+    run_once_close(session);
+    remove_close(session);
     publish_close(session);
     if (session->linker.arena)
         link_close(&session->linker);

@@ -6,6 +6,8 @@
  *   call.c      calls, one at a time                               crash.c    what a report says
  *   deadline.c  batches that have waited long enough   cancel.c   what is not wanted any more
  *   lookup.c    addresses, now or when they are ready  inspect.c  what the session holds
+ *   submit.c    batches                                remove.c   units on their way out
+ *   run_once.c  a unit, a call, and gone
  *
  * Data flows one way: frames in -> request -> linker -> (hooks) publish -> runner, and events out.
  */
@@ -18,6 +20,7 @@
 
 #include "common/pool.h"
 #include "daemon/linker/link.h"
+#include "daemon/linker/removal.h"
 #include "daemon/linker/runner.h"
 #include "proto/connection.h"
 #include "proto/control.h"
@@ -38,8 +41,11 @@ struct session_configuration {
     uint32_t library_count;
 };
 
-struct deadline;    /* deadline.c: a batch that may not wait for ever */
-struct lookup;      /* lookup.c: one that waits */
+struct deadline; /* deadline.c: a batch that may not wait for ever */
+struct lookup;   /* lookup.c: one that waits */
+struct removal;  /* remove.c: units on their way out */
+struct run_once; /* run_once.c: a unit that is gone after one call */
+struct unit_waiter;
 struct publication; /* publish.c: a component on its way to ready */
 
 struct session {
@@ -75,6 +81,9 @@ struct session {
     struct call *calls; /* owned list, oldest first; the first one is under way if `calling` */
     uint32_t call_count;
     bool calling;
+    struct removal *removals;   /* owned list; whose finalisers are running */
+    struct removal *leaving;    /* owned list; to be begun when the turn is over */
+    struct run_once *runs;      /* owned list; those whose call has not been queued */
     struct lookup *lookups;     /* owned list; those that wait */
     uint32_t next_epoch;        /* a life that may not begin before the controller has read; 0: none */
     struct deadline *deadlines; /* owned list, soonest first */
@@ -115,12 +124,43 @@ void request_handle(struct session *session, struct frame *frame);
 /* ---- define_library.c ---- */
 void define_library_request(struct session *session, uint64_t request, const Jitd__Proto__DefineLibrary *message);
 
+/* ---- submit.c ---- */
+void submit_request(struct session *session, struct frame *frame, const Jitd__Proto__Submit *submit);
+
+/* Who made a unit that the controller does not know of, and is told of it in the place of the controller. */
+struct unit_waiter {
+    void (*changed)(struct session *session, struct unit_waiter *waiter, const struct unit *unit,
+                    const struct report *report);
+    struct unit *unit; /* borrowed; set before it is told of */
+};
+
+/* A closed batch of one unit of a message; false with a report. The waiter may be gone when this returns. */
+bool submit_one(struct session *session, struct frame *frame, const Jitd__Proto__Unit *unit, struct unit_waiter *waiter,
+                struct report *report);
+
+/* The same of a batch that is there. Takes it over. */
+bool submit_internal(struct session *session, struct batch *batch, const struct link_input *input,
+                     struct unit_waiter *waiter, struct report *report);
+
+/* ---- run_once.c ---- */
+void run_once_request(struct session *session, struct frame *frame, const Jitd__Proto__Run *message);
+void run_once_close(struct session *session);
+
+/* ---- remove.c ---- */
+void remove_request(struct session *session, uint64_t request, const Jitd__Proto__Remove *message);
+
+/* Removes a unit that nobody uses when this turn of the loop is over; one that is used stays. */
+void remove_later(struct session *session, struct unit *unit);
+void remove_turn_ended(struct session *session);
+void remove_task_answered(struct session *session, struct removal *removal);
+void remove_runner_ended(struct session *session);
+
+/* Gives the memory of removed units back if no thread can be in it: whenever the runner has become quiet. */
+void remove_reclaim(struct session *session);
+void remove_close(struct session *session);
+
 /* ---- lookup.c ---- */
 void lookup_request(struct session *session, uint64_t request, const Jitd__Proto__Lookup *message);
-
-/* The lookup's unit has become ready or failed. */
-void lookup_changed(struct session *session, struct lookup *lookup, const struct unit *unit,
-                    const struct report *report);
 bool lookup_cancel(struct session *session, uint64_t request);
 void lookup_close(struct session *session);
 
@@ -139,6 +179,15 @@ Jitd__Proto__Definition **event_definitions(struct pool *pool, const struct unit
 /* ---- publish.c ---- */
 void publish_component(struct session *session, struct unit *root);
 
+/* Sends a task to the thread that can do it now. */
+void publish_send_task(struct session *session, const struct task *task);
+
+/* Sorts units so that those come first that were initialised last. */
+void publish_order_for_removal(struct session *session, struct unit **units, size_t count);
+
+/* What further lives must not do again, since its units have been removed. */
+void publish_forget_removed(struct session *session);
+
 /* Handles every reply that the runner has written. */
 void publish_drain(struct session *session);
 void publish_lifecycle(struct session *session, const struct lifecycle *message);
@@ -152,6 +201,16 @@ void call_request(struct session *session, uint64_t request, const Jitd__Proto__
 void call_replied(struct session *session, const struct task *task, const struct channel_record *reply);
 void call_ended(struct session *session, struct call *call, const Jitd__Proto__Ended *ended);
 void call_next(struct session *session);
+
+/* A call that was made before its function was there: checked but for that. NULL may be freed. */
+int call_new(const Jitd__Proto__Call *message, uint64_t request, struct call **out, struct error *error);
+void call_free(struct call *call);
+
+/* Queues a call of a function of the unit, which is removed after it. Takes the call over. */
+void call_queue(struct session *session, struct call *call, struct unit *unit);
+
+/* The unit is being removed: calls of it that have not begun fail. */
+void call_forget_unit(struct session *session, const struct unit *unit);
 bool call_cancel(struct session *session, uint64_t request); /* one that has not begun */
 void call_close(struct session *session);
 

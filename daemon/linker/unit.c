@@ -65,6 +65,14 @@ void unit_finish(struct unit *unit)
         batch_free(batch);
 }
 
+uint64_t unit_handle(const struct arena *arena, const struct unit *unit)
+{
+    for (int z = 0; z < ZONE_COUNT; z++)
+        if (unit->block.extent[z].bytes)
+            return arena_address(arena, (enum zone)z, unit->block.extent[z].offset);
+    return 0;
+}
+
 void unit_release_memory(struct unit *unit, struct arena *arena)
 {
     if (unit->extra)

@@ -23,7 +23,7 @@
 struct frame;
 
 /* The numbers of jitd.proto's UnitState. */
-enum unit_state { UNIT_ACCEPTED, UNIT_RESOLVED, UNIT_LINKED, UNIT_INITIALISED, UNIT_READY, UNIT_FAILED };
+enum unit_state { UNIT_ACCEPTED, UNIT_RESOLVED, UNIT_LINKED, UNIT_INITIALISED, UNIT_READY, UNIT_FAILED, UNIT_REMOVED };
 
 /* Where a section lies: zone ZONE_COUNT means nowhere (not loaded, or discarded with its COMDAT group). */
 struct placement {
@@ -64,7 +64,7 @@ struct alias {
    kept no longer than one step needs. */
 struct pending {
     struct batch *batch;
-    struct lookup *lookup; /* borrowed; of a unit that is a lookup that waits, else NULL */
+    struct unit_waiter *waiter; /* borrowed; who is told of an internal unit, else NULL */
     struct graph_node node;
     struct object object;
     struct placement *placements; /* by section */
@@ -88,19 +88,24 @@ struct pending {
     uint64_t stub_offset;             /* ...this offset in zone X */
     uint64_t common_offset;           /* of the unit's common symbols in zone Z */
     uint64_t data_offset, data_bytes; /* what the runner must copy in zone D */
+    bool stale_zeros;                 /* zone Z must be cleared: a removed unit had it before */
 };
 
 struct unit {
     uint64_t id;
-    uint8_t state; /* enum unit_state */
+    uint64_t tag;
+    uint64_t kept_bytes;   /* what it has of linker.kept_bytes */
+    uint64_t ready_number; /* counts the session's units in the order in which they became ready */
+    uint8_t state;         /* enum unit_state */
     uint8_t initialiser_failures;
-    bool internal; /* made by the linker itself: the controller does not know of it */
+    bool removing;    /* in the set that is being removed */
+    bool uses_handle; /* refers to its own __dso_handle */
+    bool internal;    /* made by the linker itself: the controller does not know of it */
     uint16_t library;
     uint32_t definition_count;
     uint32_t need_count;
     uint32_t array_count;
     uint32_t range_count;
-    uint32_t code_map_bytes;     /* of `ranges` and the names behind them */
     struct arena_block block;    /* owned room in the arena */
     struct arena_block *extra;   /* owned; slots and stubs beyond those that were foreseen in `block`; or NULL */
     struct symbol **definitions; /* owned array; the symbols that this unit defines, and behind them those of other
@@ -148,6 +153,9 @@ void batch_free(struct batch *batch); /* with what it maps; not its units */
 
 /* One unit of the batch became ready or failed: forgets what was needed until then, and with the last one the batch. */
 void unit_finish(struct unit *unit);
+
+/* What its __dso_handle is: an address of the unit's own, or 0 where it has no room at all. */
+uint64_t unit_handle(const struct arena *arena, const struct unit *unit);
 
 /* Gives back the unit's room in the arena. */
 void unit_release_memory(struct unit *unit, struct arena *arena);

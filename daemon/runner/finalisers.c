@@ -26,11 +26,31 @@ static struct finalisers *finalisers_take(void)
     return taken;
 }
 
+static void finalisers_run_array(const struct finalisers *taken)
+{
+    for (size_t i = taken->count; i > 0; i--)
+        taken->array[i - 1]();
+}
+
 static void finalisers_run(void)
 {
     for (struct finalisers *taken; (taken = finalisers_take()) != NULL; free(taken))
-        for (size_t i = taken->count; i > 0; i--)
-            taken->array[i - 1]();
+        finalisers_run_array(taken);
+}
+
+void finalisers_run_now(finaliser_function *const *array)
+{
+    pthread_mutex_lock(&finalisers_lock);
+    struct finalisers **link = &finalisers_last;
+    while (*link != NULL && (*link)->array != array)
+        link = &(*link)->earlier;
+    struct finalisers *taken = *link;
+    if (taken != NULL)
+        *link = taken->earlier;
+    pthread_mutex_unlock(&finalisers_lock);
+    if (taken != NULL)
+        finalisers_run_array(taken);
+    free(taken);
 }
 
 int finalisers_open(struct error *error)

@@ -13,6 +13,9 @@ typedef void finaliser_function(void);
 /* Registers with atexit before the program can, so that finalisers run after the program's own handlers. */
 int finalisers_open(struct error *error);
 
+/* Runs an array that was added, from its end, and forgets it; one that was not is left alone. Any thread. */
+void finalisers_run_now(finaliser_function *const *array);
+
 /* Remembers an array, borrowed for the life of the process. Returns 0 or NO_MEMORY. Any thread. */
 int finalisers_add(finaliser_function *const *array, size_t count);
 

@@ -139,6 +139,7 @@ static void live_take_over(const struct runner *runner)
         _exit(EXIT_SETUP_FAILED);
     template_restore_signals();
     crash_handler_report_to(&runner->channel->crash);
+    threads_count_in(&runner->channel->threads);
 }
 
 static void live_main_thread_exited(void *argument)

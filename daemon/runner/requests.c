@@ -21,6 +21,9 @@
 
 #define COMPARE_BYTES 4096
 
+/* Itanium C++ ABI 3.3.6.3; no header declares it. */
+void __cxa_finalize(void *handle);
+
 typedef void initialiser_function(int argc, char **argv, char **envp);
 typedef int main_function(int argc, char **argv, char **envp);
 
@@ -112,6 +115,36 @@ static int perform_finalisers(struct server *server, const struct channel_record
     return array == NULL ? ERROR_INVALID : finalisers_add(array, request->b);
 }
 
+static int perform_finalise(struct server *server, const struct channel_record *request, uint64_t *result)
+{
+    (void)result;
+    finaliser_function *const *array = pointer_array(server->runner, request->a, request->b);
+    if (array == NULL)
+        return ERROR_INVALID;
+    finalisers_run_now(array);
+    return 0;
+}
+
+/* The object's handle is an address of its own, so that libc knows its destructors from all others. */
+static int perform_finalise_object(struct server *server, const struct channel_record *request, uint64_t *result)
+{
+    (void)server;
+    (void)result;
+    if (request->a == 0)
+        return ERROR_INVALID; /* would mean every object's */
+    __cxa_finalize((void *)(uintptr_t)request->a);
+    return 0;
+}
+
+static int perform_zero(struct server *server, const struct channel_record *request, uint64_t *result)
+{
+    (void)result;
+    if (!range_within(request->a, request->b, ZONE_Z_BYTES))
+        return ERROR_INVALID;
+    memset((void *)(server->runner->arena.base + ZONE_Z_OFFSET + request->a), 0, request->b);
+    return 0;
+}
+
 static int perform_main(struct server *server, const struct channel_record *request, uint64_t *result)
 {
     (void)result;
@@ -137,6 +170,9 @@ static perform_function *const performers[] = {
     [CHANNEL_FINALISERS] = perform_finalisers,
     [CHANNEL_MAIN] = perform_main,
     [CHANNEL_CALL] = perform_call,
+    [CHANNEL_FINALISE] = perform_finalise,
+    [CHANNEL_FINALISE_OBJECT] = perform_finalise_object,
+    [CHANNEL_ZERO] = perform_zero,
 };
 
 static void server_perform(struct server *server, const struct channel_record *request)

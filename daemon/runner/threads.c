@@ -46,7 +46,9 @@ static struct thread_start thread_starts[STARTS];
 static _Atomic bool thread_starts_taken[STARTS];
 static size_t thread_default_stack;
 static _Thread_local uintptr_t thread_boundary;
-static _Atomic uint32_t thread_count; /* of the program's threads, the main one not among them; futex */
+static _Atomic uint32_t thread_count_at_first;
+static _Atomic uint32_t *thread_count = &thread_count_at_first; /* of the program's threads, the main one not among
+                                                                   them; futex */
 
 uintptr_t threads_boundary(void)
 {
@@ -56,6 +58,11 @@ uintptr_t threads_boundary(void)
 void threads_set_boundary(uintptr_t boundary)
 {
     thread_boundary = boundary;
+}
+
+void threads_count_in(_Atomic uint32_t *count)
+{
+    thread_count = count;
 }
 
 static struct thread_start *start_allocate(void)
@@ -90,8 +97,8 @@ static create_function *threads_next(void)
 
 static void thread_ended(void *start)
 {
-    if (((struct thread_start *)start)->counted && atomic_fetch_sub(&thread_count, 1) == 1)
-        futex_wake(&thread_count);
+    if (((struct thread_start *)start)->counted && atomic_fetch_sub(thread_count, 1) == 1)
+        futex_wake(thread_count);
 }
 
 static void *thread_entry(void *argument)
@@ -128,7 +135,7 @@ static int thread_create(pthread_t *thread, const pthread_attr_t *attributes, vo
     start->counted = counted;
     start->alternate = has_room_for_alternate(attributes);
     if (counted)
-        atomic_fetch_add(&thread_count, 1);
+        atomic_fetch_add(thread_count, 1);
     int code = threads_next()(thread, attributes, thread_entry, start);
     if (code != 0) {
         thread_ended(start);
@@ -152,8 +159,8 @@ int threads_create_agent(void *(*function)(void *), void *argument)
 
 _Noreturn void threads_exit_after_others(void)
 {
-    for (uint32_t count; (count = atomic_load(&thread_count)) != 0;)
-        futex_wait(&thread_count, count);
+    for (uint32_t count; (count = atomic_load(thread_count)) != 0;)
+        futex_wait(thread_count, count);
     exit(0);
 }
 

@@ -20,6 +20,9 @@ int threads_open(struct error *error);
 /* Touches what a crash of the calling thread will need of its alternate stack. Not while a handler runs on that. */
 void threads_warm_alternate(void);
 
+/* From now on the program's threads, the main one not among them, are counted there. Before the program has any. */
+void threads_count_in(_Atomic uint32_t *count);
+
 /* Waits until every thread that the program has made has ended, then exits with status 0: what libc does when the main
    thread calls pthread_exit, which it cannot do itself while the agent thread lives. */
 _Noreturn void threads_exit_after_others(void);

@@ -1,0 +1,226 @@
+#include "daemon/linker/removal.h"
+
+#include <stdlib.h>
+
+#include "daemon/linker/resolve.h"
+
+/* Memory of a removed unit in which a thread may still be. */
+struct limbo {
+    struct limbo *next;
+    struct arena_block block;
+};
+
+static int no_memory(struct report *report)
+{
+    struct error error;
+
+    error_set(&error, ERROR_NO_MEMORY, "no memory for the list of units to be removed");
+    report_add(report, &error);
+    return ERROR_NO_MEMORY;
+}
+
+void removal_set_free(struct removal_set *set)
+{
+    for (size_t i = 0; i < set->count; i++)
+        set->units[i]->removing = false;
+    free(set->units);
+    *set = (struct removal_set){0};
+}
+
+int removal_set_add(struct removal_set *set, struct unit *unit)
+{
+    if (unit->removing)
+        return 0;
+    if (set->count == set->capacity) {
+        size_t capacity = set->capacity ? set->capacity * 2 : 16;
+        struct unit **units = realloc(set->units, capacity * sizeof *units);
+
+        if (!units)
+            return ERROR_NO_MEMORY;
+        set->units = units;
+        set->capacity = capacity;
+    }
+    unit->removing = true;
+    set->units[set->count++] = unit;
+    return 0;
+}
+
+/* ---- who uses whom ---- */
+
+/* One unit's use of what another defines. */
+struct edge {
+    struct unit *user;
+    const struct symbol *symbol;
+};
+
+static bool is_external(const struct unit *user, const struct symbol *symbol)
+{
+    return !user->removing && symbol->binding == SYMBOL_UNIT && symbol->definer->removing;
+}
+
+/* Whether anybody outside of the set uses it: uses by the set's own units are taken off the counts meanwhile. */
+static bool is_used(const struct removal_set *set)
+{
+    bool used = false;
+
+    for (size_t i = 0; i < set->count; i++)
+        for (uint32_t n = 0; n < set->units[i]->need_count; n++)
+            unit_needs(set->units[i])[n]->users--;
+    for (size_t i = 0; i < set->count; i++)
+        for (uint32_t d = 0; d < set->units[i]->definition_count; d++)
+            used |= set->units[i]->definitions[d]->users > 0;
+    for (size_t i = 0; i < set->count; i++)
+        for (uint32_t n = 0; n < set->units[i]->need_count; n++)
+            unit_needs(set->units[i])[n]->users++;
+    return used;
+}
+
+static int refuse_used(struct linker *linker, struct report *report)
+{
+    struct report_entry *entry = NULL;
+    struct error error;
+
+    for (struct unit *user = units_after(&linker->units, 0); user; user = units_after(&linker->units, user->id)) {
+        for (uint32_t n = 0; n < user->need_count; n++) {
+            const struct symbol *symbol = unit_needs(user)[n];
+
+            if (!is_external(user, symbol))
+                continue;
+            if (!entry) {
+                error_set(&error, ERROR_DEPENDENTS, "%s: %s uses its '%s': remove the users too (cascade), or first",
+                          symbol->definer->name, user->name, symbol->name);
+                error_set_unit(&error, symbol->definer->name);
+                error_set_symbol(&error, symbol->name);
+                entry = report_add(report, &error);
+            }
+            report_add_reference(entry, user->name, "", 0);
+            break;
+        }
+    }
+    return ERROR_DEPENDENTS;
+}
+
+static int compare_edges(const void *left, const void *right)
+{
+    const struct edge *a = left, *b = right;
+    uint64_t x = a->symbol->definer->id, y = b->symbol->definer->id;
+
+    return (x > y) - (x < y);
+}
+
+/* Every use of a unit's definition, by the unit that defines it; NULL: out of memory. */
+static struct edge *list_edges(struct linker *linker, size_t *count)
+{
+    struct edge *edges;
+    size_t most = 0;
+
+    for (struct unit *user = units_after(&linker->units, 0); user; user = units_after(&linker->units, user->id))
+        most += user->need_count;
+    edges = malloc((most + 1) * sizeof *edges);
+    *count = 0;
+    for (struct unit *user = units_after(&linker->units, 0); user && edges; user = units_after(&linker->units, user->id))
+        for (uint32_t n = 0; n < user->need_count; n++)
+            if (unit_needs(user)[n]->binding == SYMBOL_UNIT)
+                edges[(*count)++] = (struct edge){user, unit_needs(user)[n]};
+    if (edges)
+        qsort(edges, *count, sizeof *edges, compare_edges);
+    return edges;
+}
+
+static size_t first_edge(const struct edge *edges, size_t count, uint64_t definer)
+{
+    size_t low = 0;
+
+    while (low < count) {
+        size_t middle = low + (count - low) / 2;
+
+        if (edges[middle].symbol->definer->id < definer)
+            low = middle + 1;
+        else
+            count = middle;
+    }
+    return low;
+}
+
+/* The set grows while it is walked. */
+static int add_users(struct linker *linker, struct removal_set *set, struct report *report)
+{
+    size_t count;
+    struct edge *edges = list_edges(linker, &count);
+    int code = edges ? 0 : ERROR_NO_MEMORY;
+
+    for (size_t i = 0; i < set->count && !code; i++) {
+        uint64_t definer = set->units[i]->id;
+
+        for (size_t e = first_edge(edges, count, definer); e < count && edges[e].symbol->definer->id == definer && !code;
+             e++)
+            code = removal_set_add(set, edges[e].user);
+    }
+    free(edges);
+    return code ? no_memory(report) : 0;
+}
+
+static int check_states(const struct removal_set *set, struct report *report)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        const struct unit *unit = set->units[i];
+        struct error error;
+
+        if (unit->state == UNIT_READY || unit->state == UNIT_RESOLVED || unit->state == UNIT_FAILED)
+            continue;
+        error_set(&error, ERROR_INVALID, unit->state == UNIT_REMOVED ? "it is being removed already"
+                                                                     : "it is being initialised: try when it is ready");
+        resolve_refuse_unit(report, unit, &error);
+    }
+    return report_code(report);
+}
+
+int removal_check(struct linker *linker, struct removal_set *set, bool cascade, struct report *report)
+{
+    int code = 0;
+
+    if (is_used(set))
+        code = cascade ? add_users(linker, set, report) : refuse_used(linker, report);
+    return code ? code : check_states(set, report);
+}
+
+/* ---- going ---- */
+
+void removal_withdraw(struct linker *linker, struct unit *unit)
+{
+    (void)linker;
+    unit->state = UNIT_REMOVED;
+    resolve_withdraw(unit);
+}
+
+static void keep_aside(struct linker *linker, const struct arena_block *block)
+{
+    struct limbo *limbo = malloc(sizeof *limbo);
+
+    if (!limbo)
+        return; /* lost until the session ends, and nothing else */
+    *limbo = (struct limbo){linker->limbo, *block};
+    linker->limbo = limbo;
+}
+
+void removal_release(struct linker *linker, struct unit *unit)
+{
+    keep_aside(linker, &unit->block);
+    if (unit->extra)
+        keep_aside(linker, unit->extra);
+    linker->kept_bytes -= unit->kept_bytes;
+    units_remove(&linker->units, unit);
+    unit_free(unit);
+}
+
+void removal_reclaim(struct linker *linker)
+{
+    while (linker->limbo) {
+        struct limbo *limbo = linker->limbo;
+
+        linker->limbo = limbo->next;
+        arena_map_granules(linker->arena, &limbo->block.extent[ZONE_X], 0);
+        arena_free(linker->arena, &limbo->block);
+        free(limbo);
+    }
+}

@@ -1,0 +1,37 @@
+/*
+ * Taking units away: which may go, and what becomes of their memory.
+ *
+ * A unit may go when nobody outside of the set that goes with it uses what it defines. Its names are withdrawn at once;
+ * its memory is kept aside until no thread of the runner can be in it.
+ */
+#ifndef LINKER_REMOVAL_H
+#define LINKER_REMOVAL_H
+
+#include "daemon/linker/link.h"
+
+/* Units to be removed together; zero-initialised is empty. */
+struct removal_set {
+    struct unit **units; /* owned array; borrowed units */
+    size_t count, capacity;
+};
+
+void removal_set_free(struct removal_set *set); /* takes the marks off the units that are still there */
+
+/* Adds a unit once. NO_MEMORY. */
+int removal_set_add(struct removal_set *set, struct unit *unit);
+
+/* Whether all of the set may go: DEPENDENTS with those that use it, INVALID where a unit is with the runner. With
+   `cascade` the users are added to the set instead. */
+int removal_check(struct linker *linker, struct removal_set *set, bool cascade, struct report *report);
+
+/* The unit's names are free from now on, and it is in the state REMOVED. Of a unit that waited everything has been
+   taken back by link_fail before. */
+void removal_withdraw(struct linker *linker, struct unit *unit);
+
+/* The unit is forgotten; its memory is used again after the next removal_reclaim. */
+void removal_release(struct linker *linker, struct unit *unit);
+
+/* No thread can be in removed code: gives its memory back. */
+void removal_reclaim(struct linker *linker);
+
+#endif
