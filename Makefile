@@ -166,6 +166,23 @@ setup:
 test: setup
 	@+$(MAKE) --no-print-directory check
 
+# What has threads, and all that is linked with them, under ThreadSanitizer; beside which Criterion does not run.
+THREADED := $(patsubst %.c,$(O)/obj/plain/%.o,$(addprefix tests/,plain/main.c unit/test_workers.c unit/linker_fixture.c \
+                                                lib/compile.c lib/temp.c))
+
+$(O)/obj/plain/%.o: %.c | $(O)/gen/proto/jitd.pb-c.h
+	@mkdir -p $(@D)
+	@echo "  CC      $<"
+	$(Q)$(COMPILE) -Itests/plain -Wall -Wextra -Werror -Wno-unused-parameter $(SANFLAGS) -c -o $@ $<
+
+$(O)/test/threaded: $(THREADED) $(filter-out %/main.o,$(LINKER)) $(SANDBOX) $(O)/lib/libcommon.a
+	$(link) -o $@ $^ -luv -lprotobuf-c
+
+.PHONY: tsan
+tsan:
+	@+$(MAKE) --no-print-directory SAN=thread build/thread/test/threaded
+	build/thread/test/threaded
+
 check: all $(O)/test/unit $(O)/test/integration
 	@O=$(O) T='$(T)' tests/run
 
@@ -234,6 +251,7 @@ help:
 	@echo "demo       install what is missing, build, run a real program through the daemon"
 	@echo "test       install what is missing, build, run all tests (SAN=address: under ASan and UBSan)"
 	@echo "check      the tests alone          bench     measure, beside peers (QUICK=1 JSON= UPDATE=1)"
+	@echo "tsan       what has threads, under ThreadSanitizer"
 	@echo "check-fmt  clang-format             fmt       reformat in place"
 	@echo "layers     who may include whom     symbols   libjitd exports what jitd.map says"
 	@echo "install    DESTDIR= prefix=         clean     remove build/"

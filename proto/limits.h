@@ -59,5 +59,6 @@
 /* Daemon. */
 #define LIMIT_SESSIONS          64
 #define LIMIT_ALLOWED_LIBRARIES 256
+#define LIMIT_LINK_THREADS      7 /* of one linker, beside its first */
 
 #endif

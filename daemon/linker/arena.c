@@ -326,6 +326,27 @@ bool arena_warm(struct arena *arena)
     return false;
 }
 
+uint64_t arena_untouched(const struct arena *arena, enum zone zone, uint64_t bytes)
+{
+    const struct zone_state *state = &arena->zones[zone];
+    uint64_t end = state->bump + min_u64(bytes, state->limit - state->bump);
+
+    end = min_u64(align_up(end, PAGE), state->limit);
+    return state->bytes && end > state->touched ? end - state->touched : 0;
+}
+
+void arena_fill_ahead(struct arena *arena, enum zone zone, uint64_t from, uint64_t bytes)
+{
+    const struct zone_state *state = &arena->zones[zone];
+
+    memset(state->bytes + state->touched + from, state->fill, bytes);
+}
+
+void arena_filled_ahead(struct arena *arena, enum zone zone, uint64_t bytes)
+{
+    arena->zones[zone].touched += bytes;
+}
+
 void arena_map_granules(struct arena *arena, const struct arena_extent *code, uint64_t header)
 {
     uint32_t *map = (uint32_t *)(void *)arena->zones[ZONE_R].bytes;

@@ -77,6 +77,13 @@ uint64_t arena_digest(const struct arena *arena, enum zone zone);
    the loop is idle; true while more is wanted. Makes no system call. */
 bool arena_warm(struct arena *arena);
 
+/* As arena_warm for memory that will be needed soon, in pieces that different threads may fill at once: how much of the
+   zone's next `bytes` has not been touched; fills a piece of it; all of it has been filled. Nothing else may be asked
+   of the arena between the first and the last. */
+uint64_t arena_untouched(const struct arena *arena, enum zone zone, uint64_t bytes);
+void arena_fill_ahead(struct arena *arena, enum zone zone, uint64_t from, uint64_t bytes);
+void arena_filled_ahead(struct arena *arena, enum zone zone, uint64_t bytes);
+
 /* The granule map (proto/control.h): tells the unwinder that code in `code` belongs to the header at `header` (an
    offset in R), or to none with 0. */
 void arena_map_granules(struct arena *arena, const struct arena_extent *code, uint64_t header);

@@ -60,7 +60,7 @@ static void add_range(struct unit *unit, uint64_t offset, uint64_t bytes, const 
         (struct code_range){.offset = (uint32_t)offset, .bytes = bytes & INT32_MAX, .section = section, .name = name};
 }
 
-uint64_t code_map_make(struct unit *unit)
+void code_map_make(struct unit *unit)
 {
     const struct object *object = &unit->pending->object;
     size_t count = 0, bytes = 0;
@@ -75,9 +75,11 @@ uint64_t code_map_make(struct unit *unit)
             count++;
             bytes += copied_bytes(lasting_function_name(unit, i), object_symbol_name(object, i));
         }
+    free(unit->ranges);
+    unit->range_count = unit->code_map_bytes = 0;
     unit->ranges = malloc(count * sizeof *unit->ranges + bytes);
     if (!unit->ranges)
-        return 0;
+        return;
     char *names = (char *)(unit->ranges + count);
     for (uint32_t i = 1; i < object->section_count; i++)
         if (is_code_section(unit, i))
@@ -89,5 +91,5 @@ uint64_t code_map_make(struct unit *unit)
                       unit->pending->placements[object_symbol_section(object, i)].offset + object->symbols[i].st_value,
                       object->symbols[i].st_size,
                       keep(&names, lasting_function_name(unit, i), object_symbol_name(object, i)), false);
-    return count * sizeof *unit->ranges + bytes;
+    unit->code_map_bytes = (uint32_t)(count * sizeof *unit->ranges + bytes);
 }

@@ -4,12 +4,10 @@
 #ifndef LINKER_CODE_MAP_H
 #define LINKER_CODE_MAP_H
 
-#include <stdint.h>
-
 struct unit;
 
 /* Makes unit->ranges from its object, which is open; without memory for it reports are poorer. Names lie behind the
-   ranges. Gives their memory in bytes. */
-uint64_t code_map_make(struct unit *unit);
+   ranges. Touches the unit alone and may be asked again. */
+void code_map_make(struct unit *unit);
 
 #endif

@@ -46,22 +46,22 @@ static void describe_handle(const struct linker *linker, struct unit *unit, stru
     target->address = address ? address : arena_address(linker->arena, ZONE_X, 0);
 }
 
-static int describe_targets(struct linker *linker, struct unit *unit, struct relocation_context *context,
-                            struct error *error)
+static int describe_targets(const struct linker *linker, struct pool *scratch, struct unit *unit,
+                            struct relocation_context *context, struct error *error)
 {
     const struct object *object = &unit->pending->object;
 
     *context = (struct relocation_context){
         .arch = linker->arch, .object = object, .got = arena_address(linker->arena, ZONE_S, 0), .unit = unit->name};
-    pool_reset(&linker->scratch);
+    pool_reset(scratch);
     if (!object->sections && object->bytes) {
-        int code = object_open(&unit->pending->object, &linker->scratch, object->bytes, object->length,
-                               linker->arch->machine, error);
+        int code =
+            object_open(&unit->pending->object, scratch, object->bytes, object->length, linker->arch->machine, error);
         if (code)
             return error_prefix(error, "%s", unit->name);
     }
 
-    context->targets = pool_allocate_array(&linker->scratch, object->symbol_count, sizeof *context->targets);
+    context->targets = pool_allocate_array(scratch, object->symbol_count, sizeof *context->targets);
     if (!context->targets)
         return error_set(error, ERROR_NO_MEMORY, "%s: no memory for %u symbols", unit->name, object->symbol_count);
     for (uint32_t i = 1; i < object->symbol_count; i++) {
@@ -116,12 +116,12 @@ static void guess_unbound(const struct linker *linker, const struct unit *unit, 
     }
 }
 
-int component_foresee(struct linker *linker, struct unit *unit, struct arena_need needs[ZONE_COUNT],
-                      struct error *error)
+int component_foresee(const struct linker *linker, struct pool *scratch, struct unit *unit,
+                      struct arena_need needs[ZONE_COUNT], struct error *error)
 {
     struct relocation_context context;
     uint64_t slots = 0, stubs = 0;
-    int code = describe_targets(linker, unit, &context, error);
+    int code = describe_targets(linker, scratch, unit, &context, error);
 
     if (code)
         return code;
@@ -160,6 +160,11 @@ static void make_stub(struct linker *linker, struct slot_cursor *cursor, struct 
     cursor->stub += STUB_BYTES;
 }
 
+static bool is_foreseen(const struct unit *unit, uint64_t slots, uint64_t stubs)
+{
+    return slots <= unit->pending->slots && stubs <= unit->pending->stubs;
+}
+
 /* The room that was foreseen, or more where a symbol turned out to lie outside the arena after all (an absolute one).
  */
 static int find_room(struct linker *linker, struct unit *unit, uint64_t slots, uint64_t stubs,
@@ -169,7 +174,7 @@ static int find_room(struct linker *linker, struct unit *unit, uint64_t slots, u
         [ZONE_S] = {slots * SLOT_BYTES, SLOT_BYTES}, [ZONE_X] = {stubs * STUB_BYTES, STUB_BYTES}};
 
     *cursor = (struct slot_cursor){unit->block.extent[ZONE_S].offset, unit->pending->stub_offset};
-    if (slots <= unit->pending->slots && stubs <= unit->pending->stubs)
+    if (is_foreseen(unit, slots, stubs))
         return 0;
     unit->extra = calloc(1, sizeof *unit->extra);
     if (!unit->extra)
@@ -229,14 +234,18 @@ static int relocate(struct linker *linker, const struct unit *unit, const struct
     return 0;
 }
 
-/* From here on the unwinder finds the unit's frames. */
-static int publish_unwind(struct linker *linker, const struct unit *unit, struct error *error)
+static bool has_unwind_table(const struct unit *unit)
+{
+    return unit->pending->eh_frame && unit->block.extent[ZONE_X].bytes > 0;
+}
+
+static int build_unwind_table(const struct linker *linker, const struct unit *unit, struct error *error)
 {
     const struct arena_extent *code_extent = &unit->block.extent[ZONE_X];
     uint64_t code_low = arena_address(linker->arena, ZONE_X, code_extent->offset);
     uint64_t at, length;
 
-    if (!unit->pending->eh_frame || code_extent->bytes == 0)
+    if (!has_unwind_table(unit))
         return 0;
     at = unit->pending->placements[unit->pending->eh_frame].offset;
     length = unit->pending->object.sections[unit->pending->eh_frame].bytes;
@@ -244,38 +253,36 @@ static int publish_unwind(struct linker *linker, const struct unit *unit, struct
         arena_bytes(linker->arena, ZONE_R, at), length, arena_address(linker->arena, ZONE_R, at), code_low,
         code_low + code_extent->bytes, arena_bytes(linker->arena, ZONE_R, unit->pending->unwind_header),
         arena_address(linker->arena, ZONE_R, unit->pending->unwind_header), unit->pending->fde_count, error);
-    if (code)
-        return error_prefix(error, "%s", unit->name);
-    arena_map_granules(linker->arena, code_extent, unit->pending->unwind_header);
-    return 0;
+    return code ? error_prefix(error, "%s", unit->name) : 0;
 }
 
-static int link_unit_bytes(struct linker *linker, struct unit *unit, struct error *error)
+/* What there is to do for a unit that touches nothing but the unit and its own room in the arena. With `alone` it may
+   also take more room, where what was foreseen is too little. */
+static int link_unit_bytes(struct linker *linker, struct pool *scratch, struct unit *unit, bool alone,
+                           struct error *error)
 {
     struct relocation_context context;
     uint64_t slots = 0, stubs = 0;
-    int code = describe_targets(linker, unit, &context, error);
+    int code = describe_targets(linker, scratch, unit, &context, error);
 
     if (!code) {
         scan(linker, unit, &context, &slots, &stubs);
-        if (slots || stubs)
+        if (!alone && !is_foreseen(unit, slots, stubs))
+            code = ERROR_LIMIT;
+        else if (slots || stubs)
             code = make_slots(linker, unit, &context, slots, stubs, error);
     }
-    if (code)
-        return code;
-    copy(linker, unit);
-    code = relocate(linker, unit, &context, error);
+    if (!code) {
+        copy(linker, unit);
+        code = relocate(linker, unit, &context, error);
+    }
     if (!code)
-        code = publish_unwind(linker, unit, error);
-    if (code)
-        return code;
-    link_keep(linker, unit, code_map_make(unit));
-    unit->state = UNIT_LINKED;
-    log_trace(TRACE_LINK, "linked %s: X+0x%llx %llu bytes, %llu slots, %llu stubs", unit->name,
-              (unsigned long long)unit->block.extent[ZONE_X].offset,
-              (unsigned long long)unit->block.extent[ZONE_X].bytes, (unsigned long long)slots,
-              (unsigned long long)stubs);
-    return 0;
+        code = build_unwind_table(linker, unit, error);
+    if (!code)
+        code_map_make(unit);
+    /* It may lie in the scratch pool. */
+    unit->pending->object.sections = NULL;
+    return code;
 }
 
 static int refuse_unsettled(const struct unit *unit, struct error *error)
@@ -314,20 +321,78 @@ static int check_conventions(const struct unit *unit, struct error *error)
     return 0;
 }
 
+/* From here on the unwinder finds the unit's frames. */
+static void finish_unit(struct linker *linker, struct unit *unit)
+{
+    const struct arena_extent *code = &unit->block.extent[ZONE_X];
+
+    if (has_unwind_table(unit))
+        arena_map_granules(linker->arena, code, unit->pending->unwind_header);
+    link_keep(linker, unit, unit->code_map_bytes);
+    unit->state = UNIT_LINKED;
+    log_trace(TRACE_LINK, "linked %s: X+0x%x %u bytes, room for %u slots, %u stubs", unit->name, code->offset,
+              code->bytes, unit->pending->slots, unit->pending->stubs);
+}
+
+struct joint_linking {
+    struct linker *linker;
+    struct unit **units;
+    _Atomic bool failed;
+};
+
+static void link_one(void *data, uint32_t index, struct pool *scratch)
+{
+    struct joint_linking *linking = data;
+    struct error error;
+
+    if (!linking->failed && link_unit_bytes(linking->linker, scratch, linking->units[index], false, &error) != 0)
+        linking->failed = true;
+}
+
+/* All units of the component at once, each done but for finish_unit. False where it does not pay or where one of them
+   did not go well: then it is as if nothing had been done. */
+static bool link_jointly(struct linker *linker, struct unit *root)
+{
+    struct joint_linking linking = {.linker = linker};
+    uint64_t symbols = 0;
+    uint32_t count = 0;
+
+    if (!linker->workers || !graph_next_member(root))
+        return false;
+    for (struct unit *unit = root; unit; unit = graph_next_member(unit))
+        symbols += unit->pending->object.symbol_count;
+    if (!workers_pay(linker->workers, symbols))
+        return false;
+    for (struct unit *unit = root; unit; unit = graph_next_member(unit))
+        count++;
+    linking.units = malloc(count * sizeof(struct unit *));
+    if (!linking.units)
+        return false;
+    count = 0;
+    for (struct unit *unit = root; unit; unit = graph_next_member(unit))
+        linking.units[count++] = unit;
+    workers_run(linker->workers, count, link_one, &linking);
+    free(linking.units);
+    return !linking.failed;
+}
+
+/* Errors are those of one unit after another: what failed jointly is done again alone. */
 int component_link(struct linker *linker, struct unit *root, struct unit **culprit, struct error *error)
 {
     int code = settle_aliases(root, culprit, error);
 
     if (code)
         return code;
+    bool done = link_jointly(linker, root);
     for (struct unit *unit = root; unit; unit = graph_next_member(unit)) {
         code = check_conventions(unit, error);
-        if (!code)
-            code = link_unit_bytes(linker, unit, error);
+        if (!code && !done)
+            code = link_unit_bytes(linker, &linker->scratch, unit, true, error);
         if (code) {
             *culprit = unit;
             return code;
         }
+        finish_unit(linker, unit);
     }
     return 0;
 }

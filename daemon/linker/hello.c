@@ -181,6 +181,7 @@ void hello_template_ready(struct session *session, const struct lifecycle *messa
         return;
     }
     session->linker.waiting.limit = session->configuration->waiting_bytes;
+    session->linker.workers = session->workers;
     session->layers |= message->layers;
     session->state = SESSION_OPEN;
     log_info("arena at 0x%llx", (unsigned long long)message->arena_base);

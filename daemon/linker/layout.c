@@ -132,6 +132,8 @@ static int collect_arrays(struct unit *unit, struct error *error)
 {
     uint32_t count = 0;
 
+    free(unit->arrays);
+    unit->arrays = NULL;
     if (unit->array_count == 0)
         return 0;
     unit->arrays = calloc(unit->array_count, sizeof *unit->arrays);
@@ -157,11 +159,12 @@ static int collect_arrays(struct unit *unit, struct error *error)
 int layout_plan(struct unit *unit, struct arena_need needs[ZONE_COUNT], struct error *error)
 {
     memset(needs, 0, ZONE_COUNT * sizeof needs[0]);
+    unit->array_count = 0;
+    unit->pending->eh_frame = 0;
     for (uint32_t i = 1; i < unit->pending->object.section_count; i++) {
-        bool discarded = unit->pending->placements[i].zone == ZONE_COUNT;
-
-        unit->pending->placements[i].zone = ZONE_COUNT;
-        if (discarded || !object_section_is_loaded(&unit->pending->object.sections[i]))
+        if (!object_section_is_loaded(&unit->pending->object.sections[i]))
+            unit->pending->placements[i].zone = ZONE_COUNT;
+        if (unit->pending->placements[i].zone == ZONE_COUNT)
             continue;
         int code = plan_section(unit, i, needs, error);
         if (code)

@@ -14,7 +14,7 @@
 
 /* Decides zones and offsets inside the block, and what the block needs. `unit->placements` marks sections that lost
    their COMDAT group with ZONE_COUNT beforehand. Fills eh_frame, fde_count, arrays, data_bytes. UNSUPPORTED for .ctors
-   and the like; errors of the unwind tables; NO_MEMORY. */
+   and the like; errors of the unwind tables; NO_MEMORY. Touches the unit alone and may be asked again. */
 int layout_plan(struct unit *unit, struct arena_need needs[ZONE_COUNT], struct error *error);
 
 /* The block has its room: makes offsets in the block offsets in zones. */

@@ -8,6 +8,7 @@
 #include "common/bytes.h"
 #include "daemon/linker/component.h"
 #include "daemon/linker/layout.h"
+#include "daemon/linker/plan.h"
 #include "daemon/linker/resolve.h"
 #include "daemon/linker/search.h"
 #include "proto/limits.h"
@@ -196,6 +197,7 @@ static int check(struct linker *linker, struct batch *batch, const struct link_i
 /* Lays every unit out and takes its room, all or none. */
 static int allocate(struct linker *linker, struct batch *batch, struct report *report)
 {
+    const struct plan *plans = plan_ahead(linker, batch);
     uint32_t done = 0;
     int code = 0;
 
@@ -204,9 +206,7 @@ static int allocate(struct linker *linker, struct batch *batch, struct report *r
         struct arena_need needs[ZONE_COUNT];
         struct error error;
 
-        code = layout_plan(unit, needs, &error);
-        if (!code)
-            code = component_foresee(linker, unit, needs, &error);
+        code = plan_unit(linker, batch, plans, done, needs, &error);
         if (!code)
             code = arena_allocate(linker->arena, needs, &unit->block, &error);
         if (code) {

@@ -27,6 +27,7 @@
 #include "daemon/linker/units.h"
 #include "daemon/linker/waiting.h"
 #include "daemon/linker/wanted.h"
+#include "daemon/linker/workers.h"
 
 struct limbo;
 
@@ -57,11 +58,13 @@ struct linker {
     struct limbo *limbo;    /* owned; memory of removed units that is not used again yet (removal.h) */
     uint64_t kept_bytes;    /* by units for good, but for the symbols */
     bool running; /* the queue of runnable components is being worked off: hooks that come back here only add to it */
+    struct workers *workers; /* borrowed; for large batches. NULL: all is done on the calling thread */
     const struct link_hooks *hooks;
     void *owner; /* handed to the hooks */
 };
 
-/* The arena's base is known. Takes over arena and process symbols, also on failure. */
+/* The arena's base is known. Takes over arena and process symbols, also on failure. Without workers, which may be set
+   afterwards. */
 int link_open(struct linker *linker, const struct arch *arch, struct arena *arena, struct process_symbols *process,
               const struct link_hooks *hooks, void *owner, struct error *error);
 void link_close(struct linker *linker);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/bytes.h"
 #include "common/log.h"
 #include "daemon/linker/session.h"
 #include "daemon/sandbox/filter.h"
@@ -34,14 +35,15 @@ int main(int argc, char **argv)
     mallopt(M_TRIM_THRESHOLD, 1 << 30);
     mallopt(M_TOP_PAD, 1 << 20);
     log_open("linker");
-    if (argc < 3) {
+    if (argc < 4) {
         fprintf(stderr, "jitd-linker is started by jitd\n");
         return 2;
     }
     configuration.disabled_layers = (uint32_t)strtoul(argv[1], NULL, 10);
     configuration.waiting_bytes = strtoull(argv[2], NULL, 10);
-    configuration.libraries = (const char *const *)argv + 3;
-    configuration.library_count = (uint32_t)(argc - 3);
+    configuration.link_threads = (unsigned)min_u64(strtoul(argv[3], NULL, 10), WORKERS_MOST);
+    configuration.libraries = (const char *const *)argv + 4;
+    configuration.library_count = (uint32_t)(argc - 4);
     if (session_open(&session, &configuration, &error) != 0 || confine(&session, &error) != 0) {
         log_error("%s", error.text);
         return 1;

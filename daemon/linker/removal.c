@@ -118,7 +118,8 @@ static struct edge *list_edges(struct linker *linker, size_t *count)
         most += user->need_count;
     edges = malloc((most + 1) * sizeof *edges);
     *count = 0;
-    for (struct unit *user = units_after(&linker->units, 0); user && edges; user = units_after(&linker->units, user->id))
+    for (struct unit *user = units_after(&linker->units, 0); user && edges;
+         user = units_after(&linker->units, user->id))
         for (uint32_t n = 0; n < user->need_count; n++)
             if (unit_needs(user)[n]->binding == SYMBOL_UNIT)
                 edges[(*count)++] = (struct edge){user, unit_needs(user)[n]};
@@ -152,8 +153,8 @@ static int add_users(struct linker *linker, struct removal_set *set, struct repo
     for (size_t i = 0; i < set->count && !code; i++) {
         uint64_t definer = set->units[i]->id;
 
-        for (size_t e = first_edge(edges, count, definer); e < count && edges[e].symbol->definer->id == definer && !code;
-             e++)
+        for (size_t e = first_edge(edges, count, definer);
+             e < count && edges[e].symbol->definer->id == definer && !code; e++)
             code = removal_set_add(set, edges[e].user);
     }
     free(edges);
@@ -168,8 +169,9 @@ static int check_states(const struct removal_set *set, struct report *report)
 
         if (unit->state == UNIT_READY || unit->state == UNIT_RESOLVED || unit->state == UNIT_FAILED)
             continue;
-        error_set(&error, ERROR_INVALID, unit->state == UNIT_REMOVED ? "it is being removed already"
-                                                                     : "it is being initialised: try when it is ready");
+        error_set(&error, ERROR_INVALID,
+                  unit->state == UNIT_REMOVED ? "it is being removed already"
+                                              : "it is being initialised: try when it is ready");
         resolve_refuse_unit(report, unit, &error);
     }
     return report_code(report);

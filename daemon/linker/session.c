@@ -234,6 +234,8 @@ int session_open(struct session *session, const struct session_configuration *co
     const int zones[ZONE_COUNT] = {FD_ZONE_X, FD_ZONE_S, FD_ZONE_R, FD_ZONE_D, -1};
     int code = arena_open(zones, arch_x86_64.trap, &session->arena, error);
     if (!code)
+        code = workers_open(configuration->link_threads, &session->workers, error);
+    if (!code)
         code = runner_open(FD_CHANNEL, &session->runner, error);
     if (!code)
         code = connection_open(FD_CONTROLLER, &session->connection, error);
@@ -280,6 +282,7 @@ void session_close(struct session *session)
         link_close(&session->linker);
     else
         arena_close(session->arena);
+    workers_close(session->workers);
     runner_close(session->runner);
     connection_close(session->connection);
     pool_fini(&session->decode);

@@ -39,6 +39,7 @@ struct session_configuration {
     uint64_t waiting_bytes;   /* that units which are not ready may hold */
     const char *const *libraries;
     uint32_t library_count;
+    unsigned link_threads; /* beside the session's own, for large batches */
 };
 
 struct deadline; /* deadline.c: a batch that may not wait for ever */
@@ -61,6 +62,7 @@ struct session {
 
     struct connection *connection; /* owned */
     struct arena *arena;           /* owned until link_open */
+    struct workers *workers;       /* owned; NULL where there are none */
     struct linker linker;
     struct runner *runner; /* owned */
     struct pool decode;    /* the request being handled */

@@ -168,8 +168,8 @@ void submit_request(struct session *session, struct frame *frame, const Jitd__Pr
     report_fini(&report);
 }
 
-bool submit_one(struct session *session, struct frame *frame, const Jitd__Proto__Unit *unit,
-                struct unit_waiter *waiter, struct report *report)
+bool submit_one(struct session *session, struct frame *frame, const Jitd__Proto__Unit *unit, struct unit_waiter *waiter,
+                struct report *report)
 {
     struct link_input *input = NULL;
     struct batch *batch = open_batch(frame, 1, &input, report);

@@ -106,6 +106,7 @@ struct unit {
     uint32_t need_count;
     uint32_t array_count;
     uint32_t range_count;
+    uint32_t code_map_bytes;     /* of `ranges` and the names behind them */
     struct arena_block block;    /* owned room in the arena */
     struct arena_block *extra;   /* owned; slots and stubs beyond those that were foreseen in `block`; or NULL */
     struct symbol **definitions; /* owned array; the symbols that this unit defines, and behind them those of other

@@ -60,6 +60,13 @@ ALLOW(LINKER, tgkill, IS_OWN_PID(0))
 ALLOW(LINKER, exit)
 ALLOW(LINKER, exit_group)
 
+/* Threads for large batches (workers.c): pthread_create on a stack that was there before. clone3's flags lie in memory,
+   where a filter cannot see them; libc then uses clone. */
+ALLOW(LINKER, clone, LONG_IS(0, THREAD_FLAGS))
+DENY(LINKER, clone3, ENOSYS)
+ALLOW(LINKER, set_robust_list)
+ALLOW(LINKER, rseq)
+
 #ifdef JITD_SANITIZED
 /* What the runtimes of the sanitizers do beside: reading their own maps and symbols for a report. */
 ALLOW(LINKER, mmap, LONG_WITHIN(2, READ_WRITE), LONG_MASKED(3, ~(uint64_t)PLACING, PRIVATE_MEMORY))
@@ -82,14 +89,12 @@ ALLOW(LINKER, prlimit64, WORD_IS(0, 0), LONG_IS(2, 0))
 ALLOW(LINKER, sched_getaffinity)
 ALLOW(LINKER, clock_nanosleep)
 ALLOW(LINKER, nanosleep)
-ALLOW(LINKER, set_robust_list)
 ALLOW(LINKER, prctl, WORD_IS(0, PR_GET_DUMPABLE))
 ALLOW(LINKER, prctl, WORD_IS(0, PR_SET_NAME))
 ALLOW(LINKER, prctl, WORD_IS(0, PR_SET_VMA))
 /* The leak checker needs a tracer of its own; it reports that it cannot have one. */
 DENY(LINKER, prctl, EPERM)
 DENY(LINKER, clone, EPERM)
-DENY(LINKER, clone3, ENOSYS)
 DENY(LINKER, ptrace, EPERM)
 DENY(LINKER, pipe, EPERM)
 DENY(LINKER, pipe2, EPERM)

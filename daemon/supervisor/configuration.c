@@ -5,6 +5,7 @@
 
 #include <getopt.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,8 @@ const char configuration_help[] =
     "  --address-space BYTES at most this much memory for a runner, beside the arena (4 GiB; 0: no bound)\n"
     "  --cpu SECONDS         at most this much processor time for one life of a runner (no bound)\n"
     "  --open-files N        at most N descriptors in a runner (256)\n"
+    "  --link-threads N      N more threads that a linker uses for large batches (one for each further CPU, at most "
+    "7)\n"
     "  --linker PATH         the program jitd-linker\n"
     "  --runner PATH         the program jitd-runner\n"
     "  --disable-layer NAME  for debugging: leave out seccomp, landlock, pid-namespace, rlimits, linker-seccomp\n"
@@ -124,6 +127,15 @@ static int take_open_files(struct configuration *out, const char *text, struct e
     return parse_number(text, 1048576, &out->open_files, error);
 }
 
+static int take_link_threads(struct configuration *out, const char *text, struct error *error)
+{
+    uint64_t count = 0;
+    if (parse_number(text, LIMIT_LINK_THREADS, &count, error) != 0)
+        return error->code;
+    out->link_threads = (unsigned)count;
+    return 0;
+}
+
 static int take_program(char *out, const char *text, struct error *error)
 {
     if (strlen(text) >= LIMIT_PATH_BYTES)
@@ -160,10 +172,19 @@ struct option_row {
 };
 
 static const struct option_row option_rows[] = {
-    {"fd", true, take_fd},           {"listen", true, take_listen},         {"stdio", false, take_stdio},
-    {"library", true, take_library}, {"max-sessions", true, take_sessions}, {"address-space", true, take_address_space},
-    {"cpu", true, take_cpu},         {"open-files", true, take_open_files}, {"linker", true, take_linker},
-    {"runner", true, take_runner},   {"disable-layer", true, take_layer},   {"waiting-bytes", true, take_waiting},
+    {"fd", true, take_fd},
+    {"listen", true, take_listen},
+    {"stdio", false, take_stdio},
+    {"library", true, take_library},
+    {"max-sessions", true, take_sessions},
+    {"address-space", true, take_address_space},
+    {"cpu", true, take_cpu},
+    {"open-files", true, take_open_files},
+    {"linker", true, take_linker},
+    {"runner", true, take_runner},
+    {"disable-layer", true, take_layer},
+    {"waiting-bytes", true, take_waiting},
+    {"link-threads", true, take_link_threads},
 };
 
 #define ROW_COUNT    ARRAY_LENGTH(option_rows)
@@ -228,6 +249,15 @@ static int parse_rows(int argc, char **argv, struct configuration *out, struct e
     return 0;
 }
 
+/* The CPUs that this process may use, but for the one that a linker's first thread needs. */
+static unsigned spare_cpus(void)
+{
+    cpu_set_t cpus;
+    if (sched_getaffinity(0, sizeof cpus, &cpus) != 0)
+        return 0;
+    return (unsigned)min_u64((uint64_t)CPU_COUNT(&cpus) - 1, LIMIT_LINK_THREADS);
+}
+
 int configuration_parse(int argc, char **argv, struct configuration *out, struct error *error)
 {
     *out = (struct configuration){.mode = MODE_HELP,
@@ -235,7 +265,8 @@ int configuration_parse(int argc, char **argv, struct configuration *out, struct
                                   .maximum_sessions = LIMIT_SESSIONS,
                                   .waiting_bytes = LIMIT_WAITING_BYTES,
                                   .address_space_bytes = MIB(4096),
-                                  .open_files = 256};
+                                  .open_files = 256,
+                                  .link_threads = spare_cpus()};
     int code = parse_rows(argc, argv, out, error);
     if (code != 0 || out->mode == MODE_HELP || out->mode == MODE_VERSION)
         return code;

@@ -33,6 +33,7 @@ struct configuration {
     uint64_t address_space_bytes; /* upper bounds of a session's own limits, and what it gets where it names none; */
     uint64_t cpu_seconds;         /* 0: unlimited */
     uint64_t open_files;
+    unsigned link_threads; /* of a linker, beside its first */
 };
 
 /* Fills *out from the command line; programs that it does not name are looked for beside jitd itself and then in

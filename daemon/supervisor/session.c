@@ -358,12 +358,13 @@ static void add_linker_limits(struct child_plan *plan)
 static int start_linker(struct session *session, int controller, int control, int lifecycle, struct error *error)
 {
     const struct configuration *configuration = session->set->configuration;
-    char disabled[16], waiting[24];
+    char disabled[16], waiting[24], threads[16];
     snprintf(disabled, sizeof disabled, "%u", configuration->disabled);
     snprintf(waiting, sizeof waiting, "%" PRIu64, configuration->waiting_bytes);
-    char *arguments[LIMIT_ALLOWED_LIBRARIES + 4] = {"jitd-linker", disabled, waiting};
+    snprintf(threads, sizeof threads, "%u", configuration->link_threads);
+    char *arguments[LIMIT_ALLOWED_LIBRARIES + 5] = {"jitd-linker", disabled, waiting, threads};
     for (size_t i = 0; i < configuration->library_count; i++)
-        arguments[3 + i] = (char *)configuration->libraries[i];
+        arguments[4 + i] = (char *)configuration->libraries[i];
     char *environment[LINKER_ENVIRONMENT];
     copy_environment(environment);
 

@@ -144,6 +144,8 @@ Test(filter, lets_programs_do_what_each_profile_is_for)
         {LINKER, SYS_fcntl, {9, F_GET_SEALS}, YES},
         {LINKER, SYS_newfstatat, {9, 0, 0, AT_EMPTY_PATH}, YES},
         {LINKER, SYS_tgkill, {OWN, OWN, SIGABRT}, YES},
+        {LINKER, SYS_clone, {THREAD}, YES},
+        {LINKER, SYS_clone3, {0}, NO(ENOSYS)},
     };
     expect_all(rows, ARRAY_LENGTH(rows));
 }
@@ -268,13 +270,20 @@ Test(filter, never_lets_the_linker_map_shared_memory_for_writing_or_open_anythin
         {LINKER, SYS_mmap, {0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS}, KILLED},
         {LINKER, SYS_memfd_create, {0}, KILLED},
         {LINKER, SYS_execve, {0}, KILLED},
+        {LINKER, SYS_fork, {0}, KILLED},
+        {LINKER, SYS_vfork, {0}, KILLED},
         {LINKER, SYS_socket, {AF_UNIX}, KILLED},
         {LINKER, SYS_kill, {OWN}, KILLED},
         {LINKER, SYS_tgkill, {OWN + 1}, KILLED},
         {LINKER, SYS_fcntl, {9, F_ADD_SEALS}, KILLED},
 #ifndef JITD_SANITIZED
         {LINKER, SYS_openat, {(uint64_t)AT_FDCWD, 0, O_RDONLY}, KILLED},
-        {LINKER, SYS_clone, {THREAD}, KILLED},
+        {LINKER, SYS_mprotect, {0, 4096, PROT_READ | PROT_WRITE}, KILLED},
+        {LINKER, SYS_clone, {SIGCHLD}, KILLED},
+        {LINKER, SYS_clone, {CLONE_VM | CLONE_VFORK | SIGCHLD}, KILLED},
+        {LINKER, SYS_clone, {THREAD & ~(uint64_t)CLONE_THREAD}, KILLED},
+        {LINKER, SYS_clone, {THREAD | CLONE_NEWUSER}, KILLED},
+        {LINKER, SYS_clone, {1ull << 32 | THREAD}, KILLED},
         {LINKER, SYS_ptrace, {0}, KILLED},
 #endif
     };
@@ -407,6 +416,16 @@ static int linker_executes(void)
     return 0;
 }
 
+#ifndef JITD_SANITIZED
+static int linker_forks(void)
+{
+    struct error error;
+    signal(SIGSYS, SIG_IGN);
+    filter_install(LINKER, &error);
+    return fork() == 0 ? 0 : 1;
+}
+#endif
+
 static int call_as_i386(void)
 {
     struct error error;
@@ -419,7 +438,11 @@ static int call_as_i386(void)
 
 Test(filter, ends_a_violation_with_sigsys)
 {
-    static int (*const bodies[])(void) = {map_executable, make_memfd, linker_executes, call_as_i386};
+    static int (*const bodies[])(void) = {map_executable, make_memfd, linker_executes, call_as_i386,
+#ifndef JITD_SANITIZED
+                                          linker_forks
+#endif
+    };
     for (size_t i = 0; i < ARRAY_LENGTH(bodies); i++) {
         int status = in_child(bodies[i]);
         cr_expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS, "body %zu: status 0x%x", i, status);

@@ -54,6 +54,7 @@ Test(options, has_defaults_that_bound_a_session)
     cr_expect_eq(out.maximum_sessions, LIMIT_SESSIONS);
     cr_expect_eq(out.address_space_bytes, MIB(4096));
     cr_expect_eq(out.open_files, 256);
+    cr_expect_leq(out.link_threads, LIMIT_LINK_THREADS);
     cr_expect_eq(out.cpu_seconds, 0);
     cr_expect_eq(out.disabled, 0);
     cr_expect_eq(out.library_count, 0);
