@@ -99,11 +99,11 @@ int jitd_batch_add(struct jitd_batch *batch, const char *name, const void *objec
 int jitd_batch_add_unit(struct jitd_batch *batch, const struct jitd_unit_input *input)
 {
     const struct jitd_manifest *manifest = input->manifest;
-    if (!input->object && (input->bytes != 0 || !manifest || manifest->definition_count != 0))
+    if (!input->object && (input->bytes != 0 || !manifest))
         return JITD_ERROR_INVALID;
     if (input->bytes > LIMIT_OBJECT_BYTES || input->library >= LIMIT_LIBRARY_NUMBERS)
         return JITD_ERROR_LIMIT;
-    int code = manifest ? manifest_check(manifest) : 0;
+    int code = manifest ? manifest_check(manifest, input->object != NULL) : 0;
     if (code != 0)
         return code;
     size_t entries = batch->manifest_entries + (manifest ? manifest_entries(manifest) : 0);

@@ -43,43 +43,47 @@ static int check_flags(unsigned flags, unsigned known, uint32_t library)
     return (flags & JITD_USE_LIBRARY) && library >= LIMIT_LIBRARY_NUMBERS ? JITD_ERROR_LIMIT : 0;
 }
 
-static int check_definition(const struct jitd_manifest *manifest, size_t i)
+static int check_definition(const struct jitd_manifest *manifest, size_t i, bool with_object)
 {
     const struct jitd_manifest_definition *definition = &manifest->definitions[i];
-    int code = check_name(definition->local);
+    int code = with_object ? check_name(definition->local) : JITD_ERROR_INVALID;
     code = code ? code : check_optional_name(definition->global);
     return code ? code : check_flags(definition->flags, MANIFEST_DEFINITION_FLAGS, 0);
 }
 
-static int check_use(const struct jitd_manifest *manifest, size_t i)
+static int check_use(const struct jitd_manifest *manifest, size_t i, bool with_object)
 {
     const struct jitd_manifest_use *use = &manifest->uses[i];
+    if (!with_object && !is_absent(use->local))
+        return JITD_ERROR_INVALID;
     int code = is_absent(use->local) ? check_name(use->global) : check_optional_name(use->global);
     code = code ? code : check_optional_name(use->local);
     return code ? code : check_flags(use->flags, MANIFEST_USE_FLAGS, use->library);
 }
 
-static int check_absolute(const struct jitd_manifest *manifest, size_t i)
+static int check_absolute(const struct jitd_manifest *manifest, size_t i, bool with_object)
 {
+    (void)with_object;
     const struct jitd_absolute *absolute = &manifest->absolutes[i];
     int code = check_name(absolute->name);
     return code ? code : check_flags(absolute->flags, MANIFEST_DEFINITION_FLAGS, 0);
 }
 
-static int check_alias(const struct jitd_manifest *manifest, size_t i)
+static int check_alias(const struct jitd_manifest *manifest, size_t i, bool with_object)
 {
+    (void)with_object;
     const struct jitd_alias *alias = &manifest->aliases[i];
     int code = check_name(alias->name);
     code = code ? code : check_name(alias->target);
     return code ? code : check_flags(alias->flags, MANIFEST_DEFINITION_FLAGS | JITD_USE_LIBRARY, alias->library);
 }
 
-int manifest_check(const struct jitd_manifest *manifest)
+int manifest_check(const struct jitd_manifest *manifest, bool with_object)
 {
     const struct {
         const void *list;
         size_t count;
-        int (*check)(const struct jitd_manifest *manifest, size_t i);
+        int (*check)(const struct jitd_manifest *manifest, size_t i, bool with_object);
     } lists[] = {
         {manifest->definitions, manifest->definition_count, check_definition},
         {manifest->uses, manifest->use_count, check_use},
@@ -93,7 +97,7 @@ int manifest_check(const struct jitd_manifest *manifest)
         if (lists[l].count != 0 && !lists[l].list)
             return JITD_ERROR_INVALID;
         for (size_t i = 0; i < lists[l].count && code == 0; i++)
-            code = lists[l].check(manifest, i);
+            code = lists[l].check(manifest, i, with_object);
     }
     return code;
 }

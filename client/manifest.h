@@ -4,6 +4,7 @@
 #ifndef CLIENT_MANIFEST_H
 #define CLIENT_MANIFEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "client/jitd.h"
@@ -13,9 +14,10 @@
 /* More entries fit into no message: each has a tag, a length and a byte of a name. */
 #define MANIFEST_MOST_ENTRIES (LIMIT_MESSAGE_BYTES / 3)
 
-/* INVALID: a name is missing, a list is NULL that has entries, a flag is not known. LIMIT: a name is too long, a
-   library's number too large, or there are more entries than any message holds. 0 else. */
-int manifest_check(const struct jitd_manifest *manifest);
+/* `with_object`: of a unit that has one. INVALID: a name is missing, or is a local one where there is no object, a list
+   is NULL that has entries, a flag is not known. LIMIT: a name is too long, a library's number too large, or there are
+   more entries than any message holds. 0 else. */
+int manifest_check(const struct jitd_manifest *manifest, bool with_object);
 
 /* How many entries it has; of one that passed manifest_check. */
 size_t manifest_entries(const struct jitd_manifest *manifest);

@@ -154,6 +154,15 @@ static int convert_uses(struct conversion *conversion)
     return code;
 }
 
+/* Called while what the object has is all that there is. */
+static bool has_local_names(const struct conversion *conversion)
+{
+    for (uint32_t i = 0; i < conversion->use_count; i++)
+        if (conversion->uses[i].local.length)
+            return true;
+    return conversion->definition_count != 0;
+}
+
 static int convert_absolutes(struct conversion *conversion)
 {
     int code = 0;
@@ -206,9 +215,9 @@ const struct manifest *submit_manifest(const Jitd__Proto__Manifest *wire, bool w
         return NULL;
     }
     code = convert_definitions(&conversion);
-    if (!code && !with_object && conversion.definition_count)
-        code = error_set(error, ERROR_INVALID, "manifest: names of an object, but the unit has none");
     code = code ? code : convert_uses(&conversion);
+    if (!code && !with_object && has_local_names(&conversion))
+        code = error_set(error, ERROR_INVALID, "manifest: names of an object, but the unit has none");
     code = code ? code : convert_absolutes(&conversion);
     code = code ? code : convert_aliases(&conversion);
     *manifest =

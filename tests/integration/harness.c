@@ -39,6 +39,10 @@ static void copy_error(struct harness_error *to, const struct jitd_error *from)
     for (size_t i = 0; i < from->reference_count && to->reference_count < 8; i++)
         snprintf(to->references[to->reference_count++], sizeof to->references[0], "%s:%s", from->references[i].unit,
                  from->references[i].section);
+    for (size_t i = 0; i < from->cause_count && to->cause_count < 16; i++)
+        snprintf(to->causes[to->cause_count++], sizeof to->causes[0], "%s:%s", from->causes[i].unit,
+                 from->causes[i].symbol);
+    to->causes_omitted = from->causes_omitted;
 }
 
 static void copy_end(struct harness_end *to, const struct jitd_end *from)
@@ -167,9 +171,9 @@ static void drop_batch(struct harness *harness)
     for (size_t i = 0; i < harness->object_count; i++)
         object_free(&harness->objects[i]);
     free(harness->objects);
-    free(harness->names);
+    free(harness->inputs);
     harness->objects = NULL;
-    harness->names = NULL;
+    harness->inputs = NULL;
     harness->object_count = 0;
 }
 
@@ -188,31 +192,38 @@ void harness_close(struct harness *harness)
 
 /* ---- submitting ---- */
 
-void harness_add(struct harness *harness, const char *name, const struct object_bytes *object)
+/* Takes the object over. */
+static void add_input(struct harness *harness, const struct jitd_unit_input *unit, struct object_bytes object)
 {
     size_t count = harness->object_count;
     harness->objects = realloc(harness->objects, (count + 1) * sizeof *harness->objects);
-    harness->names = realloc(harness->names, (count + 1) * sizeof *harness->names);
-    cr_assert(harness->objects && harness->names);
-    harness->objects[count] = object_copy(object);
-    harness->names[count] = name;
+    harness->inputs = realloc(harness->inputs, (count + 1) * sizeof *harness->inputs);
+    cr_assert(harness->objects && harness->inputs);
+    harness->objects[count] = object;
+    harness->inputs[count] = *unit;
+    harness->inputs[count].object = object.bytes;
+    harness->inputs[count].bytes = object.length;
     harness->object_count++;
 }
 
-static void add_and_free(struct harness *harness, const char *name, struct object_bytes object)
+void harness_add_unit(struct harness *harness, const struct jitd_unit_input *unit, const char *source)
 {
-    harness_add(harness, name, &object);
-    object_free(&object);
+    add_input(harness, unit, source ? compile_c(source, HARNESS_FLAGS) : (struct object_bytes){0});
+}
+
+void harness_add(struct harness *harness, const char *name, const struct object_bytes *object)
+{
+    add_input(harness, &(struct jitd_unit_input){.name = name}, object_copy(object));
 }
 
 void harness_add_c(struct harness *harness, const char *name, const char *source)
 {
-    add_and_free(harness, name, compile_c(source, HARNESS_FLAGS));
+    harness_add_unit(harness, &(struct jitd_unit_input){.name = name}, source);
 }
 
 void harness_add_assembly(struct harness *harness, const char *name, const char *source)
 {
-    add_and_free(harness, name, compile_assembly(source, NULL));
+    add_input(harness, &(struct jitd_unit_input){.name = name}, compile_assembly(source, NULL));
 }
 
 static void on_submitted(struct jitd_session *session, const uint64_t *units, size_t count,
@@ -226,7 +237,7 @@ static void on_submitted(struct jitd_session *session, const uint64_t *units, si
     for (size_t i = 0; i < count; i++) {
         struct harness_unit *unit = &harness->units[harness->unit_count++];
         *unit = (struct harness_unit){.id = units[i]};
-        COPY_TEXT(unit->name, harness->names[i]);
+        COPY_TEXT(unit->name, harness->inputs[i].name);
     }
 }
 
@@ -236,7 +247,7 @@ int harness_submit(struct harness *harness, unsigned flags)
     struct jitd_batch *batch = jitd_batch_new(flags);
     cr_assert(batch);
     for (size_t i = 0; i < harness->object_count; i++)
-        MUST(harness, jitd_batch_add(batch, harness->names[i], harness->objects[i].bytes, harness->objects[i].length));
+        MUST(harness, jitd_batch_add_unit(batch, &harness->inputs[i]));
     jitd_batch_set_deadline(batch, harness->deadline_ms);
     harness->error_count = 0;
     harness->errors[0] = (struct harness_error){0};

@@ -29,6 +29,9 @@ struct harness_error {
     char symbol[64];
     size_t reference_count;
     char references[8][64]; /* "unit:section" */
+    size_t cause_count;
+    size_t causes_omitted;
+    char causes[16][64]; /* "unit:symbol" */
 };
 
 struct harness_frame {
@@ -76,8 +79,8 @@ struct harness_unit {
 
 struct harness {
     struct jitd_session *session;
-    struct object_bytes *objects; /* owned; of the batch that is being put together */
-    const char **names;           /* of its units */
+    struct object_bytes *objects;   /* owned; of the batch that is being put together */
+    struct jitd_unit_input *inputs; /* owned; its units, but for their bytes */
     size_t object_count;
     struct harness_unit *units;
     size_t unit_count;
@@ -118,6 +121,10 @@ const char *harness_daemon_path(void);
 void harness_add(struct harness *harness, const char *name, const struct object_bytes *object);
 void harness_add_c(struct harness *harness, const char *name, const char *source);
 void harness_add_assembly(struct harness *harness, const char *name, const char *source);
+
+/* All that a unit can be: its manifest is borrowed until the batch is submitted, the object is compiled from C; without
+   a source there is none. */
+void harness_add_unit(struct harness *harness, const struct jitd_unit_input *unit, const char *source);
 
 /* Submits the batch and waits for the reply: 0, or the code of the first of harness->errors. */
 int harness_submit(struct harness *harness, unsigned flags);
