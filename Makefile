@@ -159,7 +159,7 @@ $(O)/test/unit: $(UNIT) $(TESTLIB) $(filter-out %/main.o,$(LINKER)) $(filter-out
 $(O)/test/integration: $(INTEGRATION) $(TESTLIB) $(O)/lib/libjitd.a $(O)/lib/libcommon.a
 	$(link) -rdynamic -o $@ $^ -lcriterion -luv -lprotobuf-c -lelf -ldl
 
-.PHONY: setup test check demo bench
+.PHONY: setup test check demo bench bench-check
 setup:
 	@tools/setup
 
@@ -197,6 +197,9 @@ PEERS := $(O)/bench/peer-native $(if $(wildcard $(LLVM)/include/llvm-c/LLJIT.h),
 bench: setup
 	@+$(MAKE) --no-print-directory all $(O)/bench/bench $(PEERS)
 	@O=$(O) PEERS='$(PEERS)' QUICK=$(QUICK) UPDATE=$(UPDATE) bench/run $(if $(JSON),--json $(JSON))
+
+bench-check: all $(O)/bench/bench
+	@O=$(O) UPDATE=$(UPDATE) bench/instructions
 
 $(O)/bench/bench: $(BENCH) $(O)/lib/libjitd.a
 	$(link) -o $@ $^ -lprotobuf-c
@@ -252,6 +255,7 @@ help:
 	@echo "test       install what is missing, build, run all tests (SAN=address: under ASan and UBSan)"
 	@echo "check      the tests alone          bench     measure, beside peers (QUICK=1 JSON= UPDATE=1)"
 	@echo "tsan       what has threads, under ThreadSanitizer"
+	@echo "bench-check  instructions per unit and call, held against a record (UPDATE=1 rewrites it)"
 	@echo "check-fmt  clang-format             fmt       reformat in place"
 	@echo "layers     who may include whom     symbols   libjitd exports what jitd.map says"
 	@echo "install    DESTDIR= prefix=         clean     remove build/"

@@ -5,10 +5,11 @@
 
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "bench/measure.h"
 
-#define CLIENT_TIMEOUT_MS 20000
+#define CLIENT_TIMEOUT_MS 60000
 
 static void client_unit(struct jitd_session *session, const struct jitd_unit_event *event, void *data)
 {
@@ -131,6 +132,18 @@ uint64_t client_time_units(struct jitd_session *session, const struct written_ob
     return measure_now() - start;
 }
 
+uint64_t client_time_stream(struct jitd_session *session, const struct written_object *objects, size_t count,
+                            size_t batch)
+{
+    uint64_t start = measure_now();
+    for (size_t i = 0; i < count; i += batch) {
+        client_submit(session, objects + i, batch < count - i ? batch : count - i);
+        client_send(session);
+    }
+    client_wait_ready(session);
+    return measure_now() - start;
+}
+
 static void client_inspected(struct jitd_session *session, const struct jitd_inspection *inspection,
                              const struct jitd_errors *errors, void *data)
 {
@@ -152,7 +165,9 @@ size_t client_arena_used(struct jitd_session *session)
 
 struct jitd_session *client_open_settled(const char *daemon)
 {
-    struct jitd_session *session = client_open(daemon, NULL);
+    struct stat status;
+    bool listens = stat(daemon, &status) == 0 && S_ISSOCK(status.st_mode);
+    struct jitd_session *session = client_open(listens ? NULL : daemon, daemon);
     struct written_object settled;
     object_write_function(&settled, "settled", NULL, NULL);
     client_time_units(session, &settled, 1);

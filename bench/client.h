@@ -42,11 +42,15 @@ uint64_t client_time_call(struct jitd_session *session, const char *function, in
 /* Submits one batch and waits until it is ready; nanoseconds. */
 uint64_t client_time_units(struct jitd_session *session, const struct written_object *objects, size_t count);
 
+/* Submits batches as fast as the socket takes them and waits until all is ready; nanoseconds. */
+uint64_t client_time_stream(struct jitd_session *session, const struct written_object *objects, size_t count,
+                            size_t batch);
+
 /* Bytes in use in all zones of the arena. */
 size_t client_arena_used(struct jitd_session *session);
 
 /* A session for measuring steady state: past Welcome, and past the result of a first call, which it has submitted as
-   the function "settled". */
+   the function "settled". Where `daemon` is a socket and not a program, it is that of one that listens. */
 struct jitd_session *client_open_settled(const char *daemon);
 
 #endif

@@ -55,13 +55,7 @@ static void large_report_memory(const struct holdings *before, const struct hold
 static void large_submit(struct jitd_session *session, const struct written_object *tree, size_t units, const char *key)
 {
     struct samples samples = {0};
-    uint64_t start = measure_now();
-    for (size_t i = 0; i < units; i += BATCH) {
-        client_submit(session, tree + i, BATCH < units - i ? BATCH : units - i);
-        client_send(session);
-    }
-    client_wait_ready(session);
-    samples_add(&samples, measure_now() - start, units);
+    samples_add(&samples, client_time_stream(session, tree, units, BATCH), units);
     samples_report(&samples, key);
 }
 

@@ -3,7 +3,11 @@
  *
  *     bench measure DAEMON DIRECTORY MOST     DIRECTORY, of mode 0700, is where a daemon may listen;
  *                                             trees have up to MOST units
+ *     bench shapes DAEMON MOST
  *     bench submit DAEMON UNITS BATCH
+ *     bench call DAEMON CALLS
+ *     bench shape DAEMON NAME UNITS BATCH
+ *     bench copies DAEMON OBJECT UNITS BATCH
  *     bench write DIRECTORY UNITS
  */
 #include <signal.h>
@@ -17,6 +21,7 @@
 #include "bench/benchmarks.h"
 #include "bench/errands.h"
 #include "bench/measure.h"
+#include "bench/shapes.h"
 #include "client/jitd.h"
 
 void benchmark_report(const struct benchmark *benchmark, struct samples *samples, const char *key)
@@ -98,6 +103,26 @@ static void run_measure(char **arguments)
     benchmark_large_tree(&benchmark);
 }
 
+static void run_shapes(char **arguments)
+{
+    shapes_measure(arguments[0], parse_number(arguments[1]));
+}
+
+static void run_call(char **arguments)
+{
+    errand_call(arguments[0], parse_number(arguments[1]));
+}
+
+static void run_shape(char **arguments)
+{
+    errand_shape(arguments[0], arguments[1], parse_number(arguments[2]), parse_number(arguments[3]));
+}
+
+static void run_copies(char **arguments)
+{
+    errand_copies(arguments[0], arguments[1], parse_number(arguments[2]), parse_number(arguments[3]));
+}
+
 static void run_submit(char **arguments)
 {
     errand_submit(arguments[0], parse_number(arguments[1]), parse_number(arguments[2]));
@@ -114,7 +139,10 @@ int main(int argc, char **argv)
         const char *name;
         int arguments;
         void (*run)(char **arguments);
-    } commands[] = {{"measure", 3, run_measure}, {"submit", 3, run_submit}, {"write", 2, run_write}};
+    } commands[] = {
+        {"measure", 3, run_measure}, {"shapes", 2, run_shapes}, {"submit", 3, run_submit}, {"call", 2, run_call},
+        {"shape", 4, run_shape},     {"copies", 4, run_copies}, {"write", 2, run_write},
+    };
 
     for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof commands[0]; i++) {
         if (strcmp(argv[1], commands[i].name) != 0 || argc - 2 != commands[i].arguments)
@@ -122,6 +150,7 @@ int main(int argc, char **argv)
         commands[i].run(argv + 2);
         return 0;
     }
-    fputs("usage: bench measure DAEMON DIRECTORY MOST | submit DAEMON UNITS BATCH | write DIRECTORY UNITS\n", stderr);
+    fputs("usage: bench measure | shapes | submit | call | shape | copies | write; bench/main.c has the arguments\n",
+          stderr);
     return 2;
 }

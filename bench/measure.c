@@ -101,6 +101,11 @@ void measure_print(const char *key, double value)
     printf("%s %.3f - 1\n", key, value);
 }
 
+void measure_skip(const char *key)
+{
+    printf("%s skipped - 0\n", key);
+}
+
 void samples_report(struct samples *samples, const char *key)
 {
     size_t count = samples->count;

@@ -1,6 +1,7 @@
 /*
  * Clocks, samples, and the one form in which every measuring program prints: a line of key, median, 99th percentile
- * ("-" for fewer than 100 samples) and number of samples, in microseconds unless the key is one of bytes or counts.
+ * ("-" for fewer than 100 samples) and number of samples, in microseconds unless the key is one of bytes or counts. The
+ * median of what was left out is "skipped".
  * bench/run gathers these lines over runs.
  *
  * A benchmark that cannot do what it measures has nothing to say: measure_die ends the program.
@@ -45,6 +46,9 @@ void samples_add(struct samples *samples, uint64_t nanoseconds, size_t parts);
 
 /* One figure that is not a time. */
 void measure_print(const char *key, double value);
+
+/* Instead of a figure: it would take too long. */
+void measure_skip(const char *key);
 
 /* Prints the line and frees the samples. */
 void samples_report(struct samples *samples, const char *key);

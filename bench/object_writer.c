@@ -11,45 +11,48 @@
 #include "bench/measure.h"
 #include "common/bytes.h"
 
-#define WRITER_BYTES    2048
+#define WRITER_BYTES    2048 /* of an object with few calls */
+#define CALL_BYTES      96   /* what each further call adds, to code, relocations, symbols and names */
 #define WRITER_SECTIONS 12
 
 /* What differs between the functions: code, where its calls' operands lie, and what their frames do to the CFA. */
 struct shape {
-    uint8_t text[24];
-    uint8_t text_bytes;
-    uint8_t calls[2];
-    uint8_t call_count;
+    const uint8_t *text;
+    uint32_t text_bytes;
+    uint32_t first_call; /* offset of its operand */
+    uint32_t call_step;  /* from there to that of the next */
+    size_t call_count;
     uint8_t frame[16]; /* DW_CFA instructions of the FDE, behind its empty augmentation; DW_CFA_nop pads */
     uint8_t frame_bytes;
 };
 
 static const struct shape shape_leaf = {
-    .text = {0xb8, 1, 0, 0, 0, 0xc3}, /* mov $1,%eax; ret */
+    .text = (const uint8_t[]){0xb8, 1, 0, 0, 0, 0xc3}, /* mov $1,%eax; ret */
     .text_bytes = 6,
     .frame_bytes = 7,
 };
 
 static const struct shape shape_one_call = {
-    .text = {0x48, 0x83, 0xec, 0x08, 0xe8, 0, 0, 0, 0, 0x48, 0x83, 0xc4, 0x08, 0x83, 0xc0, 0x01, 0xc3},
+    .text = (const uint8_t[]){0x48, 0x83, 0xec, 0x08, 0xe8, 0, 0, 0, 0, 0x48, 0x83, 0xc4, 0x08, 0x83, 0xc0, 0x01, 0xc3},
     .text_bytes = 17,
-    .calls = {5},
+    .first_call = 5,
     .call_count = 1,
     .frame = {0x44, 0x0e, 0x10, 0x49, 0x0e, 0x08},
     .frame_bytes = 7,
 };
 
 static const struct shape shape_two_calls = {
-    .text = {0x53, 0xe8, 0, 0, 0, 0, 0x89, 0xc3, 0xe8, 0, 0, 0, 0, 0x8d, 0x44, 0x03, 0x01, 0x5b, 0xc3},
+    .text = (const uint8_t[]){0x53, 0xe8, 0, 0, 0, 0, 0x89, 0xc3, 0xe8, 0, 0, 0, 0, 0x8d, 0x44, 0x03, 0x01, 0x5b, 0xc3},
     .text_bytes = 19,
-    .calls = {2, 9},
+    .first_call = 2,
+    .call_step = 7,
     .call_count = 2,
     .frame = {0x41, 0x0e, 0x10, 0x83, 0x02, 0x51, 0x0e, 0x08},
     .frame_bytes = 15,
 };
 
 static const struct shape shape_crash = {
-    .text = {0xc7, 0x04, 0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0x0f, 0x0b}, /* movl $0,0; ud2 */
+    .text = (const uint8_t[]){0xc7, 0x04, 0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0x0f, 0x0b}, /* movl $0,0; ud2 */
     .text_bytes = 13,
     .frame_bytes = 7,
 };
@@ -75,21 +78,29 @@ enum {
 };
 
 /* Symbols: the null one, the file, the section .text, the function, then its callees. */
-enum { SYMBOL_SECTION = 2, SYMBOL_FUNCTION = 3, SYMBOL_CALLEES = 4, SYMBOLS_MOST = 6 };
+enum { SYMBOL_SECTION = 2, SYMBOL_FUNCTION = 3, SYMBOL_CALLEES = 4 };
 
 struct writer {
     uint8_t *bytes;
     size_t length;
+    size_t capacity;
     Elf64_Shdr headers[WRITER_SECTIONS];
     uint16_t count;
 };
 
+/* The next `length` bytes, zero as yet. */
+static uint8_t *writer_reserve(struct writer *writer, size_t length)
+{
+    uint8_t *bytes = writer->bytes + writer->length;
+    if (length > writer->capacity - writer->length)
+        measure_die("an object grew over %zu bytes", writer->capacity);
+    writer->length += length;
+    return bytes;
+}
+
 static void writer_append(struct writer *writer, const void *bytes, size_t length)
 {
-    if (length > WRITER_BYTES - writer->length)
-        measure_die("an object grew over %d bytes", WRITER_BYTES);
-    memcpy(writer->bytes + writer->length, bytes, length);
-    writer->length += length;
+    memcpy(writer_reserve(writer, length), bytes, length);
 }
 
 /* Returns the header, for the fields that few sections have. */
@@ -108,14 +119,24 @@ static Elf64_Shdr *writer_section(struct writer *writer, Elf64_Word name, Elf64_
     return header;
 }
 
-static void writer_relocations(struct writer *writer, Elf64_Word name, uint16_t target, uint16_t symbols,
-                               const Elf64_Rela *relocations, size_t count)
+/* A section of `count` entries, zero as yet; its header is the last. */
+static void *writer_table(struct writer *writer, Elf64_Word name, Elf64_Word type, Elf64_Xword flags, size_t entry,
+                          size_t count)
 {
-    Elf64_Shdr *header =
-        writer_section(writer, name, SHT_RELA, SHF_INFO_LINK, 8, relocations, count * sizeof *relocations);
-    header->sh_info = target;
+    Elf64_Shdr *header = writer_section(writer, name, type, flags, 8, "", 0);
+    header->sh_entsize = entry;
+    header->sh_size = entry * count;
+    return writer_reserve(writer, entry * count);
+}
+
+/* Relocations of the section before them; returns the entries, to be filled. */
+static Elf64_Rela *writer_relocations(struct writer *writer, Elf64_Word name, uint16_t symbols, size_t count)
+{
+    Elf64_Shdr *header = &writer->headers[writer->count];
+    Elf64_Rela *entries = writer_table(writer, name, SHT_RELA, SHF_INFO_LINK, sizeof *entries, count);
+    header->sh_info = (Elf64_Word)(header - writer->headers - 1);
     header->sh_link = symbols;
-    header->sh_entsize = sizeof *relocations;
+    return entries;
 }
 
 static void writer_frames(struct writer *writer, const struct shape *shape)
@@ -131,28 +152,32 @@ static void writer_frames(struct writer *writer, const struct shape *shape)
     writer_section(writer, NAME_EH_FRAME, SHT_PROGBITS, SHF_ALLOC, 8, frames, sizeof frame_cie + body);
 }
 
+/* The function's name and its callees' follow the file's. */
+static void writer_strings(struct writer *writer, Elf64_Sym *symbols, const char *const *names, size_t count)
+{
+    static const char file[] = "\0t.c";
+    Elf64_Shdr *header = writer_section(writer, NAME_STRTAB, SHT_STRTAB, 0, 1, file, sizeof file);
+    for (size_t i = 0; i < count; i++) {
+        symbols[i].st_name = (Elf64_Word)(writer->length - header->sh_offset);
+        writer_append(writer, names[i], strlen(names[i]) + 1);
+    }
+    header->sh_size = writer->length - header->sh_offset;
+}
+
 static void writer_symbols(struct writer *writer, const struct shape *shape, const char *const *names)
 {
-    char strings[96] = "\0t.c"; /* the function's name and its callees' follow the file's */
-    Elf64_Word used = sizeof "\0t.c";
-    Elf64_Sym symbols[SYMBOLS_MOST] = {
-        [1] = {.st_name = 1, .st_info = ELF64_ST_INFO(STB_LOCAL, STT_FILE), .st_shndx = SHN_ABS},
-        [SYMBOL_SECTION] = {.st_info = ELF64_ST_INFO(STB_LOCAL, STT_SECTION), .st_shndx = 1},
-        [SYMBOL_FUNCTION] = {.st_shndx = 1, .st_size = shape->text_bytes},
-    };
-    size_t count = SYMBOL_CALLEES + shape->call_count;
-    for (size_t i = SYMBOL_FUNCTION; i < count; i++) {
-        size_t bytes = strlen(names[i - SYMBOL_FUNCTION]) + 1;
-        memcpy(strings + used, names[i - SYMBOL_FUNCTION], bytes);
-        symbols[i].st_name = used;
-        symbols[i].st_info = ELF64_ST_INFO(STB_GLOBAL, i == SYMBOL_FUNCTION ? STT_FUNC : STT_NOTYPE);
-        used += (Elf64_Word)bytes;
-    }
-    Elf64_Shdr *header = writer_section(writer, NAME_SYMTAB, SHT_SYMTAB, 0, 8, symbols, count * sizeof *symbols);
+    size_t named = 1 + shape->call_count;
+    Elf64_Shdr *header = &writer->headers[writer->count];
+    Elf64_Sym *symbols = writer_table(writer, NAME_SYMTAB, SHT_SYMTAB, 0, sizeof *symbols, SYMBOL_FUNCTION + named);
     header->sh_link = writer->count;
     header->sh_info = SYMBOL_FUNCTION;
-    header->sh_entsize = sizeof *symbols;
-    writer_section(writer, NAME_STRTAB, SHT_STRTAB, 0, 1, strings, used);
+    symbols[1] = (Elf64_Sym){.st_name = 1, .st_info = ELF64_ST_INFO(STB_LOCAL, STT_FILE), .st_shndx = SHN_ABS};
+    symbols[SYMBOL_SECTION] = (Elf64_Sym){.st_info = ELF64_ST_INFO(STB_LOCAL, STT_SECTION), .st_shndx = 1};
+    symbols[SYMBOL_FUNCTION] =
+        (Elf64_Sym){.st_info = ELF64_ST_INFO(STB_GLOBAL, STT_FUNC), .st_shndx = 1, .st_size = shape->text_bytes};
+    for (size_t i = 0; i < shape->call_count; i++)
+        symbols[SYMBOL_CALLEES + i].st_info = ELF64_ST_INFO(STB_GLOBAL, STT_NOTYPE);
+    writer_strings(writer, symbols + SYMBOL_FUNCTION, names, named);
 }
 
 static void writer_finish(struct writer *writer)
@@ -172,29 +197,37 @@ static void writer_finish(struct writer *writer)
     memcpy(writer->bytes, &header, sizeof header);
 }
 
+static void writer_code(struct writer *writer, const struct shape *shape, uint16_t symbols)
+{
+    writer_section(writer, NAME_TEXT, SHT_PROGBITS, SHF_ALLOC | SHF_EXECINSTR, 16, shape->text, shape->text_bytes);
+    if (shape->call_count == 0)
+        return;
+    Elf64_Rela *calls = writer_relocations(writer, NAME_RELA_TEXT, symbols, shape->call_count);
+    for (size_t i = 0; i < shape->call_count; i++)
+        calls[i] = (Elf64_Rela){shape->first_call + i * shape->call_step,
+                                ELF64_R_INFO(SYMBOL_CALLEES + i, R_X86_64_PLT32), -4};
+}
+
 /* `names`: the function's, then those of the shape's callees. */
 static void object_write(struct written_object *out, const struct shape *shape, const char *const *names)
 {
     static const char comment[] = "\0GCC: (Debian 12.2.0-14+deb12u1) 12.2.0";
-    struct writer writer = {.bytes = calloc(1, WRITER_BYTES), .length = sizeof(Elf64_Ehdr), .count = 1};
+    size_t capacity = WRITER_BYTES + shape->call_count * CALL_BYTES;
+    struct writer writer = {
+        .bytes = calloc(1, capacity), .length = sizeof(Elf64_Ehdr), .capacity = capacity, .count = 1};
     uint16_t symbols = shape->call_count ? 9 : 8;
-    Elf64_Rela calls[2];
-    Elf64_Rela frame = {.r_offset = 32, .r_info = ELF64_R_INFO(SYMBOL_SECTION, R_X86_64_PC32)};
 
     if (!writer.bytes)
         measure_die("out of memory for an object");
-    for (size_t i = 0; i < shape->call_count; i++)
-        calls[i] = (Elf64_Rela){shape->calls[i], ELF64_R_INFO(SYMBOL_CALLEES + i, R_X86_64_PLT32), -4};
-    writer_section(&writer, NAME_TEXT, SHT_PROGBITS, SHF_ALLOC | SHF_EXECINSTR, 16, shape->text, shape->text_bytes);
-    if (shape->call_count)
-        writer_relocations(&writer, NAME_RELA_TEXT, 1, symbols, calls, shape->call_count);
+    writer_code(&writer, shape, symbols);
     writer_section(&writer, NAME_DATA, SHT_PROGBITS, SHF_ALLOC | SHF_WRITE, 1, "", 0);
     writer_section(&writer, NAME_BSS, SHT_NOBITS, SHF_ALLOC | SHF_WRITE, 1, "", 0);
     writer_section(&writer, NAME_COMMENT, SHT_PROGBITS, SHF_MERGE | SHF_STRINGS, 1, comment, sizeof comment)
         ->sh_entsize = 1;
     writer_section(&writer, NAME_NOTE_STACK, SHT_PROGBITS, 0, 1, "", 0);
     writer_frames(&writer, shape);
-    writer_relocations(&writer, NAME_RELA_EH_FRAME, (uint16_t)(writer.count - 1), symbols, &frame, 1);
+    writer_relocations(&writer, NAME_RELA_EH_FRAME, symbols, 1)[0] =
+        (Elf64_Rela){.r_offset = 32, .r_info = ELF64_R_INFO(SYMBOL_SECTION, R_X86_64_PC32)};
     writer_symbols(&writer, shape, names);
     writer_finish(&writer);
     snprintf(out->name, sizeof out->name, "%s", names[0]);
@@ -209,6 +242,29 @@ void object_write_function(struct written_object *out, const char *name, const c
                  : first ? &shape_one_call
                          : &shape_leaf,
                  (const char *const[]){name, first, second});
+}
+
+void object_write_calls(struct written_object *out, const char *const *names, size_t count)
+{
+    static const uint8_t begin[] = {0x48, 0x83, 0xec, 0x08}, end[] = {0x48, 0x83, 0xc4, 0x08, 0xc3};
+    size_t calls = 5 * count;
+    uint8_t *text = measure_allocate(sizeof begin + calls + sizeof end);
+    struct shape shape = {.text = text,
+                          .text_bytes = (uint32_t)(sizeof begin + calls + sizeof end),
+                          .first_call = sizeof begin + 1,
+                          .call_step = 5,
+                          .call_count = count,
+                          .frame = {0x44, 0x0e, 0x10, 0x04}, /* the operand of DW_CFA_advance_loc4 follows */
+                          .frame_bytes = 15};
+    memcpy(text, begin, sizeof begin);
+    memset(text + sizeof begin, 0, calls);
+    for (size_t i = 0; i < calls; i += 5)
+        text[sizeof begin + i] = 0xe8;
+    memcpy(text + sizeof begin + calls, end, sizeof end);
+    store_le32(shape.frame + 4, (uint32_t)calls + 4);
+    memcpy(shape.frame + 8, (const uint8_t[]){0x0e, 0x08}, 2);
+    object_write(out, &shape, names);
+    free(text);
 }
 
 void object_write_crash(struct written_object *out, const char *name)

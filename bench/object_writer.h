@@ -3,10 +3,10 @@
  *
  *     int f(void) { return 1 + g() + h(); }
  *
- * with two, one or no callees, and of a function that crashes. A thousand compiler runs would take a minute; the bytes
- * of these few shapes are gcc's, and only the names differ. Sections and their order are gcc's too (.rela.text where
- * there are calls, empty .data and .bss, .comment, .note.GNU-stack, .eh_frame with its relocation), so that a linker
- * has all the work that a real object brings: 1.1 to 1.3 KB.
+ * with two, one or no callees, of a function with any number of callees, and of one that crashes. A thousand compiler
+ * runs would take a minute; the bytes of these few shapes are gcc's, and only the names differ. Sections and their
+ * order are gcc's too (.rela.text where there are calls, empty .data and .bss, .comment, .note.GNU-stack, .eh_frame
+ * with its relocation), so that a linker has all the work that a real object brings: 1.1 to 1.3 KB.
  */
 #ifndef BENCH_OBJECT_WRITER_H
 #define BENCH_OBJECT_WRITER_H
@@ -22,6 +22,9 @@ struct written_object {
 
 /* Fills *out. Callees that are NULL are left out, the second first. */
 void object_write_function(struct written_object *out, const char *name, const char *first, const char *second);
+
+/* void f(void) { g(); h(); ... }, as -fno-optimize-sibling-calls has it: names[0] calls names[1] to names[count]. */
+void object_write_calls(struct written_object *out, const char *const *names, size_t count);
 
 /* void name(void) { *(volatile int *)0 = 0; } */
 void object_write_crash(struct written_object *out, const char *name);

@@ -23,15 +23,21 @@ function number(value) {
     return sprintf(value < 0.1 ? "%.3f" : value < 10 ? "%.2f" : value < 100 ? "%.1f" : "%.0f", value)
 }
 
+function is_figure(run, key) {
+    return (run, key) in p50 && p50[run, key] != "skipped"
+}
+
 # Fills the globals middle, lowest, highest, tail ("-" where the programs gave none) and times, the runs that have it.
 function gather(key,    run, list, tails) {
     times = 0
     for (run = 1; run <= runs; run++) {
-        if (!((run, key) in p50))
+        if (!is_figure(run, key))
             continue
         list[++times] = p50[run, key]
         tails[times] = p99[run, key]
     }
+    if (!times)
+        return
     middle = median(list, times)
     lowest = list[1]
     highest = list[times]
@@ -40,10 +46,21 @@ function gather(key,    run, list, tails) {
 
 # Of the runs that have both.
 function ratio(key, peer,    run, list, count) {
-    for (run = 1; run <= runs; run++)
-        if ((run, key) in p50 && (run, peer) in p50 && p50[run, peer] > 0)
+    for (run = 1; run <= runs && key != peer; run++)
+        if (is_figure(run, key) && is_figure(run, peer) && p50[run, peer] > 0)
             list[++count] = p50[run, key] / p50[run, peer]
     return count ? number(median(list, count)) : ""
+}
+
+# 100000 as 100,000.
+function grouped(digits) {
+    return length(digits) > 3 ? substr(digits, 1, length(digits) - 3) "," substr(digits, length(digits) - 2) : digits
+}
+
+function add_row(key, peer, text) {
+    keys[++rows] = key
+    peers[rows] = peer
+    texts[rows] = text
 }
 
 function print_row(text, a, b, c, d) {
@@ -61,6 +78,10 @@ function print_table_row(row,    key) {
     if (!((1, key) in p50))
         return
     gather(key)
+    if (!times) {
+        print_row(texts[row], "skipped", "", "", "")
+        return
+    }
     print_row(texts[row], number(middle), number(lowest) " - " number(highest), tail == "-" ? "" : number(tail),
               ratio(key, peers[row]))
 }
@@ -69,19 +90,25 @@ function print_json(    i, comma) {
     print "{"
     for (i = 1; i <= known_count; i++) {
         gather(known[i])
-        comma = i < known_count ? "," : ""
-        printf "  \"%s\": {\"median\": %.3f, \"lowest\": %.3f, \"highest\": %.3f, \"p99\": %s, \"runs\": %d}%s\n", known[i],
-            middle, lowest, highest, tail == "-" ? "null" : sprintf("%.3f", tail), times, comma
+        if (!times)
+            continue
+        if (comma)
+            print comma
+        comma = ","
+        printf "  \"%s\": {\"median\": %.3f, \"lowest\": %.3f, \"highest\": %.3f, \"p99\": %s, \"runs\": %d}", known[i],
+            middle, lowest, highest, tail == "-" ? "null" : sprintf("%.3f", tail), times
     }
-    print "}"
+    print "\n}"
 }
 
 FNR == NR && /^= / { keys[++rows] = "="; texts[rows] = substr($0, 3); next }
 FNR == NR && /^[a-z]/ {
     split($0, field, "|")
-    keys[++rows] = trim(field[1])
-    peers[rows] = trim(field[2])
-    texts[rows] = trim(field[3])
+    count = match(field[1], /[{].*[}]/) ? split(substr(field[1], RSTART + 1, RLENGTH - 2), choices, ",") : 0
+    if (!count)
+        add_row(trim(field[1]), trim(field[2]), trim(field[3]))
+    for (i = 1; i <= count; i++)
+        add_row(trim(substr(field[1], 1, RSTART - 1) choices[i]), trim(field[2]), trim(field[3]) ", " grouped(choices[i]))
     next
 }
 FNR == NR { next }
