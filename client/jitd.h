@@ -471,7 +471,7 @@ struct jitd_zone {
     const char *name;
     uint64_t address;
     uint64_t bytes;
-    uint64_t used;
+    uint64_t used; /* up to the end of the last unit, and what leads the unwinder to units */
     uint64_t digest;
 };
 

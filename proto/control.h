@@ -42,7 +42,7 @@ enum inherited_descriptor {
 /* The zones of the arena (docs/architecture.md), in address order. Z has no memfd: it is the runner's alone. */
 enum zone { ZONE_X, ZONE_S, ZONE_R, ZONE_D, ZONE_Z, ZONE_COUNT };
 
-/* Offsets from the arena's base and sizes; all multiples of 2 MiB. The first 64 bytes of every zone stay unused. */
+/* Offsets from the arena's base and sizes; all multiples of 2 MiB. No unit has the first 64 bytes of a zone. */
 #define ARENA_BYTES   MIB(1024)
 #define ZONE_X_OFFSET MIB(0)
 #define ZONE_X_BYTES  MIB(256)
@@ -55,10 +55,11 @@ enum zone { ZONE_X, ZONE_S, ZONE_R, ZONE_D, ZONE_Z, ZONE_COUNT };
 #define ZONE_Z_OFFSET MIB(768)
 #define ZONE_Z_BYTES  MIB(256)
 
-/* Unwinding: zone R begins with the granule map, one u32 for each 64 bytes of X, in X's order: the offset in R, divided
+/* Unwinding: zone R begins with the granule map, one u32 for each 16 bytes of X, in X's order: the offset in R, divided
    by 4, of the .eh_frame_hdr of the unit whose code covers that granule; 0 where there is none. The linker writes it
-   with release stores at publish. The first granule of R's payload lies behind it. */
-#define GRANULE_BYTES     64
+   with release stores at publish. Only the pages for as much of X as is in use exist. The zone's payload lies behind
+   it. */
+#define GRANULE_BYTES     16
 #define GRANULE_MAP_BYTES (ZONE_X_BYTES / GRANULE_BYTES * 4)
 
 enum control_kind { CONTROL_START = 1, CONTROL_STARTED, CONTROL_REFUSED };

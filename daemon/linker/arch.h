@@ -52,6 +52,11 @@ struct arch {
     const struct relocation_howto *howtos; /* [howto_count], indexed by type */
     size_t howto_count;
 
+    /* The CIE that compilers and assemblers put at the beginning of nearly every .eh_frame, length word included: "zR",
+       code pointers in encoding 0x1b, no relocation. */
+    const uint8_t *common_cie;
+    uint32_t common_cie_bytes; /* at most 32 */
+
     /* Writes the stub that lies at `address` and jumps through the slot at `slot`: jmp *slot(%rip); push id; then trap
        bytes, where a jump to what answers lazy calls will stand. An unbound slot would lead to the push. Both lie in
        the arena, so the displacement reaches. */

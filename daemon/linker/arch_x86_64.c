@@ -135,6 +135,11 @@ static int relax(uint32_t type, const uint8_t *content, uint64_t length, uint64_
     return 0;
 }
 
+/* Code alignment 1, data alignment -8, return address in column 16; at a function's beginning the CFA is rsp + 8 and
+   the return address lies at CFA - 8 (psABI 3.7). */
+static const uint8_t common_cie[] = {0x14, 0,    0,    0, 0,    0,    0, 0, 1,    'z', 'R', 0,
+                                     1,    0x78, 0x10, 1, 0x1b, 0x0c, 7, 8, 0x90, 1,   0,   0};
+
 const struct arch arch_x86_64 = {
     .name = "x86_64",
     .triple = "x86_64-linux-gnu",
@@ -142,6 +147,8 @@ const struct arch arch_x86_64 = {
     .trap = 0xcc,
     .howtos = howtos,
     .howto_count = ARRAY_LENGTH(howtos),
+    .common_cie = common_cie,
+    .common_cie_bytes = sizeof common_cie,
     .write_stub = write_stub,
     .relax = relax,
 };

@@ -10,29 +10,23 @@
 
 #include "common/bytes.h"
 #include "common/descriptor.h"
+#include "daemon/linker/extents.h"
 
 /* How far ahead of its bump pointer a zone is kept touched, and how much of that one idle step does. */
 #define WARM_WINDOW KIB(256)
 #define WARM_STEP   KIB(64)
 #define PAGE        KIB(4)
 
-/* A free stretch below the bump pointer; the list is in address order and neighbours are always merged. */
-struct free_extent {
-    struct free_extent *next;
-    uint64_t offset;
-    uint64_t bytes;
-};
-
 struct zone_state {
-    uint8_t *bytes;           /* the writable alias; NULL for Z */
-    uint64_t start;           /* offset in the arena */
-    uint64_t limit;           /* size */
-    uint64_t first;           /* where the first allocation may lie */
-    uint64_t bump;            /* everything at or above it is free */
-    uint64_t stale;           /* Z: below it freed bytes may hold what the runner wrote */
-    uint64_t touched;         /* pages below it exist and hold the fill byte where free */
-    uint8_t fill;             /* what free bytes hold */
-    struct free_extent *free; /* owned */
+    uint8_t *bytes;      /* the writable alias; NULL for Z */
+    uint64_t start;      /* offset in the arena */
+    uint64_t limit;      /* size */
+    uint64_t first;      /* where the first allocation may lie */
+    uint64_t bump;       /* everything at or above it is free */
+    uint64_t stale;      /* Z: below it freed bytes may hold what the runner wrote */
+    uint64_t touched;    /* pages below it exist and hold the fill byte where free */
+    uint8_t fill;        /* what free bytes hold */
+    struct extents free; /* below the bump pointer */
 };
 
 struct arena {
@@ -43,13 +37,13 @@ struct arena {
 const char *const zone_names[ZONE_COUNT] = {"X", "S", "R", "D", "Z"};
 
 static const struct {
-    uint64_t start, bytes, first;
+    uint64_t start, bytes, first, grain;
 } zone_table[ZONE_COUNT] = {
-    [ZONE_X] = {ZONE_X_OFFSET, ZONE_X_BYTES, ARENA_GRAIN},
-    [ZONE_S] = {ZONE_S_OFFSET, ZONE_S_BYTES, ARENA_GRAIN},
-    [ZONE_R] = {ZONE_R_OFFSET, ZONE_R_BYTES, GRANULE_MAP_BYTES + ARENA_GRAIN},
-    [ZONE_D] = {ZONE_D_OFFSET, ZONE_D_BYTES, ARENA_GRAIN},
-    [ZONE_Z] = {ZONE_Z_OFFSET, ZONE_Z_BYTES, ARENA_GRAIN},
+    [ZONE_X] = {ZONE_X_OFFSET, ZONE_X_BYTES, ARENA_FIRST, GRANULE_BYTES},
+    [ZONE_S] = {ZONE_S_OFFSET, ZONE_S_BYTES, ARENA_FIRST, 8},
+    [ZONE_R] = {ZONE_R_OFFSET, ZONE_R_BYTES, GRANULE_MAP_BYTES + ARENA_FIRST, 4},
+    [ZONE_D] = {ZONE_D_OFFSET, ZONE_D_BYTES, ARENA_FIRST, 8},
+    [ZONE_Z] = {ZONE_Z_OFFSET, ZONE_Z_BYTES, ARENA_FIRST, 8},
 };
 
 /* The order matters: a view made before the seals is the only one that can ever write. */
@@ -108,11 +102,7 @@ void arena_close(struct arena *arena)
 
         if (zone->bytes)
             munmap(zone->bytes, zone->limit);
-        while (zone->free) {
-            struct free_extent *next = zone->free->next;
-            free(zone->free);
-            zone->free = next;
-        }
+        extents_clear(&zone->free);
     }
     free(arena);
 }
@@ -162,78 +152,13 @@ static void touch_up_to(struct zone_state *zone, uint64_t end)
     zone->touched = end;
 }
 
-static int insert_free(struct zone_state *zone, uint64_t offset, uint64_t bytes)
-{
-    struct free_extent **link = &zone->free, *previous = NULL, *extent;
-
-    while (*link && (*link)->offset < offset) {
-        previous = *link;
-        link = &(*link)->next;
-    }
-    if (previous && previous->offset + previous->bytes == offset) {
-        previous->bytes += bytes;
-        extent = previous;
-    } else {
-        extent = malloc(sizeof *extent);
-        if (!extent)
-            return ERROR_NO_MEMORY;
-        *extent = (struct free_extent){*link, offset, bytes};
-        *link = extent;
-    }
-    if (extent->next && extent->offset + extent->bytes == extent->next->offset) {
-        struct free_extent *gone = extent->next;
-
-        extent->bytes += gone->bytes;
-        extent->next = gone->next;
-        free(gone);
-    }
-    return 0;
-}
-
-/* The last free stretch may end at the bump pointer: then the pointer moves back. */
-static void lower_bump(struct zone_state *zone)
-{
-    struct free_extent **link = &zone->free;
-
-    if (!*link)
-        return;
-    while ((*link)->next)
-        link = &(*link)->next;
-    if ((*link)->offset + (*link)->bytes == zone->bump) {
-        zone->bump = (*link)->offset;
-        free(*link);
-        *link = NULL;
-    }
-}
-
-/* First fit. A stretch that is used up leaves the list; what is left of it before and after stays. */
-static bool take_free(struct zone_state *zone, uint64_t bytes, uint64_t alignment, uint64_t *offset)
-{
-    for (struct free_extent **link = &zone->free; *link; link = &(*link)->next) {
-        struct free_extent *extent = *link;
-        uint64_t at = align_up(extent->offset, alignment), end = extent->offset + extent->bytes;
-
-        if (at > end || end - at < bytes)
-            continue;
-        *link = extent->next;
-        if (at > extent->offset)
-            insert_free(zone, extent->offset, at - extent->offset);
-        if (at + bytes < end)
-            insert_free(zone, at + bytes, end - at - bytes);
-        free(extent);
-        *offset = at;
-        return true;
-    }
-    return false;
-}
-
 static bool take_fresh(struct zone_state *zone, uint64_t bytes, uint64_t alignment, uint64_t *offset)
 {
     uint64_t at = align_up(zone->bump, alignment);
 
     if (at > zone->limit || zone->limit - at < bytes)
         return false;
-    if (at > zone->bump && insert_free(zone, zone->bump, at - zone->bump) != 0)
+    if (at > zone->bump && extents_add(&zone->free, zone->bump, at - zone->bump) != 0)
         return false;
     zone->bump = at + bytes;
     touch_up_to(zone, zone->bump);
@@ -247,12 +172,12 @@ int arena_allocate(struct arena *arena, const struct arena_need needs[ZONE_COUNT
     *out = (struct arena_block){0};
     for (int z = 0; z < ZONE_COUNT; z++) {
         struct zone_state *zone = &arena->zones[z];
-        uint64_t alignment = max_u64(needs[z].alignment, ARENA_GRAIN), bytes, offset;
+        uint64_t grain = zone_table[z].grain, alignment = max_u64(needs[z].alignment, grain), bytes, offset;
 
         if (needs[z].bytes == 0)
             continue;
-        bytes = needs[z].bytes <= zone->limit ? align_up(needs[z].bytes, ARENA_GRAIN) : UINT64_MAX;
-        if (!take_free(zone, bytes, alignment, &offset) && !take_fresh(zone, bytes, alignment, &offset)) {
+        bytes = needs[z].bytes <= zone->limit ? align_up(needs[z].bytes, grain) : UINT64_MAX;
+        if (!extents_take(&zone->free, bytes, alignment, &offset) && !take_fresh(zone, bytes, alignment, &offset)) {
             uint64_t left = zone->limit - zone->bump;
 
             arena_free(arena, out);
@@ -282,9 +207,9 @@ void arena_free(struct arena *arena, const struct arena_block *block)
             memset(zone->bytes + extent->offset, zone->fill, extent->bytes);
         else
             zone->stale = max_u64(zone->stale, (uint64_t)extent->offset + extent->bytes);
-        /* Without memory for the list entry the stretch is lost until the session ends, and nothing else. */
-        if (insert_free(zone, extent->offset, extent->bytes) == 0)
-            lower_bump(zone);
+        /* Without memory for a node the stretch is lost until the session ends, and nothing else. */
+        if (extents_add(&zone->free, extent->offset, extent->bytes) == 0)
+            extents_take_last(&zone->free, zone->bump, &zone->bump);
     }
 }
 
@@ -300,16 +225,23 @@ bool arena_is_stale(const struct arena *arena, const struct arena_block *block)
     return extent->bytes > 0 && extent->offset < arena->zones[ZONE_Z].stale;
 }
 
+static uint64_t bytes_below_bump(const struct zone_state *zone)
+{
+    return zone->bump - zone->first;
+}
+
 uint64_t arena_used(const struct arena *arena, enum zone zone)
 {
-    return arena->zones[zone].bump - arena->zones[zone].first;
+    uint64_t map = bytes_below_bump(&arena->zones[ZONE_X]) / GRANULE_BYTES * sizeof(uint32_t);
+
+    return bytes_below_bump(&arena->zones[zone]) + (zone == ZONE_R ? map : 0);
 }
 
 uint64_t arena_digest(const struct arena *arena, enum zone zone)
 {
     const struct zone_state *state = &arena->zones[zone];
 
-    return state->bytes ? XXH3_64bits(state->bytes + state->first, state->bump - state->first) : 0;
+    return state->bytes ? XXH3_64bits(state->bytes + state->first, bytes_below_bump(state)) : 0;
 }
 
 bool arena_warm(struct arena *arena)

@@ -2,9 +2,10 @@
  * The arena: the linker's writable view of the session's zones, and who owns which bytes of them.
  *
  * All zones are mapped once, at start-up, and sealed at once: from then on no process, this one included, can make a
- * second writable view. Allocation makes no system call: a bump pointer for each zone, and address-ordered free lists.
- * A block takes room in all zones together or in none; freeing it leaves the zones byte for byte as if it had never
- * been allocated. What is free or not yet linked in X holds trap bytes.
+ * second writable view. Allocation makes no system call: a bump pointer for each zone, and what is free below it in
+ * address order (extents.h); blocks lie side by side, at their sections' own alignment. A block takes room in all zones
+ * together or in none; freeing it leaves the zones byte for byte as if it had never been allocated. What is free or not
+ * yet linked in X holds trap bytes.
  *
  * Offsets count from the beginning of a zone. Zone Z has no memory here: it is the runner's alone.
  */
@@ -18,8 +19,11 @@
 #include "common/error.h"
 #include "proto/control.h"
 
-/* The grain of allocation: code is packed to cache lines, which the granule map relies on. */
-#define ARENA_GRAIN 64
+/* Where blocks begin; what lies before is no unit's. Offsets in R count from the zone's beginning, behind the map. */
+#define ARENA_FIRST 64
+
+/* Where in R the common CIE lies (arch.h): below every block, since a description leads back to its CIE. */
+#define ARENA_CIE (GRANULE_MAP_BYTES + 16)
 
 struct arena;
 
@@ -30,7 +34,8 @@ struct arena_need {
 
 struct arena_extent {
     uint32_t offset;
-    uint32_t bytes; /* a multiple of ARENA_GRAIN; 0: nothing in this zone */
+    uint32_t bytes; /* a multiple of the zone's grain: GRANULE_BYTES in X, so that no two units share a word of the
+                       granule map, 4 in R, 8 elsewhere; 0: nothing in this zone */
 };
 
 struct arena_block {
@@ -66,7 +71,7 @@ bool arena_is_stale(const struct arena *arena, const struct arena_block *block);
 /* Gives a block back: X gets traps, S, R and D get zeros, bump pointers move back where they can. */
 void arena_free(struct arena *arena, const struct arena_block *block);
 
-/* Bytes from the zone's beginning to its bump pointer. */
+/* Bytes from the first block to the bump pointer; in R also what the granule map needs for the same stretch of X. */
 uint64_t arena_used(const struct arena *arena, enum zone zone);
 
 /* A digest (XXH3, 64 bits) of a zone's used bytes as the linker wrote them; 0 for Z. In R the granule map is left out.

@@ -83,12 +83,13 @@ void code_map_make(struct unit *unit)
     char *names = (char *)(unit->ranges + count);
     for (uint32_t i = 1; i < object->section_count; i++)
         if (is_code_section(unit, i))
-            add_range(unit, unit->pending->placements[i].offset, object->sections[i].bytes,
+            add_range(unit, (uint64_t)unit->pending->placements[i].offset, object->sections[i].bytes,
                       keep(&names, lasting_section_name(object->sections[i].name), object->sections[i].name), true);
     for (uint32_t i = 1; i < object->symbol_count; i++)
         if (is_function(unit, i))
             add_range(unit,
-                      unit->pending->placements[object_symbol_section(object, i)].offset + object->symbols[i].st_value,
+                      (uint64_t)unit->pending->placements[object_symbol_section(object, i)].offset +
+                          object->symbols[i].st_value,
                       object->symbols[i].st_size,
                       keep(&names, lasting_function_name(unit, i), object_symbol_name(object, i)), false);
     unit->code_map_bytes = (uint32_t)(count * sizeof *unit->ranges + bytes);

@@ -204,7 +204,7 @@ static int make_slots(struct linker *linker, struct unit *unit, const struct rel
 
 static uint8_t *placed_bytes(const struct linker *linker, const struct placement *placement)
 {
-    return arena_bytes(linker->arena, (enum zone)placement->zone, placement->offset);
+    return arena_bytes(linker->arena, (enum zone)placement->zone, (uint64_t)placement->offset);
 }
 
 static void copy(struct linker *linker, const struct unit *unit)
@@ -212,9 +212,10 @@ static void copy(struct linker *linker, const struct unit *unit)
     for (uint32_t i = 1; i < unit->pending->object.section_count; i++) {
         const struct object_section *section = &unit->pending->object.sections[i];
         const struct placement *placement = &unit->pending->placements[i];
+        uint32_t omitted = i == unit->pending->eh_frame ? unit->pending->omitted : 0;
 
         if (is_placed(unit, i) && section->content)
-            memcpy(placed_bytes(linker, placement), section->content, section->bytes);
+            memcpy(placed_bytes(linker, placement) + omitted, section->content + omitted, section->bytes - omitted);
     }
 }
 
@@ -227,7 +228,7 @@ static int relocate(struct linker *linker, const struct unit *unit, const struct
         if (!is_placed(unit, i) || !unit->pending->object.sections[i].relocations)
             continue;
         int code = relocate_apply(context, i, placed_bytes(linker, placement),
-                                  arena_address(linker->arena, (enum zone)placement->zone, placement->offset), error);
+                                  unit_section_address(linker->arena, unit, i), error);
         if (code)
             return code;
     }
@@ -242,17 +243,24 @@ static bool has_unwind_table(const struct unit *unit)
 static int build_unwind_table(const struct linker *linker, const struct unit *unit, struct error *error)
 {
     const struct arena_extent *code_extent = &unit->block.extent[ZONE_X];
+    const struct pending *pending = unit->pending;
     uint64_t code_low = arena_address(linker->arena, ZONE_X, code_extent->offset);
-    uint64_t at, length;
 
     if (!has_unwind_table(unit))
         return 0;
-    at = unit->pending->placements[unit->pending->eh_frame].offset;
-    length = unit->pending->object.sections[unit->pending->eh_frame].bytes;
-    int code = unwind_build(
-        arena_bytes(linker->arena, ZONE_R, at), length, arena_address(linker->arena, ZONE_R, at), code_low,
-        code_low + code_extent->bytes, arena_bytes(linker->arena, ZONE_R, unit->pending->unwind_header),
-        arena_address(linker->arena, ZONE_R, unit->pending->unwind_header), unit->pending->fde_count, error);
+    const struct unwind_frames frames = {
+        .bytes = placed_bytes(linker, &pending->placements[pending->eh_frame]),
+        .length = pending->object.sections[pending->eh_frame].bytes,
+        .address = unit_section_address(linker->arena, unit, pending->eh_frame),
+        .omitted = pending->omitted,
+        .cie_address = arena_address(linker->arena, ZONE_R, ARENA_CIE),
+        .code_low = code_low,
+        .code_high = code_low + code_extent->bytes,
+        .fde_count = pending->fde_count,
+        .header = arena_bytes(linker->arena, ZONE_R, pending->unwind_header),
+        .header_address = arena_address(linker->arena, ZONE_R, pending->unwind_header),
+    };
+    int code = unwind_build(&frames, error);
     return code ? error_prefix(error, "%s", unit->name) : 0;
 }
 

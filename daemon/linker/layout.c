@@ -17,11 +17,15 @@ static bool starts_with(const char *name, const char *prefix)
     return strncmp(name, prefix, strlen(prefix)) == 0;
 }
 
+static bool is_array(const struct object_section *section)
+{
+    return section->type == SHT_INIT_ARRAY || section->type == SHT_FINI_ARRAY || section->type == SHT_PREINIT_ARRAY;
+}
+
 /* Sections that the linker writes once and nobody after it. */
 static bool is_relocated_constant(const struct object_section *section)
 {
-    return section->type == SHT_INIT_ARRAY || section->type == SHT_FINI_ARRAY || section->type == SHT_PREINIT_ARRAY ||
-           starts_with(section->name, ".data.rel.ro");
+    return is_array(section) || starts_with(section->name, ".data.rel.ro");
 }
 
 static enum zone zone_of(const struct object_section *section)
@@ -46,10 +50,13 @@ static int refuse_old_initialisers(const struct object_section *section, struct 
     static const char *const names[] = {".ctors", ".dtors", ".init", ".fini"};
 
     for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
-        size_t length = strlen(names[i]);
+        const char *rest = section->name;
 
-        if (section->bytes == 0 || strncmp(section->name, names[i], length) != 0 ||
-            (section->name[length] != '\0' && section->name[length] != '.'))
+        /* Most names differ in their second letter already. */
+        if (section->bytes == 0 || rest[0] != '.' || rest[1] != names[i][1] || !starts_with(rest, names[i]))
+            continue;
+        rest += strlen(names[i]);
+        if (*rest != '\0' && *rest != '.')
             continue;
         error_set(error, ERROR_UNSUPPORTED,
                   "section %s is not supported: compile with a compiler that uses .init_array and .fini_array",
@@ -69,27 +76,62 @@ static uint64_t append(struct arena_need *need, uint64_t bytes, uint64_t alignme
     return at;
 }
 
-/* Room for the records, their terminator and the header, one behind another. */
-static int plan_eh_frame(struct unit *unit, uint32_t index, struct arena_need *need, struct error *error)
+/* Whether somebody may ask where in the section something lies. */
+static bool is_referred_to(const struct unit *unit, uint32_t section)
+{
+    const struct object *object = &unit->pending->object;
+
+    for (uint32_t i = 1; i < object->symbol_count; i++)
+        if (object_symbol_section(object, i) == section && (unit->pending->referenced[i] || i >= object->first_global))
+            return true;
+    return false;
+}
+
+/* The bytes at the beginning of .eh_frame that need not be copied: the CIE, where it is the common one, stays as it is
+   and nobody would miss it. */
+static uint32_t omitted_bytes(const struct unit *unit, uint32_t index, const struct unwind_shape *shape,
+                              const struct arch *arch)
 {
     const struct object_section *section = &unit->pending->object.sections[index];
-    int code = unwind_check(section->content, section->bytes, &unit->pending->fde_count, error);
+
+    if (!shape->common_cie || is_referred_to(unit, index))
+        return 0;
+    for (uint32_t i = 0; i < section->relocation_count; i++)
+        if (section->relocations[i].r_offset < arch->common_cie_bytes)
+            return 0;
+    return arch->common_cie_bytes;
+}
+
+/* Room for the header, the records and their terminator, one behind another. Records that share the common CIE have
+   fields of four bytes only. */
+static int plan_eh_frame(struct unit *unit, uint32_t index, const struct arch *arch, struct arena_need *need,
+                         struct error *error)
+{
+    const struct object_section *section = &unit->pending->object.sections[index];
+    struct pending *pending = unit->pending;
+    struct unwind_shape shape;
+    int code = unwind_check(arch, section->content, section->bytes, &shape, error);
 
     if (code)
         return code;
-    if (unit->pending->eh_frame) {
+    if (pending->eh_frame) {
         error_set(error, ERROR_UNSUPPORTED, "more than one .eh_frame section in one object");
         error_set_section(error, section->name, 0);
         return ERROR_UNSUPPORTED;
     }
-    unit->pending->eh_frame = index;
-    unit->pending->placements[index].offset =
-        (uint32_t)append(need, section->bytes + EH_FRAME_TERMINATOR, max_u64(section->alignment, 8));
-    unit->pending->unwind_header = append(need, unwind_header_bytes(unit->pending->fde_count), 4);
+    pending->eh_frame = index;
+    pending->fde_count = shape.fde_count;
+    pending->omitted = omitted_bytes(unit, index, &shape, arch);
+    append(need, unwind_header_bytes(shape.fde_count), 4);
+    uint64_t at = append(need, section->bytes - pending->omitted + EH_FRAME_TERMINATOR,
+                         pending->omitted ? 4 : max_u64(section->alignment, 8));
+    pending->placements[index].offset = (int32_t)at - (int32_t)pending->omitted;
+    pending->unwind_header = at - unwind_header_bytes(shape.fde_count);
     return 0;
 }
 
-static int plan_section(struct unit *unit, uint32_t index, struct arena_need needs[ZONE_COUNT], struct error *error)
+static int plan_section(struct unit *unit, uint32_t index, const struct arch *arch, struct arena_need needs[ZONE_COUNT],
+                        struct error *error)
 {
     const struct object_section *section = &unit->pending->object.sections[index];
     struct placement *placement = &unit->pending->placements[index];
@@ -97,12 +139,13 @@ static int plan_section(struct unit *unit, uint32_t index, struct arena_need nee
 
     if (code)
         return code;
+    if (is_eh_frame(section) && section->bytes > 0) {
+        placement->zone = ZONE_R;
+        return plan_eh_frame(unit, index, arch, &needs[ZONE_R], error);
+    }
     placement->zone = (uint8_t)zone_of(section);
-    if (section->type == SHT_INIT_ARRAY || section->type == SHT_FINI_ARRAY || section->type == SHT_PREINIT_ARRAY)
-        unit->array_count += section->bytes >= 8;
-    if (is_eh_frame(section) && section->bytes > 0)
-        return plan_eh_frame(unit, index, &needs[ZONE_R], error);
-    placement->offset = (uint32_t)append(&needs[placement->zone], section->bytes, section->alignment);
+    unit->array_count += is_array(section) && section->bytes >= 8;
+    placement->offset = (int32_t)append(&needs[placement->zone], section->bytes, section->alignment);
     return 0;
 }
 
@@ -142,8 +185,9 @@ static int collect_arrays(struct unit *unit, struct error *error)
     for (uint32_t i = 1; i < unit->pending->object.section_count; i++) {
         const struct object_section *section = &unit->pending->object.sections[i];
 
-        if (unit->pending->placements[i].zone != ZONE_R || section->bytes < 8 ||
-            (section->type != SHT_INIT_ARRAY && section->type != SHT_FINI_ARRAY && section->type != SHT_PREINIT_ARRAY))
+        /* An .eh_frame is one whatever its type. */
+        if (unit->pending->placements[i].zone != ZONE_R || section->bytes < 8 || !is_array(section) ||
+            i == unit->pending->eh_frame)
             continue;
         unit->arrays[count++] = (struct call_array){
             .address = i, /* the section, until layout_settle */
@@ -156,7 +200,7 @@ static int collect_arrays(struct unit *unit, struct error *error)
     return 0;
 }
 
-int layout_plan(struct unit *unit, struct arena_need needs[ZONE_COUNT], struct error *error)
+int layout_plan(struct unit *unit, const struct arch *arch, struct arena_need needs[ZONE_COUNT], struct error *error)
 {
     memset(needs, 0, ZONE_COUNT * sizeof needs[0]);
     unit->array_count = 0;
@@ -166,7 +210,7 @@ int layout_plan(struct unit *unit, struct arena_need needs[ZONE_COUNT], struct e
             unit->pending->placements[i].zone = ZONE_COUNT;
         if (unit->pending->placements[i].zone == ZONE_COUNT)
             continue;
-        int code = plan_section(unit, i, needs, error);
+        int code = plan_section(unit, i, arch, needs, error);
         if (code)
             return code;
         /* Sections are capped one by one; so many of them that the sum is absurd end here, before it can wrap. */
@@ -186,7 +230,7 @@ void layout_settle(struct unit *unit, const struct arena *arena)
         struct placement *placement = &unit->pending->placements[i];
 
         if (placement->zone != ZONE_COUNT)
-            placement->offset += unit->block.extent[placement->zone].offset;
+            placement->offset += (int32_t)unit->block.extent[placement->zone].offset;
     }
     if (unit->pending->eh_frame)
         unit->pending->unwind_header += unit->block.extent[ZONE_R].offset;

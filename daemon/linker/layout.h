@@ -2,20 +2,21 @@
  * Layout: which zone each section of a unit goes to, and where in the unit's block.
  *
  *   X  executable sections, one behind another, so that one unwind header serves the unit
- *   R  constants, .data.rel.ro and the arrays of initialisers (only the linker ever writes them), .eh_frame with a
- *      terminator and the header that unwind.h builds
+ *   R  constants, .data.rel.ro and the arrays of initialisers (only the linker ever writes them), .eh_frame with the
+ *      header that unwind.h builds and a terminator
  *   D  initialised data        Z  zero data and common symbols        nowhere: notes, debug information, losing COMDATs
  */
 #ifndef LINKER_LAYOUT_H
 #define LINKER_LAYOUT_H
 
 #include "common/error.h"
+#include "daemon/linker/arch.h"
 #include "daemon/linker/unit.h"
 
 /* Decides zones and offsets inside the block, and what the block needs. `unit->placements` marks sections that lost
-   their COMDAT group with ZONE_COUNT beforehand. Fills eh_frame, fde_count, arrays, data_bytes. UNSUPPORTED for .ctors
-   and the like; errors of the unwind tables; NO_MEMORY. Touches the unit alone and may be asked again. */
-int layout_plan(struct unit *unit, struct arena_need needs[ZONE_COUNT], struct error *error);
+   their COMDAT group with ZONE_COUNT beforehand. Fills eh_frame, fde_count, omitted, arrays, data_bytes. UNSUPPORTED
+   for .ctors and the like; errors of the unwind tables; NO_MEMORY. Touches the unit alone and may be asked again. */
+int layout_plan(struct unit *unit, const struct arch *arch, struct arena_need needs[ZONE_COUNT], struct error *error);
 
 /* The block has its room: makes offsets in the block offsets in zones. */
 void layout_settle(struct unit *unit, const struct arena *arena);

@@ -50,6 +50,7 @@ int link_open(struct linker *linker, const struct arch *arch, struct arena *aren
     linker->libraries = libraries_new();
     if (!linker->symbols || !linker->libraries)
         return error_set(error, ERROR_NO_MEMORY, "no memory for the symbol table");
+    memcpy(arena_bytes(arena, ZONE_R, ARENA_CIE), arch->common_cie, arch->common_cie_bytes);
     /* What units refer to by this name is each one's own (component.c). */
     int code = provide(linker, "_GLOBAL_OFFSET_TABLE_", arena_address(arena, ZONE_S, 0), &linker->handle, error);
     return code ? code : provide(linker, "__dso_handle", 0, &linker->handle, error);

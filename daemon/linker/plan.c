@@ -19,7 +19,7 @@ struct planning {
 static int make(const struct linker *linker, struct pool *scratch, struct unit *unit,
                 struct arena_need needs[ZONE_COUNT], struct error *error)
 {
-    int code = layout_plan(unit, needs, error);
+    int code = layout_plan(unit, linker->arch, needs, error);
 
     return code ? code : component_foresee(linker, scratch, unit, needs, error);
 }

@@ -221,7 +221,6 @@ void removal_reclaim(struct linker *linker)
         struct limbo *limbo = linker->limbo;
 
         linker->limbo = limbo->next;
-        arena_map_granules(linker->arena, &limbo->block.extent[ZONE_X], 0);
         arena_free(linker->arena, &limbo->block);
         free(limbo);
     }

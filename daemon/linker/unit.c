@@ -94,5 +94,5 @@ uint64_t unit_section_address(const struct arena *arena, const struct unit *unit
 {
     const struct placement *placement = &unit->pending->placements[section];
 
-    return arena_address(arena, (enum zone)placement->zone, placement->offset);
+    return arena_address(arena, (enum zone)placement->zone, (uint64_t)placement->offset);
 }

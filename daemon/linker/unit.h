@@ -25,10 +25,11 @@ struct frame;
 /* The numbers of jitd.proto's UnitState. */
 enum unit_state { UNIT_ACCEPTED, UNIT_RESOLVED, UNIT_LINKED, UNIT_INITIALISED, UNIT_READY, UNIT_FAILED, UNIT_REMOVED };
 
-/* Where a section lies: zone ZONE_COUNT means nowhere (not loaded, or discarded with its COMDAT group). */
+/* Where a section lies: zone ZONE_COUNT means nowhere (not loaded, or discarded with its COMDAT group). An .eh_frame
+   whose CIE was left out begins where that would lie, which may be before the unit's block. */
 struct placement {
-    uint32_t offset;
-    uint8_t zone; /* enum zone */
+    int32_t offset; /* in the zone; in the block until layout_settle */
+    uint8_t zone;   /* enum zone */
 };
 
 /* An array of initialisers or finalisers in zone R. Lower priorities run first (gABI: .init_array.N), files without a
@@ -83,10 +84,11 @@ struct pending {
 
     uint32_t eh_frame; /* its section, or 0 */
     uint32_t fde_count;
-    uint64_t unwind_header;           /* offset in zone R, or 0 */
-    uint32_t slots, stubs;            /* foreseen: at the beginning of the block in S, and at... */
-    uint64_t stub_offset;             /* ...this offset in zone X */
-    uint64_t common_offset;           /* of the unit's common symbols in zone Z */
+    uint32_t omitted;       /* bytes at the beginning of .eh_frame that are not copied: the common CIE, or 0 */
+    uint64_t unwind_header; /* offset in zone R, or 0 */
+    uint32_t slots, stubs;  /* foreseen: at the beginning of the block in S, and at... */
+    uint64_t stub_offset;   /* ...this offset in zone X */
+    uint64_t common_offset; /* of the unit's common symbols in zone Z */
     uint64_t data_offset, data_bytes; /* what the runner must copy in zone D */
     bool stale_zeros;                 /* zone Z must be cleared: a removed unit had it before */
 };

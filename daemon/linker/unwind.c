@@ -13,13 +13,15 @@
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/bytes.h"
 
 /* DW_EH_PE_*: a format in the low half, what it is relative to in the high half. */
 enum { ENCODING_ABSOLUTE = 0x00, ENCODING_PC_RELATIVE = 0x10, ENCODING_OMIT = 0xff };
 enum { HEADER_VERSION = 1, HEADER_POINTER = 0x1b, HEADER_COUNT = 0x03, HEADER_TABLE = 0x3b };
-enum { HEADER_BYTES = 12, ENTRY_BYTES = 8, AUGMENTATION_LETTERS = 8 };
+enum { BARE_HEADER_BYTES = 8, HEADER_BYTES = 12, ENTRY_BYTES = 8, AUGMENTATION_LETTERS = 8 };
+enum { COMMON_CIE_ENCODING = 0x1b };
 
 struct walk {
     const uint8_t *content;
@@ -29,6 +31,8 @@ struct walk {
     uint64_t cie; /* offset of the CIE that `encoding` and `augmented` were read from; UINT64_MAX before the first */
     uint8_t encoding;
     bool augmented;
+    bool common_cie; /* as in struct unwind_shape, so far */
+    bool omitted;    /* the common CIE is not there, and nothing else will do */
 };
 
 /* A record's body, or what is left of it. */
@@ -220,6 +224,9 @@ static const char *parse_fde(struct walk *walk, struct span *span, struct descri
     uint32_t back = load_le32(walk->content + span->at);
     if (back > span->at)
         return "FDE: its CIE pointer leads out of the section";
+    walk->common_cie &= back == span->at;
+    if (walk->omitted && !walk->common_cie)
+        return "FDE: its CIE pointer leads to no CIE";
     const char *wrong = parse_cie(walk, span->at - back);
     if (wrong)
         return wrong;
@@ -232,6 +239,15 @@ static const char *parse_fde(struct walk *walk, struct span *span, struct descri
     if (walk->augmented && (!take_leb128(walk, span, &augmentation) || augmentation > span->end - span->at))
         return "FDE: augmentation data are past the end of the record";
     return NULL;
+}
+
+static const char *parse_record(struct walk *walk, uint64_t record, struct span *span, bool is_fde,
+                                struct description *description)
+{
+    if (is_fde)
+        return parse_fde(walk, span, description);
+    walk->common_cie = false;
+    return walk->omitted ? "CIE: relocations made it" : parse_cie(walk, record);
 }
 
 /* Advances to the next FDE. `found` is false at the end. */
@@ -251,7 +267,7 @@ static int next_fde(struct walk *walk, struct description *description, bool *fo
         walk->next = span.end;
         *found = load_le32(walk->content + span.at) != 0;
         description->offset = record;
-        wrong = *found ? parse_fde(walk, &span, description) : parse_cie(walk, record);
+        wrong = parse_record(walk, record, &span, *found, description);
         if (wrong)
             return refuse(walk, record, wrong);
         if (*found)
@@ -260,25 +276,47 @@ static int next_fde(struct walk *walk, struct description *description, bool *fo
     return 0;
 }
 
-int unwind_check(const uint8_t *content, uint64_t length, uint32_t *fde_count, struct error *error)
+/* The section begins with the common CIE, whose parsing would give these. */
+static void pass_common_cie(struct walk *walk, uint32_t bytes)
+{
+    walk->common_cie = true;
+    walk->next = bytes;
+    walk->cie = 0;
+    walk->encoding = COMMON_CIE_ENCODING;
+    walk->augmented = true;
+}
+
+int unwind_check(const struct arch *arch, const uint8_t *content, uint64_t length, struct unwind_shape *shape,
+                 struct error *error)
 {
     struct walk walk = {.content = content, .length = length, .error = error, .cie = UINT64_MAX};
     struct description description;
-    bool found;
-    *fde_count = 0;
+    *shape = (struct unwind_shape){0};
     if (!content && length > 0)
         return refuse(&walk, 0, "the section has no contents (SHT_NOBITS)");
+    if (length >= arch->common_cie_bytes && memcmp(content, arch->common_cie, arch->common_cie_bytes) == 0)
+        pass_common_cie(&walk, arch->common_cie_bytes);
     for (;;) {
+        bool found;
         int code = next_fde(&walk, &description, &found);
-        if (code || !found)
+        if (code)
             return code;
-        ++*fde_count;
+        if (!found)
+            break;
+        shape->fde_count++;
     }
+    shape->common_cie = walk.common_cie;
+    return 0;
+}
+
+static bool has_table(uint32_t fde_count)
+{
+    return fde_count > UNWIND_WALKED_MOST;
 }
 
 uint64_t unwind_header_bytes(uint32_t fde_count)
 {
-    return HEADER_BYTES + (uint64_t)ENTRY_BYTES * fde_count;
+    return has_table(fde_count) ? HEADER_BYTES + (uint64_t)ENTRY_BYTES * fde_count : BARE_HEADER_BYTES;
 }
 
 /* The first code address of a description. `address` is the section's. */
@@ -314,26 +352,58 @@ static void sort_entries(uint8_t *entries, uint32_t count)
     }
 }
 
-static void write_header(uint8_t *header, uint64_t header_address, uint64_t eh_frame_address, uint32_t count)
+/* Without a table, the first eight bytes alone. Entries that are not needed become zeros. */
+static void write_header(const struct unwind_frames *frames, uint32_t count)
 {
+    uint8_t *header = frames->header;
+    bool table = has_table(frames->fde_count);
     header[0] = HEADER_VERSION;
     header[1] = HEADER_POINTER;
-    header[2] = HEADER_COUNT;
-    header[3] = HEADER_TABLE;
-    store_le32(header + 4, (uint32_t)(eh_frame_address - (header_address + 4)));
+    header[2] = table ? HEADER_COUNT : ENCODING_OMIT;
+    header[3] = table ? HEADER_TABLE : ENCODING_OMIT;
+    store_le32(header + 4, (uint32_t)(frames->address + frames->omitted - (frames->header_address + 4)));
+    if (!table)
+        return;
     store_le32(header + 8, count);
+    memset(header + HEADER_BYTES + (uint64_t)ENTRY_BYTES * count, 0,
+           (uint64_t)ENTRY_BYTES * (frames->fde_count - count));
 }
 
-int unwind_build(const uint8_t *eh_frame, uint64_t length, uint64_t eh_frame_address, uint64_t code_low,
-                 uint64_t code_high, uint8_t *header, uint64_t header_address, uint32_t fde_count, struct error *error)
+static bool write_entry(const struct unwind_frames *frames, uint32_t index, uint64_t code_address, uint64_t record)
 {
-    struct walk walk = {.content = eh_frame, .length = length, .error = error, .cie = UINT64_MAX};
-    uint8_t *entries = header + HEADER_BYTES;
-    uint32_t count = 0;
-    memset(header, 0, unwind_header_bytes(fde_count));
-    if (!is_signed_32(eh_frame_address - (header_address + 4)))
+    uint8_t *entry = frames->header + HEADER_BYTES + (uint64_t)ENTRY_BYTES * index;
+    uint64_t code_distance = code_address - frames->header_address;
+    uint64_t fde_distance = frames->address + record - frames->header_address;
+    if (!is_signed_32(code_distance) || !is_signed_32(fde_distance))
+        return false;
+    store_le32(entry, (uint32_t)code_distance);
+    store_le32(entry + 4, (uint32_t)fde_distance);
+    return true;
+}
+
+/* A range that begins at 0 and is empty, which every reader passes over. */
+static void clear_range(const struct unwind_frames *frames, const struct description *description)
+{
+    memset(frames->bytes + description->field, 0, 2 * format_bytes(description->encoding));
+}
+
+static void lead_to_common_cie(const struct unwind_frames *frames, const struct description *description)
+{
+    uint64_t pointer = description->offset + 4;
+    store_le32(frames->bytes + pointer, (uint32_t)(frames->address + pointer - frames->cie_address));
+}
+
+int unwind_build(const struct unwind_frames *frames, struct error *error)
+{
+    struct walk walk = {.content = frames->bytes, .length = frames->length, .error = error, .cie = UINT64_MAX};
+    bool table = has_table(frames->fde_count);
+    uint32_t count = 0, listed = 0;
+    walk.omitted = frames->omitted > 0;
+    if (walk.omitted)
+        pass_common_cie(&walk, frames->omitted);
+    if (!is_signed_32(frames->address + frames->omitted - (frames->header_address + 4)))
         return refuse(&walk, 0, "out of reach of its own table");
-    for (;;) {
+    for (;; count++) {
         struct description description;
         bool found;
         int code = next_fde(&walk, &description, &found);
@@ -341,20 +411,19 @@ int unwind_build(const uint8_t *eh_frame, uint64_t length, uint64_t eh_frame_add
             return code;
         if (!found)
             break;
-        uint64_t code_address = read_code_pointer(&walk, &description, eh_frame_address);
-        if (code_address < code_low || code_address >= code_high)
-            continue;
-        if (count == fde_count)
+        if (count == frames->fde_count)
             return refuse(&walk, description.offset, "relocations made more FDEs of it than there were");
-        uint64_t code_distance = code_address - header_address;
-        uint64_t fde_distance = eh_frame_address + description.offset - header_address;
-        if (!is_signed_32(code_distance) || !is_signed_32(fde_distance))
+        uint64_t code_address = read_code_pointer(&walk, &description, frames->address);
+        bool present = code_address >= frames->code_low && code_address < frames->code_high;
+        if (frames->omitted)
+            lead_to_common_cie(frames, &description);
+        if (!present && !table)
+            clear_range(frames, &description);
+        if (present && table && !write_entry(frames, listed++, code_address, description.offset))
             return refuse(&walk, description.offset, "FDE: its code is out of reach of the table");
-        store_le32(entries + ENTRY_BYTES * count, (uint32_t)code_distance);
-        store_le32(entries + ENTRY_BYTES * count + 4, (uint32_t)fde_distance);
-        count++;
     }
-    sort_entries(entries, count);
-    write_header(header, header_address, eh_frame_address, count);
+    if (table)
+        sort_entries(frames->header + HEADER_BYTES, listed);
+    write_header(frames, listed);
     return 0;
 }

@@ -1,30 +1,58 @@
 /*
- * Unwind tables: for each unit an immutable .eh_frame_hdr of its own behind its .eh_frame in zone R, so that libgcc's
- * own binary search finds a frame description inside the unit, and no table is ever moved under a reader.
+ * Unwind tables: for each unit an immutable .eh_frame_hdr of its own right before its .eh_frame in zone R, so that
+ * libgcc finds a frame description inside the unit, and no table is ever moved under a reader.
+ *
+ * Most units have a few descriptions and one CIE, which is the same in all of them. Then the header is eight bytes that
+ * say "no table" (libgcc walks the records), and the CIE is the session's one copy, below all units: an FDE's pointer
+ * to its CIE is the distance back. Units with more descriptions have a sorted table.
  *
  * Format: Linux Standard Base 5, "DWARF Extensions", .eh_frame and .eh_frame_hdr: version 1, encodings 0x1b
- * (pc-relative sdata4), 0x03 (udata4), 0x3b (sdata4, relative to the header).
+ * (pc-relative sdata4), 0x03 (udata4), 0x3b (sdata4, relative to the header), 0xff (omitted).
  */
 #ifndef LINKER_UNWIND_H
 #define LINKER_UNWIND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "common/error.h"
+#include "daemon/linker/arch.h"
+
+/* Up to as many descriptions need no table: walking them takes libgcc no longer than searching. */
+#define UNWIND_WALKED_MOST 4
+
+struct unwind_shape {
+    uint32_t fde_count;
+    bool common_cie; /* it begins with the common CIE (arch.h), all FDEs belong to that, and there is no other */
+};
+
+/* One unit's relocated .eh_frame. Addresses are the runner's. */
+struct unwind_frames {
+    uint8_t *bytes; /* of offset 0 of the section; its CIE is not there if it is omitted */
+    uint64_t length;
+    uint64_t address;     /* of the same */
+    uint32_t omitted;     /* bytes of the common CIE (arch.h) that it begins with and that are elsewhere; or 0 */
+    uint64_t cie_address; /* of the common CIE */
+    uint64_t code_low, code_high; /* the unit's code */
+    uint32_t fde_count;           /* as unwind_check gave it */
+    uint8_t *header;              /* unwind_header_bytes(fde_count) bytes */
+    uint64_t header_address;      /* a multiple of 4 */
+};
 
 /* Walks the records of an unrelocated .eh_frame: lengths tile the section, CIE pointers lead to CIEs inside it,
-   augmentations end, pointer encodings are ones that we know. Gives the number of FDEs. OBJECT_SECTION with the offset
-   of the record otherwise. A terminator ends the walk; bytes behind it are ignored. */
-int unwind_check(const uint8_t *content, uint64_t length, uint32_t *fde_count, struct error *error);
+   augmentations end, pointer encodings are ones that we know. OBJECT_SECTION with the offset of the record otherwise.
+   A terminator ends the walk; bytes behind it are ignored. */
+int unwind_check(const struct arch *arch, const uint8_t *content, uint64_t length, struct unwind_shape *shape,
+                 struct error *error);
 
-/* Bytes of a header for that many FDEs: 12 + 8 * count. */
+/* Bytes of a header for that many FDEs: 8, or 12 + 8 * count. */
 uint64_t unwind_header_bytes(uint32_t fde_count);
 
-/* Builds the header for a relocated .eh_frame. FDEs whose code does not lie in [code_low, code_high) (their function
-   was discarded) are left out. `header` has unwind_header_bytes(fde_count) bytes, 4-byte aligned; addresses are the
-   runner's. OBJECT_SECTION when a relocated value does not fit the table. */
-int unwind_build(const uint8_t *eh_frame, uint64_t length, uint64_t eh_frame_address, uint64_t code_low,
-                 uint64_t code_high, uint8_t *header, uint64_t header_address, uint32_t fde_count, struct error *error);
+/* Walks the records again, since relocations may have changed any byte, and builds the header. Where the CIE is
+   omitted the FDEs are made to lead to the common one. FDEs whose code does not lie in the unit's (their function was
+   discarded) are left out: of the table, or by clearing their range. Errors as of unwind_check; also where a relocated
+   value does not fit the table. */
+int unwind_build(const struct unwind_frames *frames, struct error *error);
 
 #endif

@@ -5,7 +5,8 @@
  * .eh_frame_hdr of the unit that covers the address. The linker writes those words with release stores and clears them
  * at removal, so there is nothing to register, to lock or to sort. All other addresses go to libc's own function.
  *
- * On x86-64 libgcc reads no member of the answer but dlfo_eh_frame, which despite its name is the .eh_frame_hdr.
+ * On x86-64 libgcc reads no member of the answer but dlfo_eh_frame, which despite its name is the .eh_frame_hdr. Most
+ * say that they have no table; libgcc then walks the unit's few records, which end with a terminator.
  */
 #include "daemon/runner/unwind.h"
 

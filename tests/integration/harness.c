@@ -177,6 +177,16 @@ static void drop_batch(struct harness *harness)
     harness->object_count = 0;
 }
 
+struct harness *harness_open_with_libstdcxx(void)
+{
+    static char path[512];
+    FILE *output = popen("cc -print-file-name=libstdc++.so.6", "r");
+    cr_assert(output && fscanf(output, "%511s", path) == 1 && pclose(output) == 0);
+    const struct jitd_options options = {.libraries = (const char *const[]){path, NULL},
+                                         .daemon_arguments = (const char *const[]){"--library", path, NULL}};
+    return harness_open(&options);
+}
+
 void harness_close(struct harness *harness)
 {
     pid_t pids[HARNESS_PROCESSES];

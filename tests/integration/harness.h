@@ -103,6 +103,9 @@ struct harness *harness_open(const struct jitd_options *options);
 /* As harness_open; the program's output is kept for harness_output. */
 struct harness *harness_open_with_output(const struct jitd_options *options);
 
+/* As harness_open; the program has the C++ library. */
+struct harness *harness_open_with_libstdcxx(void);
+
 /* Ends the session and asserts that none of its processes is left. */
 void harness_close(struct harness *harness);
 

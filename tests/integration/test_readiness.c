@@ -218,16 +218,6 @@ Test(readiness, lets_a_unit_s_definition_stand_before_a_library_s)
 
 /* ---- C++ ---- */
 
-static struct harness *open_with_libstdcxx(void)
-{
-    static char path[512];
-    FILE *output = popen("cc -print-file-name=libstdc++.so.6", "r");
-    cr_assert(output && fscanf(output, "%511s", path) == 1 && pclose(output) == 0);
-    const struct jitd_options options = {.libraries = (const char *const[]){path, NULL},
-                                         .daemon_arguments = (const char *const[]){"--library", path, NULL}};
-    return harness_open(&options);
-}
-
 /* One source for two units, whose inline function and its counter are one. */
 static const char counting_source[] = "inline long *counter() { static long count = 40; return &count; }\n"
                                       "extern \"C\" long NAME(long x) { return ++*counter(); }\n"
@@ -245,7 +235,7 @@ static void add_counting(struct harness *harness, const char *name, const char *
 
 Test(readiness, keeps_one_copy_of_what_is_inline_in_several_units)
 {
-    struct harness *harness = open_with_libstdcxx();
+    struct harness *harness = harness_open_with_libstdcxx();
     add_counting(harness, "one.o", COUNTING("1"));
     add_counting(harness, "two.o", COUNTING("2"));
     cr_assert_eq(harness_submit(harness, JITD_BATCH_CLOSED), 0, "%s", harness->errors[0].text);
@@ -271,7 +261,7 @@ static const char catching_source[] =
 
 Test(readiness, lets_exceptions_pass_from_unit_to_unit)
 {
-    struct harness *harness = open_with_libstdcxx();
+    struct harness *harness = harness_open_with_libstdcxx();
     struct object_bytes objects[] = {compile_cxx(catching_source, HARNESS_FLAGS),
                                      compile_cxx(throwing_source, HARNESS_FLAGS)};
     harness_add(harness, "catching.o", &objects[0]);
@@ -289,7 +279,7 @@ Test(readiness, lets_exceptions_pass_from_unit_to_unit)
 
 Test(readiness, ends_the_call_with_abort_where_nobody_catches)
 {
-    struct harness *harness = open_with_libstdcxx();
+    struct harness *harness = harness_open_with_libstdcxx();
     struct object_bytes object = compile_cxx(throwing_source, HARNESS_FLAGS);
     harness_link(harness, "throwing.o", &object);
     struct harness_call call = harness_call(harness, "descend", 3);

@@ -89,13 +89,23 @@ int fixture_relocate(struct object_fixture *fixture, uint64_t place)
 static void exercise_unwinding(struct object_fixture *fixture)
 {
     const struct object_section *section = &fixture->object.sections[fixture->section];
-    uint32_t count;
-    if (unwind_check(section->content, section->bytes, &count, &fixture->error) != 0)
+    struct unwind_shape shape;
+    if (unwind_check(&arch_x86_64, section->content, section->bytes, &shape, &fixture->error) != 0)
         return;
-    uint8_t *header = pool_allocate(&fixture->pool, unwind_header_bytes(count));
-    cr_assert(header);
-    unwind_build(fixture->copy, section->bytes, 0x40000000, 0x10000000, 0x20000000, header, 0x40100000, count,
-                 &fixture->error);
+    struct unwind_frames frames = {
+        .bytes = fixture->copy,
+        .length = section->bytes,
+        .address = 0x40000000,
+        .omitted = shape.common_cie ? arch_x86_64.common_cie_bytes : 0,
+        .cie_address = 0x3f000000,
+        .code_low = 0x10000000,
+        .code_high = 0x20000000,
+        .fde_count = shape.fde_count,
+        .header = pool_allocate(&fixture->pool, unwind_header_bytes(shape.fde_count)),
+        .header_address = 0x40100000,
+    };
+    cr_assert(frames.header);
+    unwind_build(&frames, &fixture->error);
 }
 
 void fixture_exercise(struct object_fixture *fixture)

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "common/bytes.h"
 #include "common/descriptor.h"
 #include "tests/lib/leaks.h"
 #include "tests/unit/linker_fixture.h"
@@ -41,17 +42,61 @@ Test(arena, seals_the_zones_so_that_no_second_writable_view_can_be_made)
     expect_no_leaks();
 }
 
-Test(arena, packs_blocks_to_sixty_four_bytes)
+Test(arena, packs_blocks_side_by_side)
 {
     struct arena *arena = linker_fixture_arena();
-    struct arena_block first = take(arena, 17, 1, 64), second = take(arena, 65, 1, 1), third = take(arena, 1, 0, 0);
+    struct arena_block first = take(arena, 17, 1, 64), second = take(arena, 65, 9, 1), third = take(arena, 1, 0, 0);
 
-    cr_expect_eq(second.extent[ZONE_X].offset - first.extent[ZONE_X].offset, 64);
-    cr_expect_eq(third.extent[ZONE_X].offset - second.extent[ZONE_X].offset, 128);
-    cr_expect_eq(second.extent[ZONE_R].offset - first.extent[ZONE_R].offset, 64);
+    cr_expect_eq(second.extent[ZONE_X].offset - first.extent[ZONE_X].offset, 32);
+    cr_expect_eq(third.extent[ZONE_X].offset - second.extent[ZONE_X].offset, 80);
+    cr_expect_eq(second.extent[ZONE_R].offset - first.extent[ZONE_R].offset, 8, "the second asks for 8");
+    cr_expect_eq(second.extent[ZONE_R].bytes, 12);
     cr_expect_eq(second.extent[ZONE_D].offset - first.extent[ZONE_D].offset, 64);
     cr_expect_eq(third.extent[ZONE_R].bytes, 0);
+    cr_expect_eq(arena_used(arena, ZONE_X), 128);
+    cr_expect_eq(arena_used(arena, ZONE_R), 20 + 128 / GRANULE_BYTES * 4, "the granule map counts");
     arena_close(arena);
+}
+
+static uint32_t granule(const struct arena *arena, uint64_t offset)
+{
+    return load_le32(arena_bytes(arena, ZONE_R, offset / GRANULE_BYTES * 4));
+}
+
+Test(arena, a_freed_block_leaves_traps_and_no_granule_and_its_neighbours_alone)
+{
+    struct arena *arena = linker_fixture_arena();
+    struct arena_block blocks[3];
+    uint64_t digest = 0, at[3];
+
+    for (int i = 0; i < 3; i++) {
+        if (i == 2)
+            digest = arena_digest(arena, ZONE_R);
+        blocks[i] = take(arena, 20, 12, 0);
+        at[i] = blocks[i].extent[ZONE_X].offset;
+        memset(arena_bytes(arena, ZONE_X, at[i]), 0x90, 20);
+        memset(arena_bytes(arena, ZONE_R, blocks[i].extent[ZONE_R].offset), 0x90, 12);
+        arena_map_granules(arena, &blocks[i].extent[ZONE_X], blocks[i].extent[ZONE_R].offset);
+    }
+    arena_free(arena, &blocks[1]);
+    for (uint64_t i = 0; i < 32; i++) {
+        cr_expect_eq(*arena_bytes(arena, ZONE_X, at[1] + i), 0xcc);
+        cr_expect_eq(*arena_bytes(arena, ZONE_X, at[0] + i), i < 20 ? 0x90 : 0xcc);
+        cr_expect_eq(*arena_bytes(arena, ZONE_X, at[2] + i), i < 20 ? 0x90 : 0xcc);
+    }
+    for (uint64_t i = 0; i < 32; i += GRANULE_BYTES) {
+        cr_expect_eq(granule(arena, at[0] + i), blocks[0].extent[ZONE_R].offset / 4);
+        cr_expect_eq(granule(arena, at[1] + i), 0);
+        cr_expect_eq(granule(arena, at[2] + i), blocks[2].extent[ZONE_R].offset / 4);
+    }
+    cr_expect_eq(granule(arena, at[2] + 32), 0);
+    arena_free(arena, &blocks[2]);
+    struct arena_block again = take(arena, 20, 12, 0);
+    cr_expect_eq(again.extent[ZONE_X].offset, at[1]);
+    memset(arena_bytes(arena, ZONE_R, again.extent[ZONE_R].offset), 0x90, 12);
+    cr_expect_eq(arena_digest(arena, ZONE_R), digest);
+    arena_close(arena);
+    expect_no_leaks();
 }
 
 Test(arena, holds_traps_in_all_code_memory_that_is_handed_out)
@@ -116,7 +161,7 @@ Test(arena, refuses_a_size_that_would_wrap_when_rounded)
         const struct arena_need needs[ZONE_COUNT] = {[ZONE_D] = {bytes, 1}};
         cr_assert_eq(arena_allocate(arena, needs, &block, &error), ERROR_ARENA_FULL);
     }
-    const struct arena_need fits[ZONE_COUNT] = {[ZONE_Z] = {ZONE_Z_BYTES - ARENA_GRAIN, 1}};
+    const struct arena_need fits[ZONE_COUNT] = {[ZONE_Z] = {ZONE_Z_BYTES - ARENA_FIRST, 1}};
     cr_expect_eq(arena_allocate(arena, fits, &block, &error), 0, "all of a zone can be used");
     arena_close(arena);
 }
@@ -133,7 +178,7 @@ Test(arena, reuses_freed_blocks_and_never_hands_out_bytes_twice)
 
         if (block->extent[ZONE_X].bytes) {
             const uint8_t *bytes = arena_bytes(arena, ZONE_X, block->extent[ZONE_X].offset);
-            for (uint64_t i = 0; i < block->extent[ZONE_X].bytes; i += 64)
+            for (uint64_t i = 0; i < block->extent[ZONE_X].bytes; i += GRANULE_BYTES)
                 cr_assert_eq(bytes[i], (uint8_t)(block - blocks), "somebody else wrote here");
             arena_free(arena, block);
             *block = (struct arena_block){0};

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/bytes.h"
 #include "tests/lib/leaks.h"
 #include "tests/unit/linker_fixture.h"
 
@@ -32,7 +33,7 @@ Test(link, makes_a_self_contained_unit_ready_at_once)
     cr_assert_eq(fixture.event_count, 2);
     cr_expect_eq(fixture.events[0].state, UNIT_RESOLVED);
     cr_expect_eq(fixture.events[1].state, UNIT_READY);
-    cr_expect_eq(linker_fixture_address(&fixture, "f"), FIXTURE_BASE + ARENA_GRAIN);
+    cr_expect_eq(linker_fixture_address(&fixture, "f"), FIXTURE_BASE + ARENA_FIRST);
     linker_fixture_close(&fixture);
     expect_no_leaks();
 }
@@ -43,11 +44,11 @@ Test(link, a_unit_waits_for_what_comes_later_and_holds_traps_until_then)
     cr_assert_eq(
         linker_fixture_submit_c(&fixture, false, NULL, SOURCES("int g(void); int f(void) { return g() + 1; }")), 0);
     cr_expect_eq(linker_fixture_state(&fixture, 1), UNIT_RESOLVED);
-    cr_expect_eq(*arena_bytes(fixture.linker.arena, ZONE_X, ARENA_GRAIN), 0xcc);
+    cr_expect_eq(*arena_bytes(fixture.linker.arena, ZONE_X, ARENA_FIRST), 0xcc);
     cr_assert_eq(linker_fixture_submit_c(&fixture, false, NULL, SOURCES("int g(void) { return 1; }")), 0);
     cr_expect_eq(linker_fixture_state(&fixture, 1), UNIT_READY);
     cr_expect_eq(linker_fixture_state(&fixture, 2), UNIT_READY);
-    cr_expect_neq(*arena_bytes(fixture.linker.arena, ZONE_X, ARENA_GRAIN), 0xcc);
+    cr_expect_neq(*arena_bytes(fixture.linker.arena, ZONE_X, ARENA_FIRST), 0xcc);
     linker_fixture_close(&fixture);
     expect_no_leaks();
 }
@@ -185,6 +186,106 @@ Test(link, of_two_comdat_groups_the_first_is_kept_and_the_other_takes_no_room)
     object_free(&objects[0]);
     object_free(&objects[1]);
     expect_no_leaks();
+}
+
+static uint64_t loaded_bytes(const struct object_bytes *bytes)
+{
+    struct pool pool;
+    struct object object;
+    struct error error;
+    uint64_t sum = 0;
+
+    pool_init(&pool, 1 << 20);
+    cr_assert_eq(object_open(&object, &pool, bytes->bytes, bytes->length, EM_X86_64, &error), 0);
+    for (uint32_t i = 1; i < object.section_count; i++)
+        sum += object_section_is_loaded(&object.sections[i]) ? object.sections[i].bytes : 0;
+    pool_fini(&pool);
+    return sum;
+}
+
+Test(link, small_units_take_at_most_a_fifth_more_than_their_contents)
+{
+    static const char *const sources[] = {
+        "int NAME(void) { return 1; }",
+        "int g(void); int NAME(void) { return 1 + g(); }",
+        "int g(void); int h(void); int NAME(void) { return 1 + g() + h(); }",
+        "int v = 7; long w[4]; int NAME(int x) { return x + v; } int second(int x) { return x * NAME(x); }",
+    };
+    struct object_bytes helpers = compile_c("int g(void) { return 1; } int h(void) { return 2; }", "-O2 -fPIC");
+    char flags[64];
+
+    for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
+        linker_fixture_open(&fixture);
+        cr_assert_eq(linker_fixture_submit(&fixture, &helpers, 1, true, NULL), 0);
+        uint64_t before = 0, after = 0;
+        for (int z = 0; z < ZONE_COUNT; z++)
+            before += arena_used(fixture.linker.arena, (enum zone)z);
+        sprintf(flags, "-O2 -fno-pic -DNAME=f%zu", i);
+        struct object_bytes object = compile_c(sources[i], flags);
+        cr_assert_eq(linker_fixture_submit(&fixture, &object, 1, true, NULL), 0);
+        cr_assert_eq(linker_fixture_state(&fixture, 2), UNIT_READY);
+        for (int z = 0; z < ZONE_COUNT; z++)
+            after += arena_used(fixture.linker.arena, (enum zone)z);
+        uint64_t content = loaded_bytes(&object);
+        cr_expect_leq(5 * (after - before), 6 * content, "source %zu: %llu bytes for %llu", i,
+                      (unsigned long long)(after - before), (unsigned long long)content);
+        object_free(&object);
+        linker_fixture_close(&fixture);
+    }
+    object_free(&helpers);
+    expect_no_leaks();
+}
+
+static const char strange_frames[] = ".globl f\nf: ret\n"
+                                     ".section .eh_frame,%s\n"
+                                     "start: .long 20, 0\n.byte 1\n.string \"zR\"\n.byte 1, 0x78, 16, 1, 0x1b\n"
+                                     ".byte 12, 7, 8, 0x90, 1, 0, 0\n"
+                                     "fde: .long 16, 28\n.long f - .\n.long 1\n.long 0\n"
+                                     ".section .rodata\n.globl where\nwhere: .quad start\n"
+                                     ".section .init_array,\"aw\"\n.quad f\n";
+
+static uint32_t first_cie_pointer(struct linker_fixture *f, const uint8_t **frames)
+{
+    const struct arena_extent *code = &link_unit(&f->linker, 1)->block.extent[ZONE_X];
+    uint64_t header = 4ull * load_le32(arena_bytes(f->linker.arena, ZONE_R, code->offset / GRANULE_BYTES * 4));
+    const uint8_t *records = arena_bytes(f->linker.arena, ZONE_R, header + 8);
+
+    cr_assert_neq(header, 0);
+    *frames = records;
+    return load_le32(records + 4);
+}
+
+Test(link, an_eh_frame_that_somebody_points_to_is_copied_whole_and_is_constant_whatever_its_flags)
+{
+    static const char *const flags[] = {"\"a\"", "\"aw\"", "\"aw\",@init_array"};
+
+    for (size_t i = 0; i < 3; i++) {
+        char source[sizeof strange_frames + 32];
+        const uint8_t *records;
+
+        sprintf(source, strange_frames, flags[i]);
+        struct object_bytes object = compile_assembly(source, NULL);
+        linker_fixture_open(&fixture);
+        cr_assert_eq(linker_fixture_submit(&fixture, &object, 1, true, NULL), 0);
+        cr_expect_eq(first_cie_pointer(&fixture, &records), 0, "a CIE of its own comes first");
+        cr_expect_eq(memcmp(records, arch_x86_64.common_cie, 24), 0);
+        cr_expect_eq(arena_used(fixture.linker.arena, ZONE_D), 0);
+        cr_expect_eq(link_unit(&fixture.linker, 1)->array_count, 1, "%s", flags[i]);
+        object_free(&object);
+        linker_fixture_close(&fixture);
+    }
+}
+
+Test(link, units_share_the_common_cie_which_lies_below_them)
+{
+    const uint8_t *records;
+
+    linker_fixture_open(&fixture);
+    cr_assert_eq(linker_fixture_submit_c(&fixture, true, NULL, SOURCES("int f(void) { return 1; }")), 0);
+    uint32_t back = first_cie_pointer(&fixture, &records);
+    cr_expect_eq(memcmp(records + 4 - back, arch_x86_64.common_cie, 24), 0);
+    cr_expect_eq(records + 4 - back, arena_bytes(fixture.linker.arena, ZONE_R, ARENA_CIE));
+    linker_fixture_close(&fixture);
 }
 
 Test(link, a_failure_reaches_every_dependent_with_the_chain_of_causes)

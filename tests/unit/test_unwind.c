@@ -13,21 +13,60 @@
 #define CODE   0x10000000ull
 #define FRAMES 0x20000000ull
 #define HEADER 0x20010000ull
+#define CIE    0x1ffff000ull
 
-/* Three functions in three sections, so that the table need not come out sorted. */
+/* Functions in sections of their own, so that the table need not come out sorted; as many as need none, then more. */
 static const char functions[] = "extern int g(int);\n"
                                 "__attribute__((section(\".text.c\"))) int c(int x) { return g(x) + 3; }\n"
                                 "__attribute__((section(\".text.a\"))) int a(int x) { return g(x) + 1; }\n"
-                                "__attribute__((section(\".text.b\"))) int b(int x) { return g(x) + 2; }\n";
+                                "__attribute__((section(\".text.b\"))) int b(int x) { return g(x) + 2; }\n"
+                                "#ifdef MORE\n"
+                                "__attribute__((section(\".text.e\"))) int e(int x) { return g(x) + 5; }\n"
+                                "__attribute__((section(\".text.d\"))) int d(int x) { return g(x) + 4; }\n"
+                                "#endif\n";
+#define FEW  "-O1 -fPIC -fasynchronous-unwind-tables"
+#define MANY FEW " -DMORE"
 
 static void make_functions(struct object_fixture *fixture, const char *flags)
 {
+    static const char *const sections[] = {".text.a", ".text.b", ".text.c", ".text.d", ".text.e"};
     fixture_make(fixture, compile_c(functions, flags));
     fixture_open_section(fixture, ".eh_frame");
-    fixture_target(fixture, ".text.a")->address = CODE;
-    fixture_target(fixture, ".text.b")->address = CODE + 0x100;
-    fixture_target(fixture, ".text.c")->address = CODE + 0x200;
+    for (size_t i = 0; i < (strcmp(flags, MANY) == 0 ? 5 : 3); i++)
+        fixture_target(fixture, sections[i])->address = CODE + 0x100 * i;
     cr_assert_eq(fixture_relocate(fixture, FRAMES), 0, "%s", fixture->error.text);
+}
+
+static struct unwind_frames describe(const struct object_fixture *fixture, uint8_t *header, uint32_t count)
+{
+    return (struct unwind_frames){
+        .bytes = fixture->copy,
+        .length = fixture->object.sections[fixture->section].bytes,
+        .address = FRAMES,
+        .cie_address = CIE,
+        .code_low = CODE,
+        .code_high = CODE + 0x500,
+        .fde_count = count,
+        .header = header,
+        .header_address = HEADER,
+    };
+}
+
+/* As describe, with the common CIE gone: what lies there is somebody else's, and looks like nothing. */
+static struct unwind_frames describe_omitted(struct object_fixture *fixture, uint8_t *header, uint32_t count)
+{
+    struct unwind_frames frames = describe(fixture, header, count);
+    frames.omitted = arch_x86_64.common_cie_bytes;
+    memset(fixture->copy, 0xee, frames.omitted);
+    return frames;
+}
+
+static struct unwind_shape check(struct object_fixture *fixture)
+{
+    const struct object_section *section = &fixture->object.sections[fixture->section];
+    struct unwind_shape shape;
+    cr_assert_eq(unwind_check(&arch_x86_64, section->content, section->bytes, &shape, &fixture->error), 0);
+    return shape;
 }
 
 static uint64_t relative(const uint8_t *at, uint64_t base)
@@ -47,64 +86,189 @@ static uint64_t entry_code(const struct object_fixture *fixture, const uint8_t *
     return code;
 }
 
-Test(unwind, a_header_leads_to_each_description_in_order_of_addresses)
+/* Walks the records as libgcc does where there is no table; gives the code addresses, 0 for what it would pass over. */
+static uint32_t walk_records(const struct unwind_frames *frames, const uint8_t *header, uint64_t codes[8])
 {
-    struct object_fixture fixture;
-    make_functions(&fixture, "-O1 -fPIC -fasynchronous-unwind-tables");
-    const struct object_section *section = &fixture.object.sections[fixture.section];
+    uint64_t at = relative(header + 4, HEADER + 4) - FRAMES;
     uint32_t count = 0;
-    cr_assert_eq(unwind_check(section->content, section->bytes, &count, &fixture.error), 0);
-    cr_assert_eq(count, 3);
-    cr_assert_eq(unwind_header_bytes(count), 36);
-    uint8_t header[36];
-    cr_assert_eq(
-        unwind_build(fixture.copy, section->bytes, FRAMES, CODE, CODE + 0x300, header, HEADER, count, &fixture.error),
-        0, "%s", fixture.error.text);
-    static const uint8_t start[4] = {1, 0x1b, 0x03, 0x3b};
-    cr_expect_arr_eq(header, start, sizeof start);
-    cr_expect_eq(relative(header + 4, HEADER + 4), FRAMES);
-    cr_expect_eq(load_le32(header + 8), 3);
-    for (uint32_t i = 0; i < 3; i++)
-        cr_expect_eq(entry_code(&fixture, header, i), CODE + 0x100 * i);
-    fixture_free(&fixture);
+    for (; at < frames->length; at += 4 + load_le32(frames->bytes + at)) {
+        uint64_t field = at + 8, cie = FRAMES + at + 4 - load_le32(frames->bytes + at + 4);
+        if (load_le32(frames->bytes + at + 4) == 0)
+            continue;
+        cr_expect_eq(cie, frames->omitted ? CIE : FRAMES);
+        cr_assert_lt(count, 8);
+        codes[count++] = load_le32(frames->bytes + field) ? relative(frames->bytes + field, FRAMES + field) : 0;
+    }
+    cr_expect_eq(at, frames->length);
+    return count;
 }
 
-Test(unwind, descriptions_of_code_that_is_not_there_are_left_out)
+Test(unwind, a_table_leads_to_each_description_in_order_of_addresses)
+{
+    for (int omitted = 0; omitted < 2; omitted++) {
+        struct object_fixture fixture;
+        uint8_t header[52];
+        make_functions(&fixture, MANY);
+        uint32_t count = check(&fixture).fde_count;
+        cr_assert_eq(count, 5);
+        cr_assert_eq(unwind_header_bytes(count), sizeof header);
+        struct unwind_frames frames =
+            omitted ? describe_omitted(&fixture, header, count) : describe(&fixture, header, count);
+        cr_assert_eq(unwind_build(&frames, &fixture.error), 0, "%s", fixture.error.text);
+        static const uint8_t start[4] = {1, 0x1b, 0x03, 0x3b};
+        cr_expect_arr_eq(header, start, sizeof start);
+        cr_expect_eq(relative(header + 4, HEADER + 4), FRAMES + frames.omitted);
+        cr_expect_eq(load_le32(header + 8), 5);
+        for (uint32_t i = 0; i < 5; i++)
+            cr_expect_eq(entry_code(&fixture, header, i), CODE + 0x100 * i);
+        fixture_free(&fixture);
+    }
+}
+
+Test(unwind, few_descriptions_need_no_table)
+{
+    for (int omitted = 0; omitted < 2; omitted++) {
+        struct object_fixture fixture;
+        uint8_t header[8];
+        uint64_t codes[8];
+        make_functions(&fixture, FEW);
+        struct unwind_shape shape = check(&fixture);
+        cr_expect_eq(shape.fde_count, 3);
+        cr_expect(shape.common_cie, "the compiler's CIE is not the common one");
+        cr_assert_eq(unwind_header_bytes(3), sizeof header);
+        struct unwind_frames frames = omitted ? describe_omitted(&fixture, header, 3) : describe(&fixture, header, 3);
+        cr_assert_eq(unwind_build(&frames, &fixture.error), 0, "%s", fixture.error.text);
+        static const uint8_t start[4] = {1, 0x1b, 0xff, 0xff};
+        cr_expect_arr_eq(header, start, sizeof start);
+        cr_assert_eq(walk_records(&frames, header, codes), 3);
+        cr_expect(codes[0] == CODE + 0x200 && codes[1] == CODE && codes[2] == CODE + 0x100);
+        fixture_free(&fixture);
+    }
+}
+
+Test(unwind, descriptions_of_code_that_is_not_there_are_left_out_of_the_table)
 {
     struct object_fixture fixture;
-    make_functions(&fixture, "-O1 -fPIC -fasynchronous-unwind-tables");
-    const struct object_section *section = &fixture.object.sections[fixture.section];
-    uint8_t header[36];
-    cr_assert_eq(unwind_build(fixture.copy, section->bytes, FRAMES, CODE + 0x100, CODE + 0x200, header, HEADER, 3,
-                              &fixture.error),
-                 0);
+    uint8_t header[52];
+    make_functions(&fixture, MANY);
+    struct unwind_frames frames = describe(&fixture, header, 5);
+    frames.code_low = CODE + 0x100;
+    frames.code_high = CODE + 0x200;
+    cr_assert_eq(unwind_build(&frames, &fixture.error), 0);
     cr_expect_eq(load_le32(header + 8), 1);
     cr_expect_eq(entry_code(&fixture, header, 0), CODE + 0x100);
+    for (size_t i = 20; i < sizeof header; i++)
+        cr_expect_eq(header[i], 0, "the room of those left out");
     fixture_free(&fixture);
 }
 
-Test(unwind, a_table_never_grows_past_its_room)
+Test(unwind, descriptions_of_code_that_is_not_there_are_cleared_where_there_is_no_table)
 {
     struct object_fixture fixture;
-    make_functions(&fixture, "-O1 -fPIC -fasynchronous-unwind-tables");
-    const struct object_section *section = &fixture.object.sections[fixture.section];
-    uint8_t header[28];
-    cr_expect_eq(
-        unwind_build(fixture.copy, section->bytes, FRAMES, CODE, CODE + 0x300, header, HEADER, 2, &fixture.error),
-        ERROR_OBJECT_SECTION);
+    uint8_t header[8];
+    uint64_t codes[8];
+    make_functions(&fixture, FEW);
+    struct unwind_frames frames = describe_omitted(&fixture, header, 3);
+    frames.code_low = CODE + 0x100;
+    frames.code_high = CODE + 0x200;
+    cr_assert_eq(unwind_build(&frames, &fixture.error), 0);
+    cr_assert_eq(walk_records(&frames, header, codes), 3);
+    cr_expect(codes[0] == 0 && codes[1] == 0 && codes[2] == CODE + 0x100);
+    fixture_free(&fixture);
+}
+
+Test(unwind, relocations_can_make_no_more_descriptions_than_there_were)
+{
+    struct object_fixture fixture;
+    uint8_t header[44];
+    make_functions(&fixture, MANY);
+    struct unwind_frames frames = describe(&fixture, header, 4);
+    cr_expect_eq(unwind_build(&frames, &fixture.error), ERROR_OBJECT_SECTION);
     fixture_free(&fixture);
 }
 
 Test(unwind, code_out_of_reach_of_the_table_is_refused)
 {
     struct object_fixture fixture;
-    make_functions(&fixture, "-O1 -fPIC -fasynchronous-unwind-tables");
-    const struct object_section *section = &fixture.object.sections[fixture.section];
-    uint8_t header[36];
-    cr_expect_eq(unwind_build(fixture.copy, section->bytes, FRAMES, CODE, CODE + 0x300, header,
-                              HEADER + ((uint64_t)1 << 32), 3, &fixture.error),
-                 ERROR_OBJECT_SECTION);
+    uint8_t header[52];
+    make_functions(&fixture, MANY);
+    struct unwind_frames frames = describe(&fixture, header, 5);
+    frames.header_address = HEADER + ((uint64_t)1 << 32);
+    cr_expect_eq(unwind_build(&frames, &fixture.error), ERROR_OBJECT_SECTION);
     fixture_free(&fixture);
+}
+
+/* Where the CIE is elsewhere, records that relocations have changed may lead nowhere else, least of all into the bytes
+   in front of them. Offsets are of the first FDE's record. */
+static const struct {
+    uint8_t at;
+    uint8_t bytes[4];
+    const char *wrong;
+} changes[] = {
+    {4, {0}, "CIE: relocations made it"},
+    {4, {4}, "leads to no CIE"},
+    {4, {27}, "leads to no CIE"},
+    {4, {29}, "leads out of the section"},
+    {0, {0xff, 0xff, 0xff, 0xff}, "64-bit form"},
+    {0, {3}, "too short for a CIE pointer"},
+    {0, {11}, "too short for its code range"},
+    {0, {0xff, 0xff, 0xff, 0x7f}, "past the end of the section"},
+    {16, {0xff}, "augmentation data"},
+};
+
+Test(unwind, records_without_their_cie_are_checked_like_others)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(changes); i++) {
+        struct object_fixture fixture;
+        uint8_t header[8];
+        make_functions(&fixture, FEW);
+        struct unwind_frames frames = describe_omitted(&fixture, header, 3);
+        memcpy(fixture.copy + frames.omitted + changes[i].at, changes[i].bytes, 4);
+        cr_expect_eq(unwind_build(&frames, &fixture.error), ERROR_OBJECT_SECTION, "row %zu", i);
+        cr_expect(strstr(fixture.error.text, changes[i].wrong), "row %zu: %s", i, fixture.error.text);
+        fixture_free(&fixture);
+    }
+}
+
+Test(unwind, the_common_cie_is_what_parsing_it_gives)
+{
+    uint8_t frames[64] = {0};
+    struct unwind_shape common, other;
+    memcpy(frames, arch_x86_64.common_cie, arch_x86_64.common_cie_bytes);
+    store_le32(frames + 24, 20);
+    store_le32(frames + 28, 28);
+    cr_assert_eq(unwind_check(&arch_x86_64, frames, sizeof frames, &common, NULL), 0);
+    cr_expect(common.common_cie && common.fde_count == 1);
+    frames[22] = 0x44; /* an instruction more: the same CIE, but not the common one */
+    cr_assert_eq(unwind_check(&arch_x86_64, frames, sizeof frames, &other, NULL), 0);
+    cr_expect(!other.common_cie && other.fde_count == 1);
+}
+
+/* The common CIE, FDEs of 16 bytes with the given CIE pointers (0: the common CIE again). */
+static bool is_common(const uint32_t *pointers, size_t count)
+{
+    uint8_t frames[24 + 4 * 24] = {0};
+    struct unwind_shape shape;
+    uint64_t at = 24;
+    memcpy(frames, arch_x86_64.common_cie, 24);
+    for (size_t i = 0; i < count; i++, at += 24) {
+        memcpy(frames + at, arch_x86_64.common_cie, 24);
+        if (pointers[i] == 0)
+            continue;
+        memset(frames + at, 0, 24);
+        store_le32(frames + at, 20);
+        store_le32(frames + at + 4, pointers[i]);
+    }
+    cr_assert_eq(unwind_check(&arch_x86_64, frames, at, &shape, NULL), 0);
+    return shape.common_cie;
+}
+
+Test(unwind, one_cie_for_all_is_told_from_several)
+{
+    cr_expect(is_common((const uint32_t[]){28, 52}, 2));
+    cr_expect_not(is_common((const uint32_t[]){28, 0}, 2), "a second CIE");
+    cr_expect_not(is_common((const uint32_t[]){0, 52}, 2), "a second CIE that nobody uses");
+    cr_expect_not(is_common((const uint32_t[]){0, 28}, 2), "a second CIE that is used");
 }
 
 /* A CIE "zR" with the encoding at byte 16, and one FDE behind it at 20. */
@@ -165,8 +329,8 @@ Test(unwind, broken_records_are_refused_with_what_is_wrong)
         memcpy(frames, sample, sizeof frames);
         memcpy(frames + patches[i].at, patches[i].bytes, patches[i].count);
         struct error error = {0};
-        uint32_t count = 0;
-        int code = unwind_check(frames, sizeof frames, &count, &error);
+        struct unwind_shape shape;
+        int code = unwind_check(&arch_x86_64, frames, sizeof frames, &shape, &error);
         cr_expect_eq(code, patches[i].wrong ? ERROR_OBJECT_SECTION : 0, "row %zu: %s", i, error.text);
         if (patches[i].wrong)
             cr_expect(strstr(error.text, patches[i].wrong), "row %zu: %s", i, error.text);
@@ -178,8 +342,8 @@ Test(unwind, a_number_without_end_is_refused)
     uint8_t frames[64] = {60, 0, 0, 0, 0, 0, 0, 0, 1};
     memset(frames + 10, 0xff, sizeof frames - 10);
     struct error error = {0};
-    uint32_t count = 0;
-    cr_expect_eq(unwind_check(frames, sizeof frames, &count, &error), ERROR_OBJECT_SECTION);
+    struct unwind_shape shape;
+    cr_expect_eq(unwind_check(&arch_x86_64, frames, sizeof frames, &shape, &error), ERROR_OBJECT_SECTION);
     cr_expect(strstr(error.text, "alignment factors do not end"), "%s", error.text);
 }
 
@@ -187,16 +351,16 @@ Test(unwind, personality_routines_are_skipped_by_their_encoding)
 {
     /* "zPR", personality in 4 bytes, code pointers 0x1b. */
     uint8_t frames[] = {21, 0, 0, 0, 0, 0, 0, 0, 1, 'z', 'P', 'R', 0, 1, 0x78, 0x10, 6, 0x9b, 0, 0, 0, 0, 0x1b, 0, 0};
-    uint32_t count = 0;
-    cr_expect_eq(unwind_check(frames, sizeof frames, &count, NULL), 0);
+    struct unwind_shape shape;
+    cr_expect_eq(unwind_check(&arch_x86_64, frames, sizeof frames, &shape, NULL), 0);
     static const uint8_t unknown[] = {0x01, 0x50, 0x0d, 0x9c}; /* 0x9c: 8 bytes are too many */
     for (size_t i = 0; i < sizeof unknown; i++) {
         frames[17] = unknown[i];
-        cr_expect_eq(unwind_check(frames, sizeof frames, &count, NULL), ERROR_OBJECT_SECTION);
+        cr_expect_eq(unwind_check(&arch_x86_64, frames, sizeof frames, &shape, NULL), ERROR_OBJECT_SECTION);
     }
     frames[17] = 0xff; /* none */
     frames[18] = 0x1b;
-    cr_expect_eq(unwind_check(frames, sizeof frames, &count, NULL), 0);
+    cr_expect_eq(unwind_check(&arch_x86_64, frames, sizeof frames, &shape, NULL), 0);
 }
 
 Test(unwind, a_section_that_ends_anywhere_is_refused_unless_a_record_ends_there)
@@ -204,8 +368,8 @@ Test(unwind, a_section_that_ends_anywhere_is_refused_unless_a_record_ends_there)
     for (size_t length = 0; length <= sizeof sample; length++) {
         uint8_t *frames = malloc(length);
         memcpy(frames, sample, length);
-        uint32_t count = 0;
-        int code = unwind_check(frames, length, &count, NULL);
+        struct unwind_shape shape;
+        int code = unwind_check(&arch_x86_64, frames, length, &shape, NULL);
         bool whole = length == 0 || length == 20 || length == 40 || length == sizeof sample;
         cr_expect_eq(code == 0, whole, "%zu bytes", length);
         free(frames);
@@ -214,9 +378,9 @@ Test(unwind, a_section_that_ends_anywhere_is_refused_unless_a_record_ends_there)
 
 Test(unwind, a_section_without_contents_is_refused)
 {
-    uint32_t count = 0;
-    cr_expect_eq(unwind_check(NULL, 8, &count, NULL), ERROR_OBJECT_SECTION);
-    cr_expect_eq(unwind_check(NULL, 0, &count, NULL), 0);
+    struct unwind_shape shape;
+    cr_expect_eq(unwind_check(&arch_x86_64, NULL, 8, &shape, NULL), ERROR_OBJECT_SECTION);
+    cr_expect_eq(unwind_check(&arch_x86_64, NULL, 0, &shape, NULL), 0);
 }
 
 Test(unwind, bytes_behind_a_terminator_are_ignored)
@@ -224,9 +388,9 @@ Test(unwind, bytes_behind_a_terminator_are_ignored)
     uint8_t frames[sizeof sample + 4];
     memcpy(frames, sample, sizeof sample);
     memset(frames + sizeof sample, 0xff, 4);
-    uint32_t count = 0;
-    cr_expect_eq(unwind_check(frames, sizeof frames, &count, NULL), 0);
-    cr_expect_eq(count, 1);
+    struct unwind_shape shape;
+    cr_expect_eq(unwind_check(&arch_x86_64, frames, sizeof frames, &shape, NULL), 0);
+    cr_expect_eq(shape.fde_count, 1);
 }
 
 struct pointer_case {
@@ -245,31 +409,70 @@ static const struct pointer_case pointer_cases[] = {
 Test(unwind, code_pointers_are_read_by_their_encoding)
 {
     for (size_t i = 0; i < ARRAY_LENGTH(pointer_cases); i++) {
-        uint8_t frames[sizeof sample], header[20];
-        memcpy(frames, sample, sizeof frames);
-        frames[16] = pointer_cases[i].encoding;
-        uint64_t code = pointer_cases[i].code;
-        cr_assert_eq(unwind_build(frames, sizeof frames, FRAMES, code, code + 1, header, HEADER, 1, NULL), 0);
-        cr_expect_eq(load_le32(header + 8), 1, "encoding %#x", pointer_cases[i].encoding);
+        uint8_t bytes[sizeof sample], header[8];
+        struct unwind_frames frames = {.bytes = bytes,
+                                       .length = sizeof bytes,
+                                       .address = FRAMES,
+                                       .code_low = pointer_cases[i].code,
+                                       .code_high = pointer_cases[i].code + 1,
+                                       .fde_count = 1,
+                                       .header = header,
+                                       .header_address = HEADER};
+        memcpy(bytes, sample, sizeof bytes);
+        bytes[16] = pointer_cases[i].encoding;
+        cr_assert_eq(unwind_build(&frames, NULL), 0);
+        cr_expect_neq(load_le32(bytes + 28), 0, "encoding %#x", pointer_cases[i].encoding);
+        frames.code_low++;
+        frames.code_high++;
+        cr_assert_eq(unwind_build(&frames, NULL), 0);
+        cr_expect_eq(load_le32(bytes + 28), 0, "encoding %#x", pointer_cases[i].encoding);
     }
+}
+
+/* What the linker would do with such a section, the common CIE being left out or not; then once more after a change. */
+static void build_after_change(const uint8_t *content, size_t length, uint64_t *state)
+{
+    struct unwind_shape shape;
+    if (unwind_check(&arch_x86_64, content, length, &shape, NULL) != 0)
+        return;
+    uint32_t omitted = shape.common_cie ? arch_x86_64.common_cie_bytes : 0;
+    uint8_t *bytes = malloc(length - omitted), *header = malloc(unwind_header_bytes(shape.fde_count));
+    memcpy(bytes, content + omitted, length - omitted);
+    if (length > omitted)
+        bytes[fixture_random(state) % (length - omitted)] = (uint8_t)fixture_random(state);
+    struct unwind_frames frames = {.bytes = bytes - omitted,
+                                   .length = length,
+                                   .address = FRAMES,
+                                   .omitted = omitted,
+                                   .cie_address = CIE,
+                                   .code_high = UINT64_MAX,
+                                   .fde_count = shape.fde_count,
+                                   .header = header,
+                                   .header_address = HEADER};
+    unwind_build(&frames, NULL);
+    free(header);
+    free(bytes);
 }
 
 Test(unwind, tables_survive_random_changes, .timeout = 60)
 {
     uint64_t state = 0x2545f4914f6cdd1d;
-    for (int i = 0; i < 20000; i++) {
-        size_t length = 20 + fixture_random(&state) % (sizeof sample - 19);
+    uint8_t shared[sizeof sample + 8];
+    memcpy(shared, arch_x86_64.common_cie, 24);
+    memcpy(shared + 24, sample + 20, sizeof sample - 20);
+    store_le32(shared + 28, 28);
+    memset(shared + sizeof sample + 4, 0, 4);
+    for (int i = 0; i < 40000; i++) {
+        bool common = i % 2;
+        size_t least = common ? 24 : 20, length = least + fixture_random(&state) % (sizeof sample + 1 - 20);
         uint8_t *frames = malloc(length);
-        memcpy(frames, sample, length);
-        for (int flips = 0; flips < 2; flips++)
-            frames[fixture_random(&state) % length] = (uint8_t)fixture_random(&state);
-        uint32_t count;
-        if (unwind_check(frames, length, &count, NULL) == 0) {
-            frames[fixture_random(&state) % length] = (uint8_t)fixture_random(&state);
-            uint8_t *header = malloc(unwind_header_bytes(count));
-            unwind_build(frames, length, FRAMES, 0, UINT64_MAX, header, HEADER, count, NULL);
-            free(header);
+        memcpy(frames, common ? shared : sample, length);
+        for (int flips = 0; flips < 2; flips++) {
+            size_t from = common ? 24 : 0;
+            if (length > from)
+                frames[from + fixture_random(&state) % (length - from)] = (uint8_t)fixture_random(&state);
         }
+        build_after_change(frames, length, &state);
         free(frames);
     }
 }
