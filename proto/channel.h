@@ -44,7 +44,16 @@ enum channel_request {
     /* Run and forget what was registered with __cxa_atexit for an object: a = its __dso_handle. */
     CHANNEL_FINALISE_OBJECT,
     /* Fill bytes of zone Z with zeros, which a removed unit has used before: a = offset in Z, b = bytes. */
-    CHANNEL_ZERO
+    CHANNEL_ZERO,
+    /* Call a function of a unit with bytes of zone R: int function(const void *bytes, size_t count), 0 for success: a =
+       address, b = address of the bytes, c = their count. The reply's a is what it returned. */
+    CHANNEL_ACTION,
+    /* To a waiter alone: its thread goes on: a = address of the function that it has called; 0: nobody supplies it, and
+       the thread ends the process as a crash does (SIGABRT, with a record). No reply. */
+    CHANNEL_RESUME,
+    /* In the ring of replies, though nothing was asked: a thread has called a function that is not there. id = its
+       waiter, a = the number of the slot through which it called (offset in zone S / 8). */
+    CHANNEL_LAZY
 };
 
 struct channel_record {
@@ -61,6 +70,18 @@ struct channel_queue {
     _Alignas(64) _Atomic uint32_t head; /* count of records ever written; futex */
     _Alignas(64) _Atomic uint32_t tail; /* count of records ever taken */
     _Alignas(64) struct channel_record records[CHANNEL_QUEUE_RECORDS];
+};
+
+/* A thread that has called a function which is not there yet. It takes a free waiter, tells the linker with
+   CHANNEL_LAZY, and then does what it is asked, one request at a time, until it is asked to resume: the initialisers of
+   the unit that brings the function run on it. A request is answered as those of the queues are; its id has the
+   waiter's number plus 2 in its high half. */
+#define CHANNEL_WAITERS 64u
+
+struct channel_waiter {
+    _Alignas(64) _Atomic uint32_t head; /* count of requests ever written; futex; the linker's */
+    _Atomic uint32_t taken;             /* 1 while a thread has it; the runner's */
+    struct channel_record request;      /* written before `head` */
 };
 
 /* The arguments of the one call under way. */
@@ -103,6 +124,8 @@ struct channel {
     _Alignas(64) struct channel_queue main;
     struct channel_queue agent;
     struct channel_queue replies;
+    struct channel_waiter waiters[CHANNEL_WAITERS];
+    _Atomic uint32_t waiters_released; /* how often one became free; futex of threads that find none; the runner's */
     struct channel_call call;
     struct channel_crash crash;
     struct channel_startup startup;

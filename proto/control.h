@@ -101,6 +101,7 @@ struct lifecycle {
     int32_t value;
     uint32_t layers;       /* READY: bits of the layers that are on, the supervisor's included */
     uint64_t arena_base;   /* READY */
+    uint64_t lazy_entry;   /* READY: where a stub leads whose function is not there; never 0 */
     uint64_t symbol_bytes; /* READY: bytes used of the symbols memfd */
     uint64_t span_low;     /* READY: lowest and one past the highest address of the libraries */
     uint64_t span_high;
