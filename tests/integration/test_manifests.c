@@ -344,6 +344,7 @@ Test(manifest, refuses_names_of_an_object_that_is_not_there)
     manifests[1].use_locals = &name;
     for (uint64_t i = 0; i < 2; i++) {
         Jitd__Proto__Unit unit = JITD__PROTO__UNIT__INIT;
+        unit.name = name;
         unit.manifest = &manifests[i];
         Jitd__Proto__Submit submit = JITD__PROTO__SUBMIT__INIT;
         submit.units = (Jitd__Proto__Unit *[]){&unit};
