@@ -12,8 +12,8 @@
 
 static void expect_bytes(const ProtobufCBinaryData *bytes, const char *text)
 {
-    cr_expect(bytes->len == strlen(text) && memcmp(bytes->data, text, bytes->len) == 0, "'%.*s' is not '%s'",
-              (int)bytes->len, bytes->data, text);
+    cr_expect(bytes->len == strlen(text) && strncmp(bytes->len ? (char *)bytes->data : "", text, bytes->len) == 0,
+              "'%.*s' is not '%s'", (int)bytes->len, bytes->data, text);
 }
 
 /* A submission as the daemon sees it. */
