@@ -43,14 +43,16 @@
 #define LIMIT_SEARCH_ORDER      1024     /* libraries that one library names */
 
 /* Replies and events. */
-#define LIMIT_ERRORS_PER_REPLY     256 /* listed; the rest are counted */
-#define LIMIT_REFERENCES_PER_ERROR 8   /* who refers to a missing symbol; the rest are counted */
-#define LIMIT_CAUSES_PER_ERROR     16  /* links of a chain of failures; the rest are counted */
-#define LIMIT_LOOKUPS_PER_REQUEST  65536
-#define LIMIT_REMOVAL_GROUPS       256 /* tags and libraries in one removal */
-#define LIMIT_CALLS_QUEUED         1024
-#define LIMIT_CALL_ARGUMENTS       32
-#define LIMIT_BACKTRACE_FRAMES     128
+#define LIMIT_ERRORS_PER_REPLY      256 /* listed; the rest are counted */
+#define LIMIT_REFERENCES_PER_ERROR  8   /* who refers to a missing symbol; the rest are counted */
+#define LIMIT_CAUSES_PER_ERROR      16  /* links of a chain of failures; the rest are counted */
+#define LIMIT_LOOKUPS_PER_REQUEST   65536
+#define LIMIT_LAZY_DEADLINE_MS      30000 /* where Hello says nothing */
+#define LIMIT_REDIRECTS_PER_REQUEST 65536
+#define LIMIT_REMOVAL_GROUPS        256 /* tags and libraries in one removal */
+#define LIMIT_CALLS_QUEUED          1024
+#define LIMIT_CALL_ARGUMENTS        32
+#define LIMIT_BACKTRACE_FRAMES      128
 
 /* The runner. */
 #define LIMIT_THREAD_STACK_BYTES   MIB(8)

@@ -25,6 +25,8 @@
     X(CANCEL, 7, Cancel, cancel, REQUEST)                                                                              \
     X(REMOVE, 8, Remove, remove, REQUEST)                                                                              \
     X(RUN, 9, Run, run, REQUEST)                                                                                       \
+    X(REFUSE, 10, Refuse, refuse, REQUEST)                                                                             \
+    X(REDIRECT, 11, Redirect, redirect, REQUEST)                                                                       \
     X(FAILED, 128, Failed, failed, REPLY)                                                                              \
     X(WELCOME, 129, Welcome, welcome, REPLY)                                                                           \
     X(SUBMITTED, 130, Submitted, submitted, REPLY)                                                                     \
@@ -35,8 +37,11 @@
     X(LIBRARY_DEFINED, 135, LibraryDefined, library_defined, REPLY)                                                    \
     X(CANCELLED, 136, Cancelled, cancelled, REPLY)                                                                     \
     X(REMOVED, 137, Removed, removed, REPLY)                                                                           \
+    X(REFUSED, 138, Refused, refused, REPLY)                                                                           \
+    X(REDIRECTED, 139, Redirected, redirected, REPLY)                                                                  \
     X(UNITS, 192, Units, units, EVENT)                                                                                 \
-    X(RUNNER_ENDED, 193, RunnerEnded, runner_ended, EVENT)
+    X(RUNNER_ENDED, 193, RunnerEnded, runner_ended, EVENT)                                                             \
+    X(MATERIALIZE, 194, Materialize, materialize, EVENT)
 
 enum message_direction { MESSAGE_REQUEST, MESSAGE_REPLY, MESSAGE_EVENT };
 

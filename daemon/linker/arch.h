@@ -41,8 +41,9 @@ struct relocation_howto {
     uint32_t flags;
 };
 
-#define STUB_BYTES 16
-#define SLOT_BYTES 8
+#define STUB_BYTES       16
+#define STUB_LAZY_OFFSET 6 /* of what follows the jump */
+#define SLOT_BYTES       8
 
 struct arch {
     const char *name;                      /* "x86_64" */
@@ -57,10 +58,10 @@ struct arch {
     const uint8_t *common_cie;
     uint32_t common_cie_bytes; /* at most 32 */
 
-    /* Writes the stub that lies at `address` and jumps through the slot at `slot`: jmp *slot(%rip); push id; then trap
-       bytes, where a jump to what answers lazy calls will stand. An unbound slot would lead to the push. Both lie in
-       the arena, so the displacement reaches. */
-    void (*write_stub)(uint8_t bytes[STUB_BYTES], uint64_t address, uint64_t slot, uint32_t id);
+    /* Writes the stub that lies at `address` and jumps through the slot at `slot`: jmp *slot(%rip); push number;
+       jmp landing. A slot whose function is not there leads to the push (STUB_LAZY_OFFSET). All lie in the arena, so
+       that displacements reach. */
+    void (*write_stub)(uint8_t bytes[STUB_BYTES], uint64_t address, uint64_t slot, uint32_t number, uint64_t landing);
 
     /* Whether the instruction around a RELAXABLE field at content[offset] has a form that computes `value`'s target
        without a slot, `S` being in reach of P. With `out` not NULL (a writable copy of `content`) rewrites it there,

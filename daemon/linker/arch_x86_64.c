@@ -69,17 +69,19 @@ static uint32_t displacement(uint64_t target, uint64_t next)
 }
 
 /*   ff 25 disp32    jmp *slot(%rip)
- *   68 imm32        push $id          where an unbound slot leads: STUB's address + 6
- *   cc cc cc cc cc  int3              stays until something answers a lazy call
+ *   68 imm32        push $number      where the slot leads while the function is not there
+ *   e9 disp32       jmp landing
  */
-static void write_stub(uint8_t bytes[STUB_BYTES], uint64_t address, uint64_t slot, uint32_t id)
+static void write_stub(uint8_t bytes[STUB_BYTES], uint64_t address, uint64_t slot, uint32_t number, uint64_t landing)
 {
     memset(bytes, arch_x86_64.trap, STUB_BYTES);
     bytes[0] = 0xff;
     bytes[1] = 0x25;
     store_le32(bytes + 2, displacement(slot, address + 6));
-    bytes[6] = 0x68;
-    store_le32(bytes + 7, id);
+    bytes[STUB_LAZY_OFFSET] = 0x68;
+    store_le32(bytes + 7, number);
+    bytes[11] = 0xe9;
+    store_le32(bytes + 12, displacement(landing, address + STUB_BYTES));
 }
 
 static bool reaches(uint64_t distance)

@@ -22,6 +22,10 @@
 /* Where blocks begin; what lies before is no unit's. Offsets in R count from the zone's beginning, behind the map. */
 #define ARENA_FIRST 64
 
+/* Where in X the stub lies that all lazy calls go through; its slot is the first of S. */
+#define ARENA_LANDING      16
+#define ARENA_LANDING_SLOT 0
+
 /* Where in R the common CIE lies (arch.h): below every block, since a description leads back to its CIE. */
 #define ARENA_CIE (GRANULE_MAP_BYTES + 16)
 

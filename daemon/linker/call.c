@@ -250,12 +250,9 @@ void call_replied(struct session *session, const struct task *task, const struct
     call_next(session);
 }
 
-void call_ended(struct session *session, struct call *call, const Jitd__Proto__Ended *ended)
+void call_ended(struct session *session, const Jitd__Proto__Ended *ended)
 {
-    session->calling = false;
-    if (!call)
-        return;
-    session_send(session, MESSAGE_ENDED, call->request, &ended->base);
+    session_send(session, MESSAGE_ENDED, session->calls->request, &ended->base);
     drop_first(session);
 }
 

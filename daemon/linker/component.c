@@ -46,6 +46,13 @@ static void describe_handle(const struct linker *linker, struct unit *unit, stru
     target->address = address ? address : arena_address(linker->arena, ZONE_X, 0);
 }
 
+/* References go to the trampoline, as if that were the function. */
+static void describe_lazy(const struct linker *linker, const struct trampoline *trampoline,
+                          struct relocation_target *target)
+{
+    *target = (struct relocation_target){.address = trampoline_stub(linker, trampoline), .function = true};
+}
+
 static int describe_targets(const struct linker *linker, struct pool *scratch, struct unit *unit,
                             struct relocation_context *context, struct error *error)
 {
@@ -78,6 +85,9 @@ static int describe_targets(const struct linker *linker, struct pool *scratch, s
     for (uint32_t i = 0; i < unit->pending->use_count; i++)
         if (unit->pending->uses[i].by_slot && unit->pending->uses[i].index)
             context->targets[unit->pending->uses[i].index].by_slot = true;
+    for (uint32_t i = 0; i < unit->trampoline_count; i++)
+        if (unit->trampolines[i].kind == TRAMPOLINE_LAZY_USE)
+            describe_lazy(linker, &unit->trampolines[i], &context->targets[unit->trampolines[i].index]);
     return 0;
 }
 
@@ -128,6 +138,8 @@ int component_foresee(const struct linker *linker, struct pool *scratch, struct 
     for (uint32_t i = unit->pending->object.first_global; i < unit->pending->object.symbol_count; i++)
         guess_unbound(linker, unit, i, &context.targets[i]);
     scan(linker, unit, &context, &slots, &stubs);
+    slots += unit->trampoline_count;
+    stubs += unit->trampoline_count;
     unit->pending->slots = (uint32_t)slots;
     unit->pending->stubs = (uint32_t)stubs;
     needs[ZONE_S] = (struct arena_need){slots * SLOT_BYTES, SLOT_BYTES};
@@ -156,13 +168,15 @@ static void make_slot(struct linker *linker, struct slot_cursor *cursor, struct 
 static void make_stub(struct linker *linker, struct slot_cursor *cursor, struct relocation_target *target)
 {
     target->stub = arena_address(linker->arena, ZONE_X, cursor->stub);
-    linker->arch->write_stub(arena_bytes(linker->arena, ZONE_X, cursor->stub), target->stub, target->slot, 0);
+    linker->arch->write_stub(arena_bytes(linker->arena, ZONE_X, cursor->stub), target->stub, target->slot, 0,
+                             arena_address(linker->arena, ZONE_X, ARENA_LANDING));
     cursor->stub += STUB_BYTES;
 }
 
 static bool is_foreseen(const struct unit *unit, uint64_t slots, uint64_t stubs)
 {
-    return slots <= unit->pending->slots && stubs <= unit->pending->stubs;
+    return slots + unit->trampoline_count <= unit->pending->slots &&
+           stubs + unit->trampoline_count <= unit->pending->stubs;
 }
 
 /* The room that was foreseen, or more where a symbol turned out to lie outside the arena after all (an absolute one).
@@ -173,7 +187,8 @@ static int find_room(struct linker *linker, struct unit *unit, uint64_t slots, u
     const struct arena_need needs[ZONE_COUNT] = {
         [ZONE_S] = {slots * SLOT_BYTES, SLOT_BYTES}, [ZONE_X] = {stubs * STUB_BYTES, STUB_BYTES}};
 
-    *cursor = (struct slot_cursor){unit->block.extent[ZONE_S].offset, unit->pending->stub_offset};
+    *cursor = (struct slot_cursor){unit->block.extent[ZONE_S].offset + unit->trampoline_count * SLOT_BYTES,
+                                   unit->pending->stub_offset + unit->trampoline_count * STUB_BYTES};
     if (is_foreseen(unit, slots, stubs))
         return 0;
     unit->extra = calloc(1, sizeof *unit->extra);
@@ -281,6 +296,7 @@ static int link_unit_bytes(struct linker *linker, struct pool *scratch, struct u
             code = make_slots(linker, unit, &context, slots, stubs, error);
     }
     if (!code) {
+        trampoline_write(linker, unit);
         copy(linker, unit);
         code = relocate(linker, unit, &context, error);
     }
@@ -330,16 +346,19 @@ static int check_conventions(const struct unit *unit, struct error *error)
 }
 
 /* From here on the unwinder finds the unit's frames. */
-static void finish_unit(struct linker *linker, struct unit *unit)
+static int finish_unit(struct linker *linker, struct unit *unit, struct error *error)
 {
     const struct arena_extent *code = &unit->block.extent[ZONE_X];
 
+    if (unit->trampoline_count && lazy_link(linker, unit, error) != 0)
+        return error->code;
     if (has_unwind_table(unit))
         arena_map_granules(linker->arena, code, unit->pending->unwind_header);
     link_keep(linker, unit, unit->code_map_bytes);
     unit->state = UNIT_LINKED;
     log_trace(TRACE_LINK, "linked %s: X+0x%x %u bytes, room for %u slots, %u stubs", unit->name, code->offset,
               code->bytes, unit->pending->slots, unit->pending->stubs);
+    return 0;
 }
 
 struct joint_linking {
@@ -396,11 +415,12 @@ int component_link(struct linker *linker, struct unit *root, struct unit **culpr
         code = check_conventions(unit, error);
         if (!code && !done)
             code = link_unit_bytes(linker, &linker->scratch, unit, true, error);
+        if (!code)
+            code = finish_unit(linker, unit, error);
         if (code) {
             *culprit = unit;
             return code;
         }
-        finish_unit(linker, unit);
     }
     return 0;
 }

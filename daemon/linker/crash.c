@@ -93,6 +93,21 @@ static void describe_registers(const struct channel_crash *crash, struct pool *p
     }
 }
 
+/* A thread waited for a function and was told that it will not come: the linker's own knowledge. */
+static void describe_refusal(const struct session *session, struct pool *pool, Jitd__Proto__Ended *out)
+{
+    Jitd__Proto__Error *error = pool_allocate(pool, sizeof *error);
+
+    out->lazy_symbol = text(session->lazy_refusal.symbol);
+    if (!error)
+        return;
+    jitd__proto__error__init(error);
+    error->code = (uint32_t)session->lazy_refusal.code;
+    error->text = text(session->lazy_refusal.text);
+    error->symbol = text(session->lazy_refusal.symbol);
+    out->lazy_error = error;
+}
+
 void crash_describe(struct session *session, int wait_status, const struct unit *initialising, struct pool *pool,
                     Jitd__Proto__Ended *out)
 {
@@ -104,6 +119,8 @@ void crash_describe(struct session *session, int wait_status, const struct unit 
     out->signal = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0;
     if (initialising)
         out->initialiser_of = text(initialising->name);
+    if (session->lazy_refusal.code)
+        describe_refusal(session, pool, out);
     if (out->exited || !crash || !runner_read_crash(session->runner, crash))
         return;
     out->record = true;

@@ -186,4 +186,7 @@ static void component_linked(void *owner, struct unit *root)
     publish_component(owner, root);
 }
 
-const struct link_hooks event_hooks = {.unit_changed = unit_changed, .component_linked = component_linked};
+const struct link_hooks event_hooks = {.unit_changed = unit_changed,
+                                       .component_linked = component_linked,
+                                       .lazy_wanted = materialize_wanted,
+                                       .lazy_resumed = materialize_resumed};

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "daemon/linker/link.h"
+#include "daemon/linker/redirect.h"
 #include "daemon/linker/resolve.h"
 #include "proto/limits.h"
 
@@ -14,6 +15,7 @@ struct failing {
     size_t because;              /* its place in the list; its own for the first */
     uint32_t depth;              /* links to the first */
     const struct symbol *symbol; /* of `because`, that it needs; NULL: they are one component for another reason */
+    uint32_t definition_count;   /* that have been withdrawn */
 };
 
 struct failing_list {
@@ -36,7 +38,7 @@ static void add_failing(struct failing_list *list, struct unit *unit, size_t bec
     }
     uint32_t depth = list->count ? list->entries[because].depth + 1 : 0;
     unit->state = UNIT_FAILED;
-    list->entries[list->count++] = (struct failing){unit, because, depth, symbol};
+    list->entries[list->count++] = (struct failing){unit, because, depth, symbol, unit->definition_count};
 }
 
 /* Those that wait for the unit are in its symbols' lists, or in its own component; those that were ready before must be
@@ -137,6 +139,14 @@ static void leave_graph(struct linker *linker, const struct failing_list *list)
     }
 }
 
+/* Threads may wait for what has failed: told once all of it is gone. */
+static void tell_lazy(struct linker *linker, const struct failing_list *list, const struct error *error)
+{
+    for (size_t i = 0; i < list->count; i++)
+        for (uint32_t d = 0; d < list->entries[i].definition_count; d++)
+            lazy_withdrawn(linker, list->entries[i].unit->definitions[d], error);
+}
+
 /* All that fails is known before anything is taken apart, so that nobody is woken by a unit that is about to fail. */
 void link_fail(struct linker *linker, struct unit *unit, const struct error *error)
 {
@@ -150,9 +160,12 @@ void link_fail(struct linker *linker, struct unit *unit, const struct error *err
         report_failure(linker, &list, &list.entries[i], error);
     /* Backwards, so that bump pointers come back to where they were. */
     for (size_t i = list.count; i-- > 0;) {
+        redirect_forget(list.entries[i].unit);
+        lazy_unlink(linker, list.entries[i].unit);
         resolve_withdraw(list.entries[i].unit);
         unit_release_memory(list.entries[i].unit, linker->arena);
     }
+    tell_lazy(linker, &list, error);
     leave_graph(linker, &list);
     for (size_t i = 0; i < list.count; i++)
         unit_finish(list.entries[i].unit);

@@ -109,6 +109,7 @@ void hello_request(struct session *session, struct frame *frame, const Jitd__Pro
     struct error error;
 
     session->hello_request = frame->header.request;
+    session->lazy_deadline_ms = hello->lazy_deadline_ms ? hello->lazy_deadline_ms : LIMIT_LAZY_DEADLINE_MS;
     int code = plan_start(session, frame, hello, &start, &error);
     if (!code)
         code = write_startup(runner_startup(session->runner), hello, &error);
@@ -180,6 +181,7 @@ void hello_template_ready(struct session *session, const struct lifecycle *messa
         hello_refused(session, &error);
         return;
     }
+    link_set_lazy_entry(&session->linker, message->lazy_entry);
     session->linker.waiting.limit = session->configuration->waiting_bytes;
     session->linker.workers = session->workers;
     session->layers |= message->layers;

@@ -66,12 +66,23 @@ void link_close(struct linker *linker)
     units_close(&linker->units);
     pool_fini(&linker->deciding);
     pool_fini(&linker->scratch);
+    lazies_close(linker);
     wanted_close(&linker->wanted);
     symbols_free(linker->symbols);
     libraries_free(linker->libraries);
     process_symbols_close(linker->process);
     arena_close(linker->arena);
     *linker = (struct linker){0};
+}
+
+void link_set_lazy_entry(struct linker *linker, uint64_t address)
+{
+    uint64_t *slot = (uint64_t *)(void *)arena_bytes(linker->arena, ZONE_S, ARENA_LANDING_SLOT);
+    uint64_t landing = arena_address(linker->arena, ZONE_X, ARENA_LANDING);
+
+    *slot = address;
+    linker->arch->write_stub(arena_bytes(linker->arena, ZONE_X, ARENA_LANDING), landing,
+                             arena_address(linker->arena, ZONE_S, ARENA_LANDING_SLOT), 0, landing);
 }
 
 struct unit *link_unit(const struct linker *linker, uint64_t id)
@@ -147,16 +158,28 @@ static int check_object(struct linker *linker, struct unit *unit, const struct l
 }
 
 /* The library that the unit belongs to, and those that its manifest names. */
+static bool has_library(const struct linker *linker, uint32_t library)
+{
+    return library == USE_LIBRARY_OWN || libraries_has(linker->libraries, library);
+}
+
+/* A library that is named and not there, or USE_LIBRARY_OWN. */
+static uint32_t missing_library(const struct linker *linker, const struct manifest *manifest)
+{
+    for (uint32_t i = 0; manifest && i < manifest->use_count; i++)
+        if (!has_library(linker, manifest->uses[i].library))
+            return manifest->uses[i].library;
+    for (uint32_t i = 0; manifest && i < manifest->definition_count; i++)
+        if (manifest->definitions[i].kind == DEFINITION_LAZY && !has_library(linker, manifest->definitions[i].library))
+            return manifest->definitions[i].library;
+    return USE_LIBRARY_OWN;
+}
+
 static int check_libraries(const struct linker *linker, const struct link_input *input, struct error *error)
 {
-    uint32_t missing = libraries_has(linker->libraries, input->library) ? USE_LIBRARY_OWN : input->library;
+    bool there = libraries_has(linker->libraries, input->library);
+    uint32_t missing = there ? missing_library(linker, input->manifest) : input->library;
 
-    for (uint32_t i = 0; input->manifest && i < input->manifest->use_count && missing == USE_LIBRARY_OWN; i++) {
-        uint32_t library = input->manifest->uses[i].library;
-
-        if (library != USE_LIBRARY_OWN && !libraries_has(linker->libraries, library))
-            missing = library;
-    }
     return missing == USE_LIBRARY_OWN ? 0 : error_set(error, ERROR_NOT_FOUND, "there is no library %u", missing);
 }
 
@@ -215,6 +238,7 @@ static int allocate(struct linker *linker, struct batch *batch, struct report *r
             break;
         }
         layout_settle(unit, linker->arena);
+        unit->trampoline_stubs = (uint32_t)unit->pending->stub_offset;
         unit->pending->stale_zeros = arena_is_stale(linker->arena, &unit->block);
     }
     /* Backwards, so that every bump pointer comes back to where it was. */
@@ -400,6 +424,9 @@ void link_ready(struct linker *linker, struct unit *root)
             symbol_remove_use(&unit->pending->uses[i]);
         linker->hooks->unit_changed(linker->owner, unit, NULL);
     }
+    for (struct unit *unit = root; unit; unit = graph_next_member(unit))
+        for (uint32_t i = 0; i < unit->definition_count; i++)
+            lazy_offered(linker, unit->definitions[i]);
     graph_leave(root);
     graph_wake_watchers(&linker->graph, root);
     for (struct unit *unit = root, *next; unit; unit = next) {

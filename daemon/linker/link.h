@@ -19,6 +19,7 @@
 #include "daemon/linker/arch.h"
 #include "daemon/linker/arena.h"
 #include "daemon/linker/graph.h"
+#include "daemon/linker/lazy.h"
 #include "daemon/linker/library.h"
 #include "daemon/linker/process_symbols.h"
 #include "daemon/linker/report.h"
@@ -37,6 +38,12 @@ struct link_hooks {
     /* The component's bytes are in place. The owner has the runner copy data and run initialisers and calls link_ready,
        or link_fail, now or later. */
     void (*component_linked)(void *owner, struct unit *root);
+    /* A thread of the runner has called a symbol that nobody offers: the owner asks for it and sets its deadline. */
+    void (*lazy_wanted)(void *owner, struct lazy *lazy);
+    /* The thread goes on at the address; or, with 0, learns that it cannot, for the reason given. `lazy` is what it
+       waited for, or NULL where that is gone. */
+    void (*lazy_resumed)(void *owner, uint32_t waiter, uint64_t address, const struct lazy *lazy,
+                         const struct error *why);
 };
 
 struct linker {
@@ -47,6 +54,7 @@ struct linker {
     struct libraries *libraries;     /* owned */
     const struct symbol *handle;     /* borrowed; __dso_handle */
     struct wanted wanted;
+    struct lazies lazies;
     bool many_spaces; /* there is more than one namespace to search for a name of a unit's */
     struct graph graph;
     struct pool deciding; /* tables of the batch being submitted, until link_run has returned */
@@ -97,6 +105,9 @@ void link_fail(struct linker *linker, struct unit *unit, const struct error *err
 
 /* Counts memory that the unit keeps when it is ready. */
 void link_keep(struct linker *linker, struct unit *unit, uint64_t bytes);
+
+/* Where calls of functions that are not there go in the runner. */
+void link_set_lazy_entry(struct linker *linker, uint64_t address);
 
 /* Links every component whose needs are met; for those who have changed what is met. */
 void link_run_queue(struct linker *linker);

@@ -163,27 +163,38 @@ static void wait_for(struct session *session, struct lookup *lookup, uint32_t de
     report_fini(&report);
 }
 
-void lookup_request(struct session *session, uint64_t request, const Jitd__Proto__Lookup *message)
+static void answer_now(struct session *session, uint64_t request, const Jitd__Proto__Lookup *message)
 {
+    struct manifest_name *names = pool_allocate_array(&session->decode, message->n_names, sizeof *names);
     struct error error;
-    struct lookup *lookup = NULL;
-    int code = check_names(session, message, &error);
 
-    if (!code) {
-        lookup = lookup_new(message, request);
-        if (!lookup)
-            code = error_set(&error, ERROR_NO_MEMORY, "no memory for %zu names", message->n_names);
-    }
-    if (code) {
+    if (!names) {
+        error_set(&error, ERROR_NO_MEMORY, "no memory for %zu names", message->n_names);
         session_fail(session, request, &error);
         return;
     }
-    if (message->wait) {
+    for (size_t i = 0; i < message->n_names; i++)
+        names[i] = (struct manifest_name){(const char *)message->names[i].data, message->names[i].len};
+    answer(session, request, message->library, names, message->n_names);
+}
+
+void lookup_request(struct session *session, uint64_t request, const Jitd__Proto__Lookup *message)
+{
+    struct error error;
+    int code = check_names(session, message, &error);
+
+    if (!code && !message->wait) {
+        answer_now(session, request, message);
+        return;
+    }
+    struct lookup *lookup = code ? NULL : lookup_new(message, request);
+    if (lookup) {
         wait_for(session, lookup, message->deadline_ms);
         return;
     }
-    answer(session, request, lookup->library, lookup->names, lookup->count);
-    lookup_free(lookup);
+    if (!code)
+        error_set(&error, ERROR_NO_MEMORY, "no memory for %zu names", message->n_names);
+    session_fail(session, request, &error);
 }
 
 bool lookup_cancel(struct session *session, uint64_t request)

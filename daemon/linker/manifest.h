@@ -24,7 +24,8 @@ struct manifest_name {
 enum definition_kind {
     DEFINITION_LOCAL,    /* of the object */
     DEFINITION_ABSOLUTE, /* an address */
-    DEFINITION_ALIAS     /* another name for what one of the uses is bound to */
+    DEFINITION_ALIAS,    /* another name for what one of the uses is bound to */
+    DEFINITION_LAZY      /* a trampoline that leads to a function which need not be there */
 };
 
 /* The bits of jitd.proto's DefinitionFlag. */
@@ -37,21 +38,23 @@ enum definition_flags {
     DEFINITION_FLAGS_END = 32
 };
 
+/* A use of the unit's own library and what that searches. */
+#define USE_LIBRARY_OWN UINT32_MAX
+
 struct manifest_definition {
     struct manifest_name local; /* LOCAL */
     struct manifest_name global;
     enum definition_kind kind;
     uint32_t flags;
     uint64_t convention;
-    uint64_t address; /* ABSOLUTE */
-    uint32_t use;     /* ALIAS: index in the manifest's uses */
+    uint64_t address;            /* ABSOLUTE */
+    uint32_t use;                /* ALIAS: index in the manifest's uses */
+    struct manifest_name target; /* LAZY */
+    uint32_t library;            /* LAZY: where that is looked for, or USE_LIBRARY_OWN */
 };
 
 /* The bits of jitd.proto's UseFlag. */
 enum use_flags { USE_WEAK = 1, USE_BY_SLOT = 2, USE_LAZY = 4, USE_FLAGS_END = 8 };
-
-/* A use of the unit's own library and what that searches. */
-#define USE_LIBRARY_OWN UINT32_MAX
 
 struct manifest_use {
     struct manifest_name local; /* empty: nothing refers to it, the unit is to wait for it */

@@ -34,10 +34,15 @@ static void end_without_memory(struct session *session)
     session_end(session, &error);
 }
 
-/* The main thread is in a call: what must happen meanwhile is the agent thread's. */
+/* The main thread is in a call, or in an initialiser that has called a function which is not there: what must happen
+   meanwhile is done by a thread that waits, or by the agent. */
 void publish_send_task(struct session *session, const struct task *task)
 {
-    if (runner_send(session->runner, session->calling ? RUNNER_AGENT : RUNNER_MAIN, task) != 0)
+    enum runner_queue queue = session->calling ? RUNNER_AGENT : RUNNER_MAIN;
+
+    if (session->waiter_count)
+        queue = RUNNER_WAITER + session->waiters[session->waiter_count - 1];
+    if (runner_send(session->runner, queue, task) != 0)
         end_without_memory(session);
 }
 
@@ -261,12 +266,16 @@ void publish_drain(struct session *session)
         if (!got)
             return;
         remove_reclaim(session);
-        if (task.purpose == TASK_CALL)
+        if (task.kind == CHANNEL_LAZY) {
+            if (materialize_called(session, &reply) != 0)
+                return;
+        } else if (task.purpose == TASK_CALL)
             call_replied(session, &task, &reply);
         else if (task.purpose == TASK_REMOVE)
             remove_task_answered(session, task.removal);
         else
             task_answered(session, &task);
+        materialize_resume(session);
     }
 }
 
@@ -311,13 +320,14 @@ static void runner_ended(struct session *session, const struct lifecycle *messag
     crash_describe(session, message->value, initialising, &session->encode, &ended);
     event_flush(session);
     if (session->calling)
-        call_ended(session, busy && task.purpose == TASK_CALL ? task.call : NULL, &ended);
+        call_ended(session, &ended);
     event.ended = &ended;
     event.next_epoch = ended.epoch + 1;
     session_send(session, MESSAGE_RUNNER_ENDED, 0, &event.base);
     if (initialising && ++initialising->initialiser_failures >= INITIALISER_CHANCES)
         give_up(session, initialising, message->value);
     forget_failed_publications(session);
+    materialize_runner_ended(session);
     remove_runner_ended(session);
 }
 

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "daemon/linker/redirect.h"
 #include "daemon/linker/resolve.h"
 
 /* Memory of a removed unit in which a thread may still be. */
@@ -97,6 +98,12 @@ static int refuse_used(struct linker *linker, struct report *report)
             break;
         }
     }
+    if (!entry) {
+        error_set(&error, ERROR_DEPENDENTS,
+                  "other functions have been redirected to what it defines: redirect them "
+                  "elsewhere first");
+        report_add(report, &error);
+    }
     return ERROR_DEPENDENTS;
 }
 
@@ -190,9 +197,14 @@ int removal_check(struct linker *linker, struct removal_set *set, bool cascade, 
 
 void removal_withdraw(struct linker *linker, struct unit *unit)
 {
-    (void)linker;
+    uint32_t definitions = unit->definition_count;
+
     unit->state = UNIT_REMOVED;
+    redirect_forget(unit);
+    lazy_unlink(linker, unit);
     resolve_withdraw(unit);
+    for (uint32_t i = 0; i < definitions; i++)
+        lazy_withdrawn(linker, unit->definitions[i], NULL);
 }
 
 static void keep_aside(struct linker *linker, const struct arena_block *block)

@@ -17,6 +17,16 @@ static void handle_run(struct session *session, struct frame *frame, const Proto
     run_once_request(session, frame, (const Jitd__Proto__Run *)message);
 }
 
+static void handle_refuse(struct session *session, struct frame *frame, const ProtobufCMessage *message)
+{
+    refuse_request(session, frame->header.request, (const Jitd__Proto__Refuse *)message);
+}
+
+static void handle_redirect(struct session *session, struct frame *frame, const ProtobufCMessage *message)
+{
+    redirect_request(session, frame->header.request, (const Jitd__Proto__Redirect *)message);
+}
+
 static void handle_remove(struct session *session, struct frame *frame, const ProtobufCMessage *message)
 {
     remove_request(session, frame->header.request, (const Jitd__Proto__Remove *)message);
@@ -62,6 +72,8 @@ static const struct {
     {MESSAGE_CANCEL, false, handle_cancel},
     {MESSAGE_REMOVE, false, handle_remove},
     {MESSAGE_RUN, true, handle_run},
+    {MESSAGE_REFUSE, false, handle_refuse},
+    {MESSAGE_REDIRECT, false, handle_redirect},
 };
 
 static void handle_open(struct session *session, struct frame *frame, const ProtobufCMessage *message)

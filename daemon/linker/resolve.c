@@ -260,8 +260,7 @@ static void add_use(struct unit *unit, struct symbol *symbol, uint32_t index, co
         .symbol = symbol, .unit = unit, .index = index, .library = search->library, .exact = search->exact};
     if (!listed)
         return;
-    use->by_slot = (listed->flags & (USE_BY_SLOT | USE_LAZY)) != 0;
-    use->lazy = (listed->flags & USE_LAZY) != 0;
+    use->by_slot = (listed->flags & USE_BY_SLOT) != 0;
     use->convention = listed->convention;
 }
 
@@ -289,6 +288,20 @@ static struct symbol *use_process(const struct unit *unit, struct symbol *symbol
     return symbol;
 }
 
+/* A function of the unit's own libraries, or of the unit itself, is there already; so is what is weak and missing. */
+static struct symbol *use_lazily(struct unit *unit, uint32_t index, struct symbol *wanted,
+                                 const struct manifest_use *listed, const struct search *search)
+{
+    struct trampoline *trampoline = trampoline_add(unit, TRAMPOLINE_LAZY_USE);
+
+    trampoline->wanted = wanted;
+    trampoline->index = index;
+    trampoline->library = search->library;
+    trampoline->exact = search->exact;
+    trampoline->convention = listed->convention;
+    return wanted;
+}
+
 /* One use of a name: becomes one of the unit's needs where another unit must meet it. A weak symbol that nobody offers
    now stays missing, whoever may come to offer it before the unit is linked: what a reference means depends on the
    order of submission alone. Gives what it is bound to, or waits for; NULL: missing for good. */
@@ -304,6 +317,8 @@ static struct symbol *resolve_use(struct linker *linker, struct unit *unit, uint
         return use_process(unit, found, listed, report);
     if (found && resolve_winner(found, batch) == unit)
         return found;
+    if (listed && index && (listed->flags & USE_LAZY))
+        return use_lazily(unit, index, wanted, listed, &search);
     if (!found && is_weak(unit, index, listed))
         return NULL;
     if (!found && batch->closed)
@@ -312,6 +327,87 @@ static struct symbol *resolve_use(struct linker *linker, struct unit *unit, uint
         resolve_no_memory(report, unit);
     add_use(unit, found ? found : wanted, index, listed, &search);
     return found ? found : wanted;
+}
+
+static bool is_function(const struct unit *unit, const struct offer *offer)
+{
+    uint32_t flags = offer->definition ? offer->definition->flags : 0;
+
+    if (flags & (DEFINITION_FUNCTION | DEFINITION_DATA))
+        return (flags & DEFINITION_FUNCTION) != 0;
+    return offer->index && ELF64_ST_TYPE(unit->pending->object.symbols[offer->index].st_info) == STT_FUNC;
+}
+
+/* How many of the unit's names have a trampoline. */
+static uint32_t count_trampolines(const struct manifest *manifest)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < manifest->use_count; i++)
+        count += (manifest->uses[i].flags & USE_LAZY) != 0;
+    for (uint32_t i = 0; i < manifest->definition_count; i++)
+        count += manifest->definitions[i].kind == DEFINITION_LAZY ||
+                 (manifest->definitions[i].flags & DEFINITION_REDIRECTABLE);
+    return count;
+}
+
+static struct trampoline *add_lazy_definition(struct linker *linker, struct unit *unit, const struct offer *offer)
+{
+    const struct manifest_definition *definition = offer->definition;
+    bool exact = definition->library != USE_LIBRARY_OWN;
+    uint32_t library = exact ? definition->library : unit->library;
+    struct symbol *wanted =
+        symbols_intern(linker->symbols, SPACE_EXPORTED(library), definition->target.bytes, definition->target.length);
+    struct trampoline *trampoline = wanted ? trampoline_add(unit, TRAMPOLINE_LAZY_DEFINITION) : NULL;
+
+    if (!trampoline)
+        return NULL;
+    trampoline->wanted = wanted;
+    trampoline->library = library;
+    trampoline->exact = exact;
+    trampoline->convention = definition->convention;
+    trampoline->definition = offer->symbol;
+    return trampoline;
+}
+
+static int add_redirectable(struct unit *unit, struct offer *offer, struct report *report)
+{
+    struct error error;
+
+    if (!is_function(unit, offer)) {
+        error_set(&error, ERROR_INVALID, "'%s' is to be redirectable, but is not a function", offer->symbol->name);
+        error_set_symbol(&error, offer->symbol->name);
+        return resolve_refuse_unit(report, unit, &error);
+    }
+    offer->trampoline = trampoline_add(unit, TRAMPOLINE_REDIRECTABLE);
+    offer->trampoline->definition = offer->symbol;
+    return 0;
+}
+
+/* Definitions that have one; lazy uses get theirs when they are resolved. */
+static int resolve_trampolines(struct linker *linker, struct unit *unit, struct report *report)
+{
+    const struct manifest *manifest = unit->pending->manifest;
+    uint32_t count = manifest ? count_trampolines(manifest) : 0;
+    int code = 0;
+
+    if (count == 0)
+        return 0;
+    unit->trampolines = calloc(count, sizeof *unit->trampolines);
+    if (!unit->trampolines)
+        return resolve_no_memory(report, unit);
+    for (uint32_t i = 0; i < unit->pending->offer_count && !code; i++) {
+        struct offer *offer = &unit->pending->offers[i];
+
+        if (!is_own(unit, i))
+            continue;
+        if (offer->definition->kind == DEFINITION_LAZY) {
+            offer->trampoline = add_lazy_definition(linker, unit, offer);
+            code = offer->trampoline ? 0 : resolve_no_memory(report, unit);
+        } else if (offer->definition->flags & DEFINITION_REDIRECTABLE)
+            code = add_redirectable(unit, offer, report);
+    }
+    return code;
 }
 
 static int resolve_references(struct linker *linker, struct unit *unit, struct report *report)
@@ -400,7 +496,7 @@ static int enter_names(struct unit *unit, struct report *report)
 
 /* The phases of resolving one unit; each is done for all units before the next. */
 static int (*const phases[])(struct linker *linker, struct unit *unit, struct report *report) = {
-    resolve_groups, mark_references, resolve_definitions, resolve_references, resolve_aliases,
+    resolve_groups, mark_references, resolve_definitions, resolve_trampolines, resolve_references, resolve_aliases,
 };
 
 int resolve_batch(struct linker *linker, struct batch *batch, struct report *report)
@@ -437,15 +533,6 @@ static uint64_t definition_address(const struct linker *linker, const struct uni
     return unit_section_address(linker->arena, unit, section) + entry->st_value;
 }
 
-static bool is_function(const struct unit *unit, const struct offer *offer)
-{
-    uint32_t flags = offer->definition ? offer->definition->flags : 0;
-
-    if (flags & (DEFINITION_FUNCTION | DEFINITION_DATA))
-        return (flags & DEFINITION_FUNCTION) != 0;
-    return offer->index && ELF64_ST_TYPE(unit->pending->object.symbols[offer->index].st_info) == STT_FUNC;
-}
-
 /* The contest's outcome becomes the session's. */
 static void bind(struct linker *linker, struct unit *unit, const struct offer *offer)
 {
@@ -457,6 +544,11 @@ static void bind(struct linker *linker, struct unit *unit, const struct offer *o
     symbol->unsettled = offer->definition && offer->definition->kind == DEFINITION_ALIAS;
     symbol->address = definition_address(linker, unit, offer);
     symbol->function = is_function(unit, offer);
+    symbol->trampoline = offer->trampoline;
+    if (offer->trampoline) {
+        offer->trampoline->body = symbol->address;
+        symbol->address = trampoline_stub(linker, offer->trampoline);
+    }
     symbol->convention = offer->definition ? offer->definition->convention : 0;
     symbol->bytes = offer->index ? unit->pending->object.symbols[offer->index].st_size : 0;
     if (symbol->strength == STRENGTH_COMMON)
@@ -525,6 +617,7 @@ void resolve_withdraw(struct unit *unit)
         symbol->binding = SYMBOL_UNBOUND;
         symbol->definer = NULL;
         symbol->strength = STRENGTH_NONE;
+        symbol->trampoline = NULL;
         symbol->address = 0;
     }
     for (uint32_t i = 0; i < unit->need_count; i++)

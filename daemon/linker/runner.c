@@ -19,9 +19,10 @@ struct task_queue {
     uint32_t first; /* of the oldest, modulo capacity */
     uint32_t count;
     uint32_t sent;
-    struct channel_queue *ring; /* in the channel */
-    uint32_t head;              /* ours: the shared word is only written */
-    uint64_t number;            /* of the queue, in the high half of its requests' ids */
+    struct channel_queue *ring;    /* in the channel; NULL for that of... */
+    struct channel_waiter *waiter; /* ...a thread that waits, which takes one request at a time */
+    uint32_t head;                 /* ours: the shared word is only written */
+    uint64_t number;               /* of the queue, in the high half of its requests' ids */
 };
 
 struct runner {
@@ -47,7 +48,10 @@ int runner_open(int fd, struct runner **out, struct error *error)
     runner->channel = view;
     runner->queues[RUNNER_MAIN].ring = &runner->channel->main;
     runner->queues[RUNNER_AGENT].ring = &runner->channel->agent;
-    runner->queues[RUNNER_AGENT].number = (uint64_t)RUNNER_AGENT << 32;
+    for (uint32_t i = 0; i < CHANNEL_WAITERS; i++)
+        runner->queues[RUNNER_WAITER + i].waiter = &runner->channel->waiters[i];
+    for (uint64_t q = 0; q < RUNNER_QUEUES; q++)
+        runner->queues[q].number = q << 32;
     *out = runner;
     return 0;
 }
@@ -92,26 +96,69 @@ static const struct task *task_at(const struct task_queue *queue, uint32_t posit
     return &queue->tasks[(queue->first + position) & (queue->capacity - 1)];
 }
 
-/* Moves waiting tasks into the shared ring. Its capacity bounds what is unanswered, so nothing the runner says about
-   its own progress is needed to know that a record is free. */
-static void send_waiting(struct task_queue *queue)
+static struct channel_record request_of(const struct task_queue *queue, const struct task *task)
+{
+    return (struct channel_record){
+        .kind = task->kind, .id = queue->number | queue->head, .a = task->a, .b = task->b, .c = task->c};
+}
+
+static void trace_request(const struct task_queue *queue, const struct task *task)
+{
+    log_trace(TRACE_CHANNEL, "-> request %u kind %u a 0x%llx b 0x%llx", queue->head, task->kind,
+              (unsigned long long)task->a, (unsigned long long)task->b);
+}
+
+static void send_to_ring(struct task_queue *queue)
 {
     uint32_t before = queue->head;
 
     while (queue->sent < queue->count && queue->sent < CHANNEL_QUEUE_RECORDS) {
         const struct task *task = task_at(queue, queue->sent);
 
-        queue->ring->records[queue->head % CHANNEL_QUEUE_RECORDS] = (struct channel_record){
-            .kind = task->kind, .id = queue->number | queue->head, .a = task->a, .b = task->b, .c = task->c};
+        trace_request(queue, task);
+        queue->ring->records[queue->head % CHANNEL_QUEUE_RECORDS] = request_of(queue, task);
         queue->head++;
         queue->sent++;
-        log_trace(TRACE_CHANNEL, "-> request %u kind %u a 0x%llx b 0x%llx", queue->head - 1, task->kind,
-                  (unsigned long long)task->a, (unsigned long long)task->b);
     }
     if (queue->head == before)
         return;
     atomic_store_explicit(&queue->ring->head, queue->head, memory_order_release);
     wake(&queue->ring->head, 1);
+}
+
+static void send_to_waiter(struct task_queue *queue, const struct task *task)
+{
+    trace_request(queue, task);
+    queue->waiter->request = request_of(queue, task);
+    queue->head++;
+    atomic_store_explicit(&queue->waiter->head, queue->head, memory_order_release);
+    wake(&queue->waiter->head, 1);
+}
+
+/* Moves waiting tasks to the runner. What may be unanswered is bounded, so nothing the runner says about its own
+   progress is needed to know that a record is free. */
+static void send_waiting(struct task_queue *queue)
+{
+    if (queue->ring) {
+        send_to_ring(queue);
+        return;
+    }
+    if (queue->sent > 0 || queue->count == 0)
+        return;
+    send_to_waiter(queue, task_at(queue, 0));
+    queue->sent++;
+}
+
+void runner_resume(struct runner *runner, uint32_t waiter, uint64_t address)
+{
+    const struct task task = {.kind = CHANNEL_RESUME, .a = address};
+
+    send_to_waiter(&runner->queues[RUNNER_WAITER + waiter], &task);
+}
+
+bool runner_queue_is_empty(const struct runner *runner, enum runner_queue queue)
+{
+    return runner->queues[queue].count == 0;
 }
 
 void runner_begin(struct runner *runner, uint32_t epoch)
@@ -130,6 +177,11 @@ void runner_begin(struct runner *runner, uint32_t epoch)
 
         queue->head = 0;
         queue->sent = 0;
+        if (queue->waiter) {
+            atomic_store(&queue->waiter->head, 0);
+            atomic_store(&queue->waiter->taken, 0);
+            continue;
+        }
         atomic_store(&queue->ring->head, 0);
         atomic_store(&queue->ring->tail, 0);
         send_waiting(queue);
@@ -179,14 +231,13 @@ static void drop_first(struct task_queue *queue)
 /* A reply answers the oldest task of its queue: request numbers start again with each life. */
 static struct task_queue *answered_queue(struct runner *runner, const struct channel_record *reply)
 {
-    for (int q = 0; q < RUNNER_QUEUES; q++) {
-        struct task_queue *queue = &runner->queues[q];
+    uint64_t number = reply->id >> 32;
+    struct task_queue *queue = number < RUNNER_QUEUES ? &runner->queues[number] : NULL;
 
-        if (queue->sent > 0 && reply->id == (queue->number | (uint32_t)(queue->head - queue->sent)) &&
-            reply->kind == task_at(queue, 0)->kind && reply->kind != CHANNEL_MAIN)
-            return queue;
-    }
-    return NULL;
+    if (!queue || queue->sent == 0 || reply->id != (queue->number | (uint32_t)(queue->head - queue->sent)) ||
+        reply->kind != task_at(queue, 0)->kind || reply->kind == CHANNEL_MAIN)
+        return NULL;
+    return queue;
 }
 
 int runner_take_reply(struct runner *runner, struct task *task, struct channel_record *reply, bool *got,
@@ -204,6 +255,11 @@ int runner_take_reply(struct runner *runner, struct task *task, struct channel_r
     memcpy(reply, &ring->records[runner->replies_taken % CHANNEL_QUEUE_RECORDS], sizeof *reply);
     runner->replies_taken++;
     atomic_store_explicit(&ring->tail, runner->replies_taken, memory_order_release);
+    if (reply->kind == CHANNEL_LAZY) {
+        *task = (struct task){.kind = CHANNEL_LAZY};
+        *got = true;
+        return 0;
+    }
     struct task_queue *queue = answered_queue(runner, reply);
     if (!queue)
         return error_set(error, ERROR_RUNNER_PROTOCOL,
@@ -222,8 +278,9 @@ bool runner_end(struct runner *runner, struct task *task)
 {
     bool found = false;
 
-    for (int q = 0; q < RUNNER_QUEUES; q++) {
-        struct task_queue *queue = &runner->queues[q];
+    /* What a waiting thread does, it does within what its own queue's task had called. */
+    for (int i = 0; i < RUNNER_QUEUES; i++) {
+        struct task_queue *queue = &runner->queues[(i + RUNNER_WAITER) % RUNNER_QUEUES];
 
         if (!found && queue->sent > 0) {
             *task = *task_at(queue, 0);

@@ -21,7 +21,8 @@ struct publication;
 struct removal;
 struct runner;
 
-enum runner_queue { RUNNER_MAIN, RUNNER_AGENT, RUNNER_QUEUES };
+/* The main thread, the agent thread, and threads that wait for a function (proto/channel.h). */
+enum runner_queue { RUNNER_MAIN, RUNNER_AGENT, RUNNER_WAITER, RUNNER_QUEUES = RUNNER_WAITER + CHANNEL_WAITERS };
 
 enum task_purpose {
     TASK_PUBLISH, /* one step of making a component ready */
@@ -57,8 +58,14 @@ int runner_send(struct runner *runner, enum runner_queue queue, const struct tas
 /* Where the arguments of the one call under way are put before runner_send. */
 struct channel_call *runner_call(struct runner *runner);
 
-/* Takes the next reply: 0 with *task and *reply filled and *got true; *got false when there is none. RUNNER_PROTOCOL.
- */
+/* The thread that waits goes on at the address; with 0 it ends its process. Nothing is asked of it any more. */
+void runner_resume(struct runner *runner, uint32_t waiter, uint64_t address);
+
+/* Whether everything that was asked in a queue has been answered. */
+bool runner_queue_is_empty(const struct runner *runner, enum runner_queue queue);
+
+/* Takes the next reply: 0 with *task and *reply filled and *got true; *got false when there is none. A notice of
+   CHANNEL_LAZY has no task: task->kind says so. RUNNER_PROTOCOL. */
 int runner_take_reply(struct runner *runner, struct task *task, struct channel_record *reply, bool *got,
                       struct error *error);
 

@@ -257,6 +257,8 @@ int session_open(struct session *session, const struct session_configuration *co
     uv_timer_init(&session->loop, &session->deadline_timer);
     session->trim_timer.data = session;
     uv_timer_init(&session->loop, &session->trim_timer);
+    session->lazy_timer.data = session;
+    uv_timer_init(&session->loop, &session->lazy_timer);
     return 0;
 }
 

@@ -7,7 +7,7 @@
  *   deadline.c  batches that have waited long enough   cancel.c   what is not wanted any more
  *   lookup.c    addresses, now or when they are ready  inspect.c  what the session holds
  *   submit.c    batches                                remove.c   units on their way out
- *   run_once.c  a unit, a call, and gone
+ *   run_once.c  a unit, a call, and gone               materialize.c  functions that are called before they are there
  *
  * Data flows one way: frames in -> request -> linker -> (hooks) publish -> runner, and events out.
  */
@@ -83,10 +83,17 @@ struct session {
     struct call *calls; /* owned list, oldest first; the first one is under way if `calling` */
     uint32_t call_count;
     bool calling;
-    struct removal *removals;   /* owned list; whose finalisers are running */
-    struct removal *leaving;    /* owned list; to be begun when the turn is over */
-    struct run_once *runs;      /* owned list; those whose call has not been queued */
-    struct lookup *lookups;     /* owned list; those that wait */
+    struct removal *removals;          /* owned list; whose finalisers are running */
+    struct removal *leaving;           /* owned list; to be begun when the turn is over */
+    struct run_once *runs;             /* owned list; those whose call has not been queued */
+    struct lookup *lookups;            /* owned list; those that wait */
+    uint32_t waiters[CHANNEL_WAITERS]; /* threads of the runner that wait, those that came last at the end */
+    uint32_t waiter_count;
+    bool resuming[CHANNEL_WAITERS];      /* it may go on when it has answered all that it was asked... */
+    uint64_t resume_at[CHANNEL_WAITERS]; /* ...at this address */
+    uv_timer_t lazy_timer;
+    uint32_t lazy_deadline_ms;
+    struct error lazy_refusal;  /* why the last thread that was told so cannot go on; code 0: none in this life */
     uint32_t next_epoch;        /* a life that may not begin before the controller has read; 0: none */
     struct deadline *deadlines; /* owned list, soonest first */
     struct deadline *deadline_last;
@@ -148,6 +155,20 @@ bool submit_internal(struct session *session, struct batch *batch, const struct 
 void run_once_request(struct session *session, struct frame *frame, const Jitd__Proto__Run *message);
 void run_once_close(struct session *session);
 
+/* ---- materialize.c ---- */
+void materialize_wanted(void *session, struct lazy *lazy);
+void materialize_resumed(void *session, uint32_t waiter, uint64_t address, const struct lazy *lazy,
+                         const struct error *why);
+
+/* A thread of the runner says that it waits. Non-zero: it broke a rule, and the session ends. */
+int materialize_called(struct session *session, const struct channel_record *notice);
+
+/* Lets threads go on that have nothing left to do for others. */
+void materialize_resume(struct session *session);
+void materialize_runner_ended(struct session *session);
+void refuse_request(struct session *session, uint64_t request, const Jitd__Proto__Refuse *message);
+void redirect_request(struct session *session, uint64_t request, const Jitd__Proto__Redirect *message);
+
 /* ---- remove.c ---- */
 void remove_request(struct session *session, uint64_t request, const Jitd__Proto__Remove *message);
 
@@ -201,7 +222,8 @@ void publish_close(struct session *session);
 /* ---- call.c ---- */
 void call_request(struct session *session, uint64_t request, const Jitd__Proto__Call *call);
 void call_replied(struct session *session, const struct task *task, const struct channel_record *reply);
-void call_ended(struct session *session, struct call *call, const Jitd__Proto__Ended *ended);
+/* The life of the runner ended while a call was under way. */
+void call_ended(struct session *session, const Jitd__Proto__Ended *ended);
 void call_next(struct session *session);
 
 /* A call that was made before its function was there: checked but for that. NULL may be freed. */

@@ -71,17 +71,10 @@ static int check_columns(const struct conversion *conversion)
     return code;
 }
 
-/* What this version refuses by name, and what no version knows. */
 static int check_flags(const struct conversion *conversion, const struct manifest_name *name, uint32_t flags,
-                       uint32_t end, uint32_t unsupported)
+                       uint32_t end)
 {
-    if (flags >= end)
-        return refuse(conversion, name, "flags that are not known");
-    if (flags & unsupported) {
-        refuse(conversion, name, "redirectable definitions and lazy uses are not supported yet");
-        return conversion->error->code = ERROR_UNSUPPORTED;
-    }
-    return 0;
+    return flags < end ? 0 : refuse(conversion, name, "flags that are not known");
 }
 
 static int add_definition(struct conversion *conversion, const struct manifest_definition *definition)
@@ -89,8 +82,9 @@ static int add_definition(struct conversion *conversion, const struct manifest_d
     int code = check_name(conversion, &definition->global);
 
     if (!code)
-        code = check_flags(conversion, &definition->global, definition->flags, DEFINITION_FLAGS_END,
-                           DEFINITION_REDIRECTABLE);
+        code = check_flags(conversion, &definition->global, definition->flags, DEFINITION_FLAGS_END);
+    if (!code && definition->kind != DEFINITION_LOCAL && (definition->flags & DEFINITION_REDIRECTABLE))
+        code = refuse(conversion, &definition->global, "only a function of the object can be redirectable");
     conversion->definitions[conversion->definition_count++] = *definition;
     return code;
 }
@@ -100,7 +94,7 @@ static int add_use(struct conversion *conversion, const struct manifest_use *use
     int code = check_name(conversion, &use->global);
 
     if (!code)
-        code = check_flags(conversion, &use->global, use->flags, USE_FLAGS_END, USE_LAZY);
+        code = check_flags(conversion, &use->global, use->flags, USE_FLAGS_END);
     conversion->uses[conversion->use_count++] = *use;
     return code;
 }
@@ -198,6 +192,26 @@ static int convert_aliases(struct conversion *conversion)
     return code;
 }
 
+static int convert_lazies(struct conversion *conversion)
+{
+    int code = 0;
+
+    for (size_t i = 0; i < conversion->wire->n_lazies && !code; i++) {
+        const Jitd__Proto__LazyDefinition *wire = conversion->wire->lazies[i];
+        const struct manifest_definition definition = {.kind = DEFINITION_LAZY,
+                                                       .global = name_of(&wire->name),
+                                                       .flags = wire->flags | DEFINITION_FUNCTION,
+                                                       .convention = wire->convention,
+                                                       .target = name_of(&wire->target),
+                                                       .library = library_of(wire->library)};
+
+        code = add_definition(conversion, &definition);
+        if (!code)
+            code = check_name(conversion, &definition.target);
+    }
+    return code;
+}
+
 const struct manifest *submit_manifest(const Jitd__Proto__Manifest *wire, bool with_object, struct pool *pool,
                                        struct error *error)
 {
@@ -207,8 +221,9 @@ const struct manifest *submit_manifest(const Jitd__Proto__Manifest *wire, bool w
 
     if (code)
         return NULL;
-    conversion.definitions = pool_allocate_array(pool, wire->n_definition_locals + wire->n_absolutes + wire->n_aliases,
-                                                 sizeof *conversion.definitions);
+    conversion.definitions =
+        pool_allocate_array(pool, wire->n_definition_locals + wire->n_absolutes + wire->n_aliases + wire->n_lazies,
+                            sizeof *conversion.definitions);
     conversion.uses = pool_allocate_array(pool, wire->n_use_locals + wire->n_aliases, sizeof *conversion.uses);
     if (!manifest || !conversion.definitions || !conversion.uses) {
         error_set(error, ERROR_NO_MEMORY, "no memory for a manifest");
@@ -220,6 +235,7 @@ const struct manifest *submit_manifest(const Jitd__Proto__Manifest *wire, bool w
         code = error_set(error, ERROR_INVALID, "manifest: names of an object, but the unit has none");
     code = code ? code : convert_absolutes(&conversion);
     code = code ? code : convert_aliases(&conversion);
+    code = code ? code : convert_lazies(&conversion);
     *manifest =
         (struct manifest){conversion.definitions, conversion.definition_count, conversion.uses, conversion.use_count};
     return code ? NULL : manifest;

@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct trampoline;
 struct unit;
 struct symbol;
 
@@ -39,13 +40,12 @@ enum symbol_strength { STRENGTH_NONE, STRENGTH_WEAK, STRENGTH_COMMON, STRENGTH_S
 struct use {
     struct symbol *symbol;
     struct unit *unit;
-    struct use *next;  /* in symbol->uses */
-    struct use **link; /* what points to this one; NULL when in no list */
-    uint32_t index;    /* in the unit's symbol table; 0: no reference, the unit only waits for it */
-    uint32_t library;  /* where the search for it begins */
-    bool exact : 1;    /* the search ends in that library and what it re-exports */
-    bool by_slot : 1;  /* reached through a slot, whatever the distance */
-    bool lazy : 1;
+    struct use *next;    /* in symbol->uses */
+    struct use **link;   /* what points to this one; NULL when in no list */
+    uint32_t index;      /* in the unit's symbol table; 0: no reference, the unit only waits for it */
+    uint32_t library;    /* where the search for it begins */
+    bool exact : 1;      /* the search ends in that library and what it re-exports */
+    bool by_slot : 1;    /* reached through a slot, whatever the distance */
     uint64_t convention; /* wanted; 0: the platform's */
 };
 
@@ -73,11 +73,12 @@ struct symbol {
     uint32_t comdat;     /* id of the unit whose COMDAT group of this signature was kept, or 0 */
     uint64_t address;    /* in the runner; valid unless unbound */
     uint64_t bytes;
-    uint64_t convention;     /* calling convention of the definition */
-    struct unit *definer;    /* borrowed; SYMBOL_UNIT only */
-    uint32_t users;          /* entries of units' lists of needs that point here, ready units included */
-    struct use *uses;        /* by units that are not ready; borrowed */
-    struct contest *contest; /* borrowed; valid while the batch numbered contest_batch is being decided */
+    uint64_t convention;           /* calling convention of the definition */
+    struct unit *definer;          /* borrowed; SYMBOL_UNIT only */
+    struct trampoline *trampoline; /* borrowed; that has its address, or NULL: it is what it says */
+    uint32_t users;                /* entries of units' lists of needs that point here, ready units included */
+    struct use *uses;              /* by units that are not ready; borrowed */
+    struct contest *contest;       /* borrowed; valid while the batch numbered contest_batch is being decided */
     uint64_t contest_batch;
     char name[]; /* NUL-terminated */
 };

@@ -25,6 +25,7 @@ void unit_free(struct unit *unit)
         return;
     free(unit->extra);
     free(unit->definitions);
+    free(unit->trampolines);
     free(unit->arrays);
     free(unit->ranges);
     free(unit);

@@ -18,6 +18,7 @@
 #include "daemon/linker/manifest.h"
 #include "daemon/linker/object.h"
 #include "daemon/linker/symbols.h"
+#include "daemon/linker/trampoline.h"
 #include "daemon/linker/waiting.h"
 
 struct frame;
@@ -54,6 +55,7 @@ struct offer {
     struct symbol *symbol;
     uint32_t index;                               /* in the object's symbol table; 0: not of the object */
     const struct manifest_definition *definition; /* NULL without a manifest */
+    struct trampoline *trampoline;                /* that gives it its address, or NULL */
 };
 
 /* A definition that is another name for `target`. */
@@ -108,14 +110,17 @@ struct unit {
     uint32_t need_count;
     uint32_t array_count;
     uint32_t range_count;
-    uint32_t code_map_bytes;     /* of `ranges` and the names behind them */
-    struct arena_block block;    /* owned room in the arena */
-    struct arena_block *extra;   /* owned; slots and stubs beyond those that were foreseen in `block`; or NULL */
-    struct symbol **definitions; /* owned array; the symbols that this unit defines, and behind them those of other
-                                    units that it uses */
-    struct call_array *arrays;   /* owned array */
-    struct code_range *ranges;   /* owned array, once linked (code_map.h) */
-    struct pending *pending;     /* NULL once ready or failed */
+    uint32_t code_map_bytes;        /* of `ranges` and the names behind them */
+    struct arena_block block;       /* owned room in the arena */
+    struct arena_block *extra;      /* owned; slots and stubs beyond those that were foreseen in `block`; or NULL */
+    struct symbol **definitions;    /* owned array; the symbols that this unit defines, and behind them those of other
+                                       units that it uses */
+    struct trampoline *trampolines; /* owned array */
+    uint32_t trampoline_count;
+    uint32_t trampoline_stubs; /* offset in zone X */
+    struct call_array *arrays; /* owned array */
+    struct code_range *ranges; /* owned array, once linked (code_map.h) */
+    struct pending *pending;   /* NULL once ready or failed */
     char name[];
 };
 

@@ -460,9 +460,9 @@ Test(relocate, relaxing_looks_at_every_byte_it_relies_on)
 Test(relocate, a_stub_jumps_through_its_slot)
 {
     uint8_t bytes[STUB_BYTES];
-    arch_x86_64.write_stub(bytes, 0x1000, 0x20000, 0x11223344);
+    arch_x86_64.write_stub(bytes, 0x1000, 0x20000, 0x11223344, 0x800);
     static const uint8_t expected[STUB_BYTES] = {0xff, 0x25, 0xfa, 0xef, 0x01, 0x00, 0x68, 0x44,
-                                                 0x33, 0x22, 0x11, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc};
+                                                 0x33, 0x22, 0x11, 0xe9, 0xf0, 0xf7, 0xff, 0xff};
     cr_expect_arr_eq(bytes, expected, sizeof expected);
 }
 

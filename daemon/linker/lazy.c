@@ -1,0 +1,374 @@
+/*
+ * Two tables: lazy symbols by name, since a definition in any library may be what they wait for, and trampolines by the
+ * number that the runner tells.
+ */
+#include "daemon/linker/lazy.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/linker/link.h"
+#include "daemon/linker/resolve.h"
+#include "daemon/linker/search.h"
+
+#define FIRST_BUCKETS 64u
+
+/* A place in the table whose trampoline is gone. */
+static struct trampoline gone;
+
+/* ---- trampolines by number ---- */
+
+static uint32_t place_of(const struct lazies *lazies, uint32_t number)
+{
+    return (number * 0x9e3779b1u) & (lazies->place_count - 1);
+}
+
+static struct trampoline *find_trampoline(const struct lazies *lazies, uint64_t number)
+{
+    if (lazies->place_count == 0 || number > UINT32_MAX)
+        return NULL;
+    for (uint32_t place = place_of(lazies, (uint32_t)number); lazies->places[place];
+         place = (place + 1) & (lazies->place_count - 1))
+        if (lazies->places[place] != &gone && trampoline_number(lazies->places[place]) == number)
+            return lazies->places[place];
+    return NULL;
+}
+
+static void place(struct lazies *lazies, struct trampoline *trampoline)
+{
+    uint32_t at = place_of(lazies, trampoline_number(trampoline));
+
+    while (lazies->places[at])
+        at = (at + 1) & (lazies->place_count - 1);
+    lazies->places[at] = trampoline;
+}
+
+/* At most half of the places are taken, those of trampolines that are gone included. */
+static int make_places(struct lazies *lazies, uint32_t more)
+{
+    uint32_t count = lazies->place_count ? lazies->place_count : FIRST_BUCKETS;
+
+    if (lazies->place_count && (lazies->placed + lazies->removed + more) * 2 <= lazies->place_count)
+        return 0;
+    while ((lazies->placed + more) * 2 > count)
+        count *= 2;
+    struct lazies wider = {.places = calloc(count, sizeof(struct trampoline *)), .place_count = count};
+    if (!wider.places)
+        return ERROR_NO_MEMORY;
+    for (uint32_t i = 0; i < lazies->place_count; i++)
+        if (lazies->places[i] && lazies->places[i] != &gone)
+            place(&wider, lazies->places[i]);
+    free(lazies->places);
+    lazies->places = wider.places;
+    lazies->place_count = count;
+    lazies->removed = 0;
+    return 0;
+}
+
+static void displace(struct lazies *lazies, const struct trampoline *trampoline)
+{
+    uint32_t at = place_of(lazies, trampoline_number(trampoline));
+
+    while (lazies->places[at] != trampoline)
+        at = (at + 1) & (lazies->place_count - 1);
+    lazies->places[at] = &gone;
+    lazies->placed--;
+    lazies->removed++;
+}
+
+/* ---- lazy symbols by name ---- */
+
+static struct lazy **bucket_of(const struct lazies *lazies, const struct symbol *name)
+{
+    return &lazies->buckets[symbol_name_hash(name) & (lazies->bucket_count - 1)];
+}
+
+static int grow_buckets(struct lazies *lazies)
+{
+    struct lazies wider = {.bucket_count = lazies->bucket_count ? lazies->bucket_count * 2 : FIRST_BUCKETS};
+
+    wider.buckets = calloc(wider.bucket_count, sizeof(struct lazy *));
+    if (!wider.buckets)
+        return ERROR_NO_MEMORY;
+    for (uint32_t b = 0; b < lazies->bucket_count; b++) {
+        for (struct lazy *lazy = lazies->buckets[b], *next; lazy; lazy = next) {
+            struct lazy **bucket = bucket_of(&wider, lazy->wanted);
+
+            next = lazy->next;
+            lazy->next = *bucket;
+            *bucket = lazy;
+        }
+    }
+    free(lazies->buckets);
+    lazies->buckets = wider.buckets;
+    lazies->bucket_count = wider.bucket_count;
+    return 0;
+}
+
+static struct lazy *find_lazy(struct lazies *lazies, const struct trampoline *trampoline)
+{
+    if (lazies->count >= lazies->bucket_count && grow_buckets(lazies) != 0)
+        return NULL;
+    struct lazy **bucket = bucket_of(lazies, trampoline->wanted), *lazy = *bucket;
+    while (lazy && (lazy->wanted != trampoline->wanted || lazy->exact != trampoline->exact))
+        lazy = lazy->next;
+    if (lazy)
+        return lazy;
+    lazy = calloc(1, sizeof *lazy);
+    if (!lazy)
+        return NULL;
+    *lazy = (struct lazy){
+        .next = *bucket, .wanted = trampoline->wanted, .library = trampoline->library, .exact = trampoline->exact};
+    lazy->wanted->users++;
+    *bucket = lazy;
+    lazies->count++;
+    return lazy;
+}
+
+static void forget_lazy(struct lazies *lazies, struct lazy *lazy)
+{
+    struct lazy **link = bucket_of(lazies, lazy->wanted);
+
+    while (*link != lazy)
+        link = &(*link)->next;
+    *link = lazy->next;
+    lazy->wanted->users--;
+    lazies->count--;
+    free(lazy);
+}
+
+void lazies_close(struct linker *linker)
+{
+    struct lazies *lazies = &linker->lazies;
+
+    for (uint32_t b = 0; b < lazies->bucket_count; b++) {
+        for (struct lazy *lazy = lazies->buckets[b], *next; lazy; lazy = next) {
+            next = lazy->next;
+            free(lazy);
+        }
+    }
+    free(lazies->buckets);
+    free(lazies->places);
+    *lazies = (struct lazies){0};
+}
+
+/* ---- leading and waiting ---- */
+
+/* What a call of the symbol reaches now; NULL where nothing is ready. */
+static struct symbol *find_ready(struct linker *linker, const struct lazy *lazy)
+{
+    const struct search search = {lazy->wanted, lazy->library, lazy->exact};
+    struct symbol *found = search_find(linker, &search, NULL);
+
+    if (!found || found->binding == SYMBOL_PROCESS)
+        return found;
+    return found->definer->state == UNIT_READY ? found : NULL;
+}
+
+static void lead(struct linker *linker, const struct trampoline *trampoline, const struct symbol *target)
+{
+    bool fits = target && target->convention == trampoline->convention;
+
+    if (!trampoline->target)
+        trampoline_lead(linker, trampoline, fits ? target->address : 0);
+    if (trampoline->definition && target)
+        trampoline->definition->bytes = target->bytes;
+}
+
+static void resume(struct linker *linker, uint32_t waiter, uint64_t address, const struct error *why)
+{
+    struct lazy *lazy = linker->lazies.waiting[waiter];
+
+    linker->lazies.waiting[waiter] = NULL;
+    lazy->waiters &= ~(1ull << waiter);
+    linker->hooks->lazy_resumed(linker->owner, waiter, address, lazy, why);
+}
+
+/* Every thread that waits goes on, or learns that it cannot. */
+static void resume_all(struct linker *linker, struct lazy *lazy, uint64_t address, const struct error *why)
+{
+    lazy->ask = 0;
+    for (uint32_t waiter = 0; waiter < CHANNEL_WAITERS; waiter++)
+        if (lazy->waiters & 1ull << waiter)
+            resume(linker, waiter, address, why);
+}
+
+static void bind(struct linker *linker, struct lazy *lazy, struct symbol *target)
+{
+    lazy->bound = target;
+    for (struct trampoline *trampoline = lazy->trampolines; trampoline; trampoline = trampoline->next)
+        lead(linker, trampoline, target);
+    if (target)
+        resume_all(linker, lazy, target->address, NULL);
+}
+
+static void ask(struct linker *linker, struct lazy *lazy)
+{
+    if (lazy->ask)
+        return;
+    lazy->ask = ++linker->lazies.asked;
+    linker->hooks->lazy_wanted(linker->owner, lazy);
+}
+
+/* Whether a unit that is there, but not ready, will bring it. */
+static bool is_coming(struct linker *linker, const struct lazy *lazy)
+{
+    const struct search search = {lazy->wanted, lazy->library, lazy->exact};
+
+    return search_find(linker, &search, NULL) != NULL;
+}
+
+int lazy_link(struct linker *linker, struct unit *unit, struct error *error)
+{
+    struct lazies *lazies = &linker->lazies;
+
+    if (make_places(lazies, unit->trampoline_count) != 0)
+        return error_set(error, ERROR_NO_MEMORY, "%s: no memory for its lazy symbols", unit->name);
+    for (uint32_t i = 0; i < unit->trampoline_count; i++) {
+        struct trampoline *trampoline = &unit->trampolines[i];
+
+        if (trampoline->kind == TRAMPOLINE_REDIRECTABLE)
+            continue;
+        struct lazy *lazy = find_lazy(lazies, trampoline);
+        if (!lazy)
+            return error_set(error, ERROR_NO_MEMORY, "%s: no memory for its lazy symbols", unit->name);
+        if (!lazy->trampolines)
+            lazy->bound = find_ready(linker, lazy);
+        trampoline->lazy = lazy;
+        trampoline->next = lazy->trampolines;
+        lazy->trampolines = trampoline;
+        place(lazies, trampoline);
+        lazies->placed++;
+        lead(linker, trampoline, lazy->bound);
+    }
+    return 0;
+}
+
+void lazy_unlink(struct linker *linker, struct unit *unit)
+{
+    for (uint32_t i = 0; i < unit->trampoline_count; i++) {
+        struct trampoline *trampoline = &unit->trampolines[i];
+        struct lazy *lazy = trampoline->lazy;
+
+        if (!lazy)
+            continue;
+        struct trampoline **link = &lazy->trampolines;
+        while (*link != trampoline)
+            link = &(*link)->next;
+        *link = trampoline->next;
+        trampoline->lazy = NULL;
+        displace(&linker->lazies, trampoline);
+        if (!lazy->trampolines && !lazy->waiters)
+            forget_lazy(&linker->lazies, lazy);
+    }
+}
+
+static bool is_namesake(const struct lazy *lazy, const struct symbol *symbol)
+{
+    return lazy->wanted->name_length == symbol->name_length &&
+           memcmp(lazy->wanted->name, symbol->name, symbol->name_length) == 0;
+}
+
+void lazy_offered(struct linker *linker, const struct symbol *symbol)
+{
+    if (linker->lazies.count == 0)
+        return;
+    for (struct lazy *lazy = *bucket_of(&linker->lazies, symbol); lazy; lazy = lazy->next)
+        if (is_namesake(lazy, symbol) && !lazy->bound) {
+            struct symbol *ready = find_ready(linker, lazy);
+
+            if (ready)
+                bind(linker, lazy, ready);
+        }
+}
+
+void lazy_withdrawn(struct linker *linker, const struct symbol *symbol, const struct error *why)
+{
+    if (linker->lazies.count == 0)
+        return;
+    for (struct lazy *lazy = *bucket_of(&linker->lazies, symbol), *next; lazy; lazy = next) {
+        next = lazy->next;
+        if (!is_namesake(lazy, symbol))
+            continue;
+        if (lazy->bound == symbol)
+            bind(linker, lazy, find_ready(linker, lazy));
+        if (lazy->bound || !lazy->waiters || is_coming(linker, lazy))
+            continue;
+        /* Threads wait, and what was to come has failed. */
+        if (why)
+            resume_all(linker, lazy, 0, why);
+        else
+            ask(linker, lazy);
+    }
+}
+
+int lazy_called(struct linker *linker, uint32_t waiter, uint64_t number, struct error *error)
+{
+    struct trampoline *trampoline = find_trampoline(&linker->lazies, number);
+    struct lazy *lazy = trampoline ? trampoline->lazy : NULL;
+    struct error why;
+
+    if (waiter >= CHANNEL_WAITERS || linker->lazies.waiting[waiter])
+        return error_set(error, ERROR_RUNNER_PROTOCOL, "the runner claims that thread %u waits, which cannot be",
+                         waiter);
+    if (!lazy) {
+        error_set(&why, ERROR_NOT_FOUND, "the function that was called has been removed");
+        linker->hooks->lazy_resumed(linker->owner, waiter, 0, NULL, &why);
+        return 0;
+    }
+    linker->lazies.waiting[waiter] = lazy;
+    lazy->waiters |= 1ull << waiter;
+    if (!lazy->bound) {
+        if (!is_coming(linker, lazy))
+            ask(linker, lazy);
+        return 0;
+    }
+    if (lazy->bound->convention == trampoline->convention) {
+        resume(linker, waiter, lazy->bound->address, NULL);
+        return 0;
+    }
+    resolve_refuse_convention(trampoline->unit, lazy->bound, trampoline->convention, &why);
+    resume(linker, waiter, 0, &why);
+    return 0;
+}
+
+bool lazy_refuse(struct linker *linker, uint64_t number, const struct error *why)
+{
+    for (uint32_t waiter = 0; waiter < CHANNEL_WAITERS; waiter++) {
+        struct lazy *lazy = linker->lazies.waiting[waiter];
+
+        if (!lazy || lazy->ask != number)
+            continue;
+        resume_all(linker, lazy, 0, why);
+        return true;
+    }
+    return false;
+}
+
+void lazy_runner_ended(struct linker *linker)
+{
+    for (uint32_t waiter = 0; waiter < CHANNEL_WAITERS; waiter++) {
+        struct lazy *lazy = linker->lazies.waiting[waiter];
+
+        linker->lazies.waiting[waiter] = NULL;
+        if (!lazy)
+            continue;
+        lazy->waiters = 0;
+        lazy->ask = 0;
+        if (!lazy->trampolines)
+            forget_lazy(&linker->lazies, lazy);
+    }
+}
+
+struct lazy *lazy_soonest(const struct linker *linker)
+{
+    struct lazy *soonest = NULL;
+
+    for (uint32_t waiter = 0; waiter < CHANNEL_WAITERS; waiter++) {
+        struct lazy *lazy = linker->lazies.waiting[waiter];
+
+        if (lazy && lazy->ask && (!soonest || lazy->deadline < soonest->deadline))
+            soonest = lazy;
+    }
+    return soonest;
+}

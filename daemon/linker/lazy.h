@@ -1,0 +1,66 @@
+/*
+ * Lazy symbols: functions that are called before anybody has supplied them.
+ *
+ * One struct for each symbol that lazy uses or lazy definitions wait for. While it is not there its trampolines lead to
+ * the runner's entry for that; the first thread that comes through is reported, the controller is asked once, and all
+ * threads that came are told where to go on when a unit that defines it is ready. When that unit goes, the trampolines
+ * lead back.
+ */
+#ifndef LINKER_LAZY_H
+#define LINKER_LAZY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "daemon/linker/trampoline.h"
+#include "proto/channel.h"
+
+struct lazy {
+    struct lazy *next;     /* in its hash bucket */
+    struct symbol *wanted; /* borrowed, and counted as used */
+    uint32_t library;
+    bool exact;
+    struct trampoline *trampolines; /* borrowed; those that wait for it, or lead to it */
+    struct symbol *bound;           /* borrowed; what they lead to; NULL: nothing yet */
+    uint64_t waiters;               /* bits: threads of the runner that wait */
+    uint64_t ask;                   /* the number of the question that the controller has not answered; 0: none */
+    uint64_t deadline;              /* of that: milliseconds of the owner's clock */
+};
+
+struct lazies {
+    struct lazy **buckets; /* owned, and each of them; by name */
+    uint32_t bucket_count; /* a power of two */
+    uint32_t count;
+    struct trampoline **places; /* owned table of borrowed ones; by number */
+    uint32_t place_count;       /* a power of two */
+    uint32_t placed, removed;
+    struct lazy *waiting[CHANNEL_WAITERS]; /* borrowed; what each thread waits for */
+    uint64_t asked;                        /* questions so far */
+};
+
+void lazies_close(struct linker *linker);
+
+/* The unit has been linked: its lazy trampolines lead to what is ready, the others wait. NO_MEMORY. */
+int lazy_link(struct linker *linker, struct unit *unit, struct error *error);
+
+/* The unit goes: so do its trampolines. */
+void lazy_unlink(struct linker *linker, struct unit *unit);
+
+/* A symbol's unit has become ready; or the symbol has been taken away again, ready or not. */
+void lazy_offered(struct linker *linker, const struct symbol *symbol);
+void lazy_withdrawn(struct linker *linker, const struct symbol *symbol, const struct error *why);
+
+/* A thread of the runner came through the trampoline of that number and waits. Anything may be claimed. */
+int lazy_called(struct linker *linker, uint32_t waiter, uint64_t number, struct error *error);
+
+/* The controller will not supply it: its threads are told so. False where no such question is open. */
+bool lazy_refuse(struct linker *linker, uint64_t ask, const struct error *why);
+
+/* All that waited has ended with its process. */
+void lazy_runner_ended(struct linker *linker);
+
+/* The open question with the earliest deadline, or NULL. */
+struct lazy *lazy_soonest(const struct linker *linker);
+
+#endif
