@@ -47,6 +47,7 @@ struct segment {
 struct connection {
     int socket; /* owned */
     int broken; /* the code that ended reading, or 0 */
+    size_t body_limit;
 
     struct frame *filling; /* owned; a large frame of which `filled` bytes have come, or NULL */
     size_t filled;
@@ -150,6 +151,7 @@ int connection_open(int socket, struct connection **out, struct error *error)
     }
     memset(connection, 0, offsetof(struct connection, input));
     connection->socket = socket;
+    connection->body_limit = SIZE_MAX;
     *out = connection;
     return 0;
 }
@@ -180,6 +182,11 @@ void connection_close(struct connection *connection)
 int connection_fd(const struct connection *connection)
 {
     return connection->socket;
+}
+
+void connection_limit(struct connection *connection, size_t bytes)
+{
+    connection->body_limit = bytes;
 }
 
 short connection_events(const struct connection *connection)
@@ -272,6 +279,9 @@ static int cut_frame(struct connection *connection, struct frame **out, struct e
         return error_set(error, ERROR_PROTOCOL, "a frame says %u descriptors, %zu have come", header.descriptors,
                          connection->fd_count);
     size_t body = body_bytes(&header), here = min_u64(body, held - FRAME_BYTES);
+    if (body > connection->body_limit)
+        return error_set(error, ERROR_LIMIT, "a frame of %zu bytes; here they have at most %zu", body,
+                         connection->body_limit);
     if (here < body && body < LARGE_BYTES)
         return 0;
     struct frame *frame = frame_new(&header);
@@ -334,7 +344,8 @@ bool connection_has_frame(const struct connection *connection)
         return false;
     if (frame_decode(connection->input + connection->input_start, &header, NULL))
         return true; /* connection_read has an error to give */
-    return body_bytes(&header) <= input_held(connection) - FRAME_BYTES;
+    size_t body = body_bytes(&header);
+    return body > connection->body_limit || body <= input_held(connection) - FRAME_BYTES;
 }
 
 /* ---- writing ---- */

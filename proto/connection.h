@@ -45,6 +45,9 @@ void connection_close(struct connection *connection); /* NULL is allowed */
 
 int connection_fd(const struct connection *connection);
 
+/* From now on a frame whose message and attachment have more than `bytes` together is refused (LIMIT). */
+void connection_limit(struct connection *connection, size_t bytes);
+
 /* POLLIN, and POLLOUT while output is queued. */
 short connection_events(const struct connection *connection);
 

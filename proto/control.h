@@ -2,7 +2,8 @@
  * Inside the daemon: what the supervisor hands to the processes it starts, and the fixed-size messages between them.
  *
  * Two SOCK_SEQPACKET socket pairs per session, one message a packet:
- *   control    supervisor <-> linker     CONTROL_START, then CONTROL_STARTED or CONTROL_REFUSED
+ *   control    supervisor <-> linker     CONTROL_START, then CONTROL_STARTED or CONTROL_REFUSED, then any number of
+ *                                        CONTROL_INSPECT
  *   lifecycle  template   <-> linker     LIFECYCLE_* : the template's word on the lives of the runner
  * The supervisor reads nothing else that a session sends. Neither structure holds a pointer, a length or a string that
  * its reader follows; a packet of another size ends the session.
@@ -62,7 +63,7 @@ enum zone { ZONE_X, ZONE_S, ZONE_R, ZONE_D, ZONE_Z, ZONE_COUNT };
 #define GRANULE_BYTES     16
 #define GRANULE_MAP_BYTES (ZONE_X_BYTES / GRANULE_BYTES * 4)
 
-enum control_kind { CONTROL_START = 1, CONTROL_STARTED, CONTROL_REFUSED };
+enum control_kind { CONTROL_START = 1, CONTROL_STARTED, CONTROL_REFUSED, CONTROL_INSPECT };
 
 /* linker -> supervisor, once, after Hello: start the template. Three descriptors ride with it where `streams` is 1.
    Everything is an enumeration, a number or an index; the supervisor checks each against its configuration. */
@@ -79,9 +80,11 @@ struct control_start {
     uint64_t open_files;
 };
 
-/* supervisor -> linker: the answer. The template's own first word follows on the lifecycle socket. */
+/* supervisor -> linker: the answer. The template's own first word follows on the lifecycle socket. After
+   CONTROL_STARTED the same struct, all but its kind 0, may bring one descriptor each time: an observer's socket
+   (proto/inspect.h). */
 struct control_answer {
-    uint32_t kind;   /* CONTROL_STARTED or CONTROL_REFUSED */
+    uint32_t kind;   /* CONTROL_STARTED, CONTROL_REFUSED or CONTROL_INSPECT */
     int32_t error;   /* enum error_code where refused */
     int32_t os;      /* errno or 0 */
     uint32_t layers; /* bit (1 << Layer) that the supervisor put on */

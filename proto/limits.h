@@ -58,6 +58,13 @@
 #define LIMIT_THREAD_STACK_BYTES   MIB(8)
 #define LIMIT_PROCESS_SYMBOL_BYTES MIB(64) /* names and tables of all the libraries of one session */
 
+/* Observers (proto/inspect.h). */
+#define LIMIT_OBSERVERS              4        /* of one session */
+#define LIMIT_OBSERVER_REQUEST_BYTES KIB(4)   /* a request's message; it has no attachment */
+#define LIMIT_OBSERVER_REPLY_BYTES   KIB(512) /* from here on a list of units is cut off */
+#define LIMIT_OBSERVER_HEAP_BYTES    MIB(64)  /* for one request and its reply, until it is sent */
+#define LIMIT_INSPECT_CLIENTS        8        /* of a daemon, that have not asked yet */
+
 /* Daemon. */
 #define LIMIT_SESSIONS          64
 #define LIMIT_ALLOWED_LIBRARIES 256

@@ -6,5 +6,6 @@
 
 int run_command(int argc, char **argv);
 int link_command(int argc, char **argv);
+int inspect_command(int argc, char **argv);
 
 #endif

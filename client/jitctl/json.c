@@ -5,46 +5,27 @@
 
 #include <inttypes.h>
 #include <stddef.h>
+#include <string.h>
 
-/* The length of the well-formed UTF-8 sequence at `at`, or 0 (RFC 3629: shortest form, no surrogates, at most
-   U+10FFFF). */
-static size_t json_sequence(const unsigned char *at)
-{
-    static const struct {
-        unsigned char low, high, second_low, second_high, length;
-    } rows[] = {
-        {0x20, 0x7f, 0x00, 0x00, 1}, {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
-        {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
-        {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (at[0] < rows[i].low || at[0] > rows[i].high)
-            continue;
-        if (rows[i].length > 1 && (at[1] < rows[i].second_low || at[1] > rows[i].second_high))
-            return 0;
-        for (size_t k = 2; k < rows[i].length; k++)
-            if ((at[k] & 0xc0) != 0x80)
-                return 0;
-        return rows[i].length;
-    }
-    return 0;
-}
+#include "client/jitctl/name.h"
 
-static void json_quote(FILE *out, const char *text)
+static void json_quote(FILE *out, const void *text, size_t length)
 {
-    const unsigned char *at = (const unsigned char *)text;
+    const unsigned char *at = text;
     fputc('"', out);
-    while (*at) {
-        size_t length = json_sequence(at);
+    while (length) {
+        size_t sequence = name_sequence(at, length);
+        size_t taken = sequence ? sequence : 1;
         if (*at == '"' || *at == '\\')
             fprintf(out, "\\%c", *at);
-        else if (length)
-            fwrite(at, 1, length, out);
+        else if (sequence)
+            fwrite(at, 1, sequence, out);
         else if (*at < 0x20)
             fprintf(out, "\\u%04x", *at);
         else
             fputs("\xef\xbf\xbd", out);
-        at += length ? length : 1;
+        at += taken;
+        length -= taken;
     }
     fputc('"', out);
 }
@@ -61,7 +42,7 @@ static void json_begin(struct json *json, const char *key)
     if (json->depth)
         json_newline(json);
     if (key) {
-        json_quote(json->out, key);
+        json_quote(json->out, key, strlen(key));
         fputs(": ", json->out);
     }
     json->separate = true;
@@ -94,8 +75,13 @@ void json_close(struct json *json, char bracket)
 
 void json_string(struct json *json, const char *key, const char *value)
 {
+    json_bytes(json, key, value, strlen(value));
+}
+
+void json_bytes(struct json *json, const char *key, const void *bytes, size_t length)
+{
     json_begin(json, key);
-    json_quote(json->out, value);
+    json_quote(json->out, bytes, length);
 }
 
 void json_unsigned(struct json *json, const char *key, uint64_t value)

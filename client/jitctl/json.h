@@ -9,6 +9,7 @@
 #define JITCTL_JSON_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -25,6 +26,7 @@ void json_open(struct json *json, const char *key, char bracket);
 void json_close(struct json *json, char bracket);
 
 void json_string(struct json *json, const char *key, const char *value);
+void json_bytes(struct json *json, const char *key, const void *bytes, size_t length); /* a string */
 void json_unsigned(struct json *json, const char *key, uint64_t value);
 void json_signed(struct json *json, const char *key, int64_t value);
 void json_address(struct json *json, const char *key, uint64_t value);

@@ -29,6 +29,10 @@ static const struct command {
      "128 + N if signal N ended it, and 125 for errors of jitctl or jitd.\n"},
     {"link", link_command, OPTIONS_LINK, "jitctl link [OPTION...] FILE...",
      "link, and print the addresses of zones, units and symbols", "Links as run does, but does not call main.\n"},
+    {"inspect", inspect_command, OPTIONS_INSPECT, "jitctl inspect [OPTION...] SOCKET",
+     "show what the sessions of a daemon hold: their units, and who waits for what",
+     "SOCKET is the PATH of 'jitd --listen PATH'. Without --session: the only session, or a list where there is not\n"
+     "exactly one. Units that are ready are only counted.\n"},
 };
 
 static const struct command *find_command(const char *name)

@@ -72,6 +72,20 @@ static int options_set_json(struct options *options, const char *value)
     return 0;
 }
 
+static int options_set_dot(struct options *options, const char *value)
+{
+    (void)value;
+    options->dot = true;
+    return 0;
+}
+
+static int options_set_units(struct options *options, const char *value)
+{
+    (void)value;
+    options->units = true;
+    return 0;
+}
+
 static int options_set_environment_all(struct options *options, const char *value)
 {
     (void)value;
@@ -122,6 +136,11 @@ static int options_set_open_files(struct options *options, const char *value)
     return options_set_number("--open-files", value, &options->open_files);
 }
 
+static int options_set_session(struct options *options, const char *value)
+{
+    return options_set_number("--session", value, &options->session);
+}
+
 #define OPTIONS_BOTH (OPTIONS_RUN | OPTIONS_LINK)
 
 static const struct options_row {
@@ -140,7 +159,11 @@ static const struct options_row {
     {"memory", "BYTES", options_set_memory, OPTIONS_RUN, "limit the address space (512M, 4G)"},
     {"cpu", "SECONDS", options_set_cpu, OPTIONS_RUN, "limit the processor time"},
     {"open-files", "COUNT", options_set_open_files, OPTIONS_RUN, "limit the open files"},
-    {"json", NULL, options_set_json, OPTIONS_BOTH, "run: a crash report, link: the address map, as JSON"},
+    {"json", NULL, options_set_json, OPTIONS_BOTH | OPTIONS_INSPECT,
+     "run: a crash report, link: the address map, inspect: all, as JSON"},
+    {"session", "N", options_set_session, OPTIONS_INSPECT, "the session of this number"},
+    {"units", NULL, options_set_units, OPTIONS_INSPECT, "show every unit, with what it defines and uses"},
+    {"dot", NULL, options_set_dot, OPTIONS_INSPECT, "a graph of the units, for dot(1)"},
     {"report", "FILE", options_set_report, OPTIONS_RUN, "write a crash report to FILE, not to standard error"},
     {"connect", "PATH", options_set_connect, OPTIONS_BOTH, "use the daemon that listens at PATH, start none"},
 };
@@ -208,6 +231,19 @@ static int options_refuse(const char *command, int value, const char *word)
     return complain("%s %s; see 'jitctl help %s'", word, why, command);
 }
 
+static int options_check(const struct options *options, enum options_command command, const char *name)
+{
+    if (command == OPTIONS_INSPECT && options->operand_count != 1)
+        return complain("inspect takes the socket of one daemon; see 'jitctl help inspect'");
+    if (command == OPTIONS_INSPECT && options->json && options->dot)
+        return complain("--json and --dot exclude each other");
+    if (options->operand_count == 0)
+        return complain("no files given; see 'jitctl help %s'", name);
+    if (command != OPTIONS_RUN && *options->arguments)
+        return complain("%s runs nothing, so '%s' after -- is of no use", name, *options->arguments);
+    return 0;
+}
+
 int options_parse(struct options *options, enum options_command command, int argc, char **argv)
 {
     *options = (struct options){0};
@@ -223,11 +259,7 @@ int options_parse(struct options *options, enum options_command command, int arg
             return EXIT_JITCTL;
     }
     options->arguments = argv + optind;
-    if (options->operand_count == 0)
-        return complain("no files given; see 'jitctl help %s'", argv[0]);
-    if (command == OPTIONS_LINK && *options->arguments)
-        return complain("link runs nothing, so '%s' after -- is of no use", *options->arguments);
-    return 0;
+    return options_check(options, command, argv[0]);
 }
 
 void options_free(struct options *options)

@@ -1,5 +1,5 @@
 /*
- * The command line of `jitctl run` and `jitctl link`, as one struct.
+ * The command lines of all commands, as one struct.
  *
  * Files and -l names keep their common order, since the search of archives depends on it.
  */
@@ -20,7 +20,7 @@ struct operand {
     const char *text; /* the path, or what follows -l */
 };
 
-enum options_command { OPTIONS_RUN = 1, OPTIONS_LINK = 2 };
+enum options_command { OPTIONS_RUN = 1, OPTIONS_LINK = 2, OPTIONS_INSPECT = 4 };
 
 /* All strings are borrowed from argv; the arrays are owned. */
 struct options {
@@ -36,6 +36,9 @@ struct options {
     const char *report;     /* NULL: standard error */
     bool environment_all;
     bool json;
+    bool dot;
+    bool units;       /* all of them */
+    uint64_t session; /* 0: the only one */
     enum jitd_profile profile;
     uint64_t address_space_bytes; /* 0: the daemon's own limits */
     uint64_t cpu_seconds;

@@ -188,4 +188,5 @@ void hello_template_ready(struct session *session, const struct lifecycle *messa
     session->state = SESSION_OPEN;
     log_info("arena at 0x%llx", (unsigned long long)message->arena_base);
     welcome(session);
+    observer_begin(session);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/bytes.h"
 #include "daemon/linker/session.h"
 
 /* What a listed unit may take of a reply, apart from its names and edges, on the wire. */
@@ -14,7 +15,8 @@ struct inspection {
     struct pool *pool;
     const Jitd__Proto__Inspect *request;
     Jitd__Proto__Inspection *reply;
-    size_t bytes; /* of the reply so far, no less than it will be */
+    size_t bytes;      /* of the reply so far, no less than it will be */
+    size_t byte_limit; /* past it no further unit is listed */
 };
 
 static bool list_zones(const struct inspection *inspection)
@@ -138,17 +140,17 @@ static bool list_units(struct inspection *inspection)
     const struct linker *linker = &inspection->session->linker;
     uint64_t first = inspection->request->first_unit ? inspection->request->first_unit : 1;
     uint64_t limit = inspection->request->unit_limit ? inspection->request->unit_limit : UINT64_MAX;
+    uint64_t most = min_u64(min_u64(linker->units.count, limit), inspection->byte_limit / UNIT_WIRE_BYTES + 1);
     Jitd__Proto__Inspection *reply = inspection->reply;
 
-    reply->units = pool_allocate_array(inspection->pool, linker->units.count < limit ? linker->units.count : limit,
-                                       sizeof *reply->units);
+    reply->units = pool_allocate_array(inspection->pool, most, sizeof *reply->units);
     if (!reply->units)
         return false;
     for (struct unit *unit = units_after(&linker->units, first - 1); unit;
          unit = units_after(&linker->units, unit->id)) {
         if (unit->internal)
             continue;
-        if (reply->n_units == limit || inspection->bytes > LIMIT_MESSAGE_BYTES / 2) {
+        if (reply->n_units == limit || inspection->bytes > inspection->byte_limit) {
             reply->next_unit = unit->id;
             break;
         }
@@ -198,28 +200,32 @@ static bool list_libraries(const struct inspection *inspection)
     return true;
 }
 
+int inspect_answer(struct session *session, const Jitd__Proto__Inspect *message, struct pool *pool, size_t bytes,
+                   Jitd__Proto__Inspection *reply, struct error *error)
+{
+    struct inspection inspection = {session, pool, message, reply, 0, bytes};
+
+    reply->epoch = runner_epoch(session->runner);
+    reply->unit_count = session->linker.units.count;
+    if (!list_zones(&inspection) || (message->units && !list_units(&inspection)) ||
+        (message->libraries && !list_libraries(&inspection)))
+        return error_set(error, ERROR_NO_MEMORY, "no memory to list %llu units: ask for fewer at a time",
+                         (unsigned long long)reply->unit_count);
+    size_t packed = protobuf_c_message_get_packed_size(&reply->base);
+    if (packed > LIMIT_MESSAGE_BYTES)
+        return error_set(error, ERROR_LIMIT, "the answer takes %zu bytes, and a message has at most %llu", packed,
+                         LIMIT_MESSAGE_BYTES);
+    return 0;
+}
+
 void inspect_request(struct session *session, uint64_t request, const Jitd__Proto__Inspect *message)
 {
     Jitd__Proto__Inspection reply = JITD__PROTO__INSPECTION__INIT;
-    struct inspection inspection = {session, &session->encode, message, &reply, 0};
     struct error error;
 
     pool_reset(&session->encode);
-    reply.epoch = runner_epoch(session->runner);
-    reply.unit_count = session->linker.units.count;
-    if (!list_zones(&inspection) || (message->units && !list_units(&inspection)) ||
-        (message->libraries && !list_libraries(&inspection))) {
-        error_set(&error, ERROR_NO_MEMORY, "no memory to list %llu units: ask for fewer at a time",
-                  (unsigned long long)reply.unit_count);
+    if (inspect_answer(session, message, &session->encode, LIMIT_MESSAGE_BYTES / 2, &reply, &error) != 0)
         session_fail(session, request, &error);
-        return;
-    }
-    size_t bytes = protobuf_c_message_get_packed_size(&reply.base);
-    if (bytes > LIMIT_MESSAGE_BYTES) {
-        error_set(&error, ERROR_LIMIT, "the answer takes %zu bytes, and a message has at most %llu", bytes,
-                  LIMIT_MESSAGE_BYTES);
-        session_fail(session, request, &error);
-        return;
-    }
-    session_send(session, MESSAGE_INSPECTION, request, &reply.base);
+    else
+        session_send(session, MESSAGE_INSPECTION, request, &reply.base);
 }

@@ -11,8 +11,8 @@ struct redirect_request {
     struct symbol *target; /* NULL: its own body */
 };
 
-/* Looks both names up as a unit of the library would find them, and checks that the one may take the place of the other.
-   NOT_FOUND, NOT_CALLABLE, CONVENTION, INVALID. An empty target asks for the symbol's own body. */
+/* Looks both names up as a unit of the library would find them, and checks that the one may take the place of the
+   other. NOT_FOUND, NOT_CALLABLE, CONVENTION, INVALID. An empty target asks for the symbol's own body. */
 int redirect_check(struct linker *linker, uint32_t library, const struct manifest_name *symbol,
                    const struct manifest_name *target, struct redirect_request *out, struct error *error);
 

@@ -30,8 +30,7 @@ static int check(struct session *session, const Jitd__Proto__Redirect *message, 
 void redirect_request(struct session *session, uint64_t request, const Jitd__Proto__Redirect *message)
 {
     Jitd__Proto__Redirected reply = JITD__PROTO__REDIRECTED__INIT;
-    struct redirect_request *requests =
-        pool_allocate_array(&session->decode, message->n_symbols, sizeof *requests);
+    struct redirect_request *requests = pool_allocate_array(&session->decode, message->n_symbols, sizeof *requests);
     struct error error;
     int code = check(session, message, requests, &error);
 

@@ -154,16 +154,20 @@ static void rearm(struct session *session)
     trim_when_quiet(session);
 }
 
-/* One fixed-size packet from a daemon process; anything else ends the session. */
-static bool receive_packet(struct session *session, int fd, void *packet, size_t bytes, const char *from)
+/* One fixed-size packet from a daemon process; anything else ends the session. *brought, where one may come with it, is
+   the descriptor or -1: it is missing where this process may have no more. */
+static bool receive_packet(struct session *session, int fd, void *packet, size_t bytes, int *brought, const char *from)
 {
     size_t descriptors = 0;
-    ssize_t got = descriptor_receive(fd, packet, bytes, NULL, 0, &descriptors);
     struct error error;
+
+    if (brought)
+        *brought = -1;
+    ssize_t got = descriptor_receive(fd, packet, bytes, brought, brought ? 1 : 0, &descriptors);
 
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return false;
-    if (got == (ssize_t)bytes && descriptors == 0)
+    if (got == (ssize_t)bytes && (descriptors == 0 || brought))
         return true;
     error_set(&error, got == 0 ? ERROR_DISCONNECTED : ERROR_PROTOCOL,
               got == 0 ? "the %s has gone" : "a malformed packet from the %s", from);
@@ -175,14 +179,23 @@ static void on_control(uv_poll_t *poll, int status, int events)
 {
     struct session *session = poll->data;
     struct control_answer answer;
+    int observer;
 
     (void)events;
-    if (status < 0)
+    if (status < 0) {
         session_end(session, NULL);
-    else if (receive_packet(session, FD_CONTROL, &answer, sizeof answer, "supervisor")) {
-        hello_control_answer(session, &answer);
-        session_send_news(session);
+        return;
     }
+    if (!receive_packet(session, FD_CONTROL, &answer, sizeof answer, &observer, "supervisor"))
+        return;
+    if (answer.kind == CONTROL_INSPECT) {
+        if (observer >= 0)
+            observer_open(session, observer);
+        return;
+    }
+    descriptor_close(&observer);
+    hello_control_answer(session, &answer);
+    session_send_news(session);
 }
 
 static void on_lifecycle(uv_poll_t *poll, int status, int events)
@@ -193,7 +206,7 @@ static void on_lifecycle(uv_poll_t *poll, int status, int events)
     (void)events;
     if (status < 0)
         session_end(session, NULL);
-    else if (receive_packet(session, FD_LIFECYCLE, &message, sizeof message, "runner's template")) {
+    else if (receive_packet(session, FD_LIFECYCLE, &message, sizeof message, NULL, "runner's template")) {
         log_trace(TRACE_CHANNEL, "<- lifecycle %u epoch %u value %d", message.kind, message.epoch, message.value);
         publish_lifecycle(session, &message);
         session_send_news(session);
@@ -274,6 +287,7 @@ int session_run(struct session *session)
 /* The process ends next: handles and descriptors go with it. */
 void session_close(struct session *session)
 {
+    observer_close(session);
     call_close(session);
     deadline_close(session);
     lookup_close(session);

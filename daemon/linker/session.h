@@ -7,7 +7,8 @@
  *   deadline.c  batches that have waited long enough   cancel.c   what is not wanted any more
  *   lookup.c    addresses, now or when they are ready  inspect.c  what the session holds
  *   submit.c    batches                                remove.c   units on their way out
- *   run_once.c  a unit, a call, and gone               materialize.c  functions that are called before they are there
+ *   run_once.c  a unit, a call, and gone               observer.c others who ask what it holds
+ *   materialize.c  functions that are called before they are there
  *
  * Data flows one way: frames in -> request -> linker -> (hooks) publish -> runner, and events out.
  */
@@ -44,6 +45,7 @@ struct session_configuration {
 
 struct deadline; /* deadline.c: a batch that may not wait for ever */
 struct lookup;   /* lookup.c: one that waits */
+struct observer; /* observer.c: a connection that may look in */
 struct removal;  /* remove.c: units on their way out */
 struct run_once; /* run_once.c: a unit that is gone after one call */
 struct unit_waiter;
@@ -97,6 +99,8 @@ struct session {
     uint32_t next_epoch;        /* a life that may not begin before the controller has read; 0: none */
     struct deadline *deadlines; /* owned list, soonest first */
     struct deadline *deadline_last;
+    struct observer *observers; /* owned list */
+    uint32_t observer_count;
 };
 
 int session_open(struct session *session, const struct session_configuration *configuration, struct error *error);
@@ -192,6 +196,18 @@ void cancel_request(struct session *session, uint64_t request, const Jitd__Proto
 
 /* ---- inspect.c ---- */
 void inspect_request(struct session *session, uint64_t request, const Jitd__Proto__Inspect *message);
+
+/* Fills *reply from the pool; the list of units is cut off where the reply would exceed about `bytes`. Errors:
+   NO_MEMORY, LIMIT. */
+int inspect_answer(struct session *session, const Jitd__Proto__Inspect *message, struct pool *pool, size_t bytes,
+                   Jitd__Proto__Inspection *reply, struct error *error);
+
+/* ---- observer.c ---- */
+
+/* Takes the socket over. What it asks before the session is open waits; observer_begin says that it is. */
+void observer_open(struct session *session, int socket);
+void observer_begin(struct session *session);
+void observer_close(struct session *session);
 
 /* ---- event.c ---- */
 extern const struct link_hooks event_hooks;

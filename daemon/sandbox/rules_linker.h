@@ -11,7 +11,8 @@ ALLOW(LINKER, epoll_pwait)
 ALLOW(LINKER, ioctl, WORD_IS(1, FIONBIO))
 ALLOW(LINKER, restart_syscall)
 
-/* Its sockets, its eventfds, its log. Nothing here opens a file: descriptors come from the controller alone. */
+/* Its sockets, its eventfds, its log. Nothing here opens a file: descriptors come from the controller and,
+   for observers, from jitd. */
 ALLOW(LINKER, read)
 ALLOW(LINKER, readv)
 ALLOW(LINKER, write)

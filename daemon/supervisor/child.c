@@ -214,6 +214,7 @@ static int clone_and_become(struct child *child, const struct child_plan *plan, 
     if (pid == 0)
         become(plan, child->namespace, &maps, pipe);
     int code = pid < 0 ? error_system(error, "create a process for %s", plan->path) : 0;
+    child->pid = (pid_t)pid;
     sigprocmask(SIG_SETMASK, &former, NULL);
     return code;
 }
@@ -290,6 +291,7 @@ void child_prepare(struct child *child)
 {
     child->pidfd = child->exec_pipe = -1;
     child->open_handles = 0;
+    child->pid = 0;
     child->namespace = NAMESPACE_NONE;
     child->try_again = child->was_killed = false;
 }

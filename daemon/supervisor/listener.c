@@ -5,6 +5,7 @@
  */
 #include "daemon/supervisor/listener.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -143,11 +144,18 @@ static int bind_socket(struct listener *listener, const char *path, struct error
     return 0;
 }
 
-static int open_own(struct listener *listener, const char *path, struct error *error)
+static int check_length(size_t length, struct error *error)
 {
     const size_t longest = sizeof(struct sockaddr_un) - offsetof(struct sockaddr_un, sun_path) - sizeof FIRST_NAME;
-    if (path[0] == '\0' || strlen(path) > longest)
-        return error_set(error, ERROR_LIMIT, "a socket's path has 1 to %zu bytes", longest);
+    return length > 0 && length <= longest
+               ? 0
+               : error_set(error, ERROR_LIMIT, "a socket's path has 1 to %zu bytes", longest);
+}
+
+static int open_own(struct listener *listener, const char *path, struct error *error)
+{
+    if (check_length(strlen(path), error) != 0)
+        return error->code;
     if (make_directory(path, error) != 0 || take_lock(listener, path, error) != 0)
         return error->code;
     return bind_socket(listener, path, error);
@@ -178,6 +186,23 @@ int listener_open(struct listener *listener, uv_loop_t *loop, const char *path, 
     listener->fd = listener->lock = listener->reserve = -1;
     listener->path[0] = '\0';
     int code = strcmp(path, SYSTEMD_PATH) == 0 ? take_systemd(listener, error) : open_own(listener, path, error);
+    if (code == 0)
+        code = watch(listener, loop, error);
+    if (code != 0)
+        release(listener);
+    return code;
+}
+
+int listener_open_beside(struct listener *listener, uv_loop_t *loop, const struct listener *owner, const char *suffix,
+                         struct error *error)
+{
+    char path[sizeof(struct sockaddr_un)];
+    *listener = (struct listener){.fd = -1, .lock = -1, .reserve = -1, .accepted = listener->accepted};
+    assert(owner->path[0] != '\0');
+    int length = snprintf(path, sizeof path, "%s%s", owner->path, suffix);
+    int code = check_length((size_t)length, error);
+    if (code == 0)
+        code = bind_socket(listener, path, error);
     if (code == 0)
         code = watch(listener, loop, error);
     if (code != 0)

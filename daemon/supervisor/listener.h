@@ -1,5 +1,6 @@
 /*
- * Where controllers come in: a listening Unix socket, jitd's own or systemd's. Only the daemon's own user is let in.
+ * Where controllers come in, and who wants to look in: a listening Unix socket, jitd's own or systemd's. Only the
+ * daemon's own user is let in.
  */
 #ifndef SUPERVISOR_LISTENER_H
 #define SUPERVISOR_LISTENER_H
@@ -24,7 +25,12 @@ struct listener {
  */
 int listener_open(struct listener *listener, uv_loop_t *loop, const char *path, struct error *error);
 
-/* Removes the socket; the loop may then end. */
+/* The same at `owner`'s path, which is not systemd's, with `suffix` behind it. The owner's lock covers it: the owner is
+   opened before and closed after it. */
+int listener_open_beside(struct listener *listener, uv_loop_t *loop, const struct listener *owner, const char *suffix,
+                         struct error *error);
+
+/* Removes the socket; the loop may then end. Nothing where it is not open. */
 void listener_close(struct listener *listener);
 
 #endif

@@ -12,6 +12,7 @@
 #include "common/descriptor.h"
 #include "common/log.h"
 #include "daemon/supervisor/configuration.h"
+#include "daemon/supervisor/inspector.h"
 #include "daemon/supervisor/listener.h"
 #include "daemon/supervisor/relay.h"
 #include "daemon/supervisor/session.h"
@@ -22,6 +23,7 @@ static struct configuration configuration;
 static uv_loop_t loop;
 static struct session_set sessions;
 static struct listener listener;
+static struct inspector inspector;
 static struct relay relay;
 static uv_signal_t terminations[2];
 static bool relay_is_open;
@@ -57,6 +59,7 @@ static void terminate(uv_signal_t *handle, int number)
     (void)handle;
     log_info("ending on signal %d", number);
     relay_is_open = false;
+    inspector_close(&inspector);
     listener_close(&listener);
     session_end_all(&sessions);
     stop_when_idle();
@@ -101,9 +104,22 @@ static int watch_signals(struct error *error)
     return 0;
 }
 
+/* Sessions are served whether one can look into them or not; a name beside systemd's socket is not ours to take. */
+static int serve_listening(struct error *error)
+{
+    struct error unseen;
+    listener.accepted = accepted;
+    int code = listener_open(&listener, &loop, configuration.path, error);
+    if (code != 0 || listener.path[0] == '\0')
+        return code;
+    if (inspector_open(&inspector, &sessions, &listener, &unseen) != 0)
+        log_warn("sessions cannot be inspected: %s", unseen.text);
+    return 0;
+}
+
 static int serve(struct error *error)
 {
-    listener.fd = -1;
+    listener.fd = inspector.listener.fd = -1;
     int status = uv_loop_init(&loop);
     if (status < 0)
         return error_set(error, ERROR_SYSTEM, "create the loop: %s", uv_strerror(status));
@@ -112,10 +128,8 @@ static int serve(struct error *error)
         return error->code;
     if (configuration.mode == MODE_STDIO)
         return serve_stdio(error);
-    if (configuration.mode == MODE_LISTEN) {
-        listener.accepted = accepted;
-        return listener_open(&listener, &loop, configuration.path, error);
-    }
+    if (configuration.mode == MODE_LISTEN)
+        return serve_listening(error);
     if (descriptor_set_close_on_exec(configuration.fd, true, error) != 0)
         return error_prefix(error, "--fd %d", configuration.fd);
     return serve_one(configuration.fd, error);
@@ -167,6 +181,7 @@ int main(int argc, char **argv)
     if (serve(&error) != 0)
         return fail(&error);
     uv_run(&loop, UV_RUN_DEFAULT);
+    inspector_close(&inspector);
     listener_close(&listener);
     return configuration.mode != MODE_LISTEN && session_failed ? 1 : 0;
 }

@@ -4,6 +4,7 @@
  */
 #include "daemon/supervisor/session.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,18 +19,18 @@
 #include "common/log.h"
 #include "daemon/supervisor/child.h"
 #include "daemon/supervisor/control.h"
+#include "daemon/supervisor/limits.h"
 #include "proto/channel.h"
 #include "proto/message.h"
 
 #define LOG_TAG "session"
 
-/* What a linker may take; bounds an accident, not what a session needs. */
-#define LINKER_ADDRESS_SPACE MIB(16384)
-#define LINKER_OPEN_FILES    1024
-
 struct session {
     struct session_set *set;         /* borrowed */
     struct session *previous, *next; /* links of set->first */
+    uint64_t number;
+    uint64_t opened;         /* on the loop's clock, in ms */
+    struct ucred controller; /* all 0 where the kernel does not know */
     struct child linker;
     struct child template;
     uv_poll_t control_poll;
@@ -39,6 +40,7 @@ struct session {
     struct control_request request; /* the streams are owned until the template has been started */
     bool linker_is_open, template_is_open, control_is_open; /* a callback is to come */
     bool asked;                                             /* CONTROL_START has come */
+    bool has_runner;                                        /* CONTROL_STARTED has been said */
     bool failed; /* by the linker's fault: it could not run, crashed, or broke the rules */
 };
 
@@ -148,40 +150,6 @@ static void linker_ended(struct child *child)
 
 /* ---- the template ---- */
 
-static uint64_t at_most(uint64_t asked, uint64_t own)
-{
-    if (asked == 0 || own == 0)
-        return max_u64(asked, own);
-    return min_u64(asked, own);
-}
-
-static void add_limit(struct child_plan *plan, __rlimit_resource_t resource, uint64_t soft, uint64_t hard)
-{
-    plan->limits[plan->limit_count++] = (struct child_limit){resource, {.rlim_cur = soft, .rlim_max = hard}};
-}
-
-/* The arena and the symbols count as address space; a session's figure is about what comes on top. The second between
-   the two limits of processor time is for the program's own handler of SIGXCPU. */
-static void add_runner_limits(struct child_plan *plan, const struct control_start *start,
-                              const struct configuration *configuration)
-{
-    uint64_t memory = at_most(start->address_space_bytes, configuration->address_space_bytes);
-    uint64_t seconds = at_most(start->cpu_seconds, configuration->cpu_seconds);
-    uint64_t files = at_most(start->open_files, configuration->open_files);
-    add_limit(plan, RLIMIT_CORE, 0, 0);
-    if (files != 0)
-        add_limit(plan, RLIMIT_NOFILE, files, files);
-    if (seconds != 0 && seconds < UINT32_MAX)
-        add_limit(plan, RLIMIT_CPU, seconds, seconds + 1);
-#ifndef JITD_SANITIZED
-    uint64_t overhead = ARENA_BYTES + LIMIT_PROCESS_SYMBOL_BYTES + sizeof(struct channel);
-    if (memory != 0 && memory < UINT64_MAX - overhead)
-        add_limit(plan, RLIMIT_AS, memory + overhead, memory + overhead);
-#else
-    (void)memory;
-#endif
-}
-
 /* Names hold no separator of LD_PRELOAD: configuration_parse has seen to it. */
 static void join_libraries(char *out, size_t size, const struct control_start *start,
                            const struct configuration *configuration)
@@ -211,7 +179,7 @@ static int start_template(struct session *session, struct error *error)
     struct child_plan plan = {.path = configuration->runner};
     plan.pid_namespace = !configuration_disables(configuration, JITD__PROTO__LAYER__LAYER_PID_NAMESPACE);
     if (!configuration_disables(configuration, JITD__PROTO__LAYER__LAYER_RLIMITS))
-        add_runner_limits(&plan, start, configuration);
+        limits_of_runner(&plan, start, configuration);
     memcpy(plan.descriptors, session->shared, sizeof plan.descriptors);
     memcpy(plan.descriptors, session->request.streams, sizeof session->request.streams);
 
@@ -240,6 +208,7 @@ static void session_answer(struct session *session, const struct error *refused)
     uint32_t layers = layers_on(session->set->configuration, session->template.namespace != NAMESPACE_NONE);
     if (control_answer(session->control, refused, layers, &error) != 0)
         child_kill(&session->linker);
+    session->has_runner = !refused;
 }
 
 static void template_started(struct child *child, const struct error *failure)
@@ -346,15 +315,6 @@ static void copy_environment(char **out)
 
 #define LINKER_ENVIRONMENT 8 /* more than copy_environment knows names */
 
-static void add_linker_limits(struct child_plan *plan)
-{
-    add_limit(plan, RLIMIT_CORE, 0, 0);
-    add_limit(plan, RLIMIT_NOFILE, LINKER_OPEN_FILES, LINKER_OPEN_FILES);
-#ifndef JITD_SANITIZED
-    add_limit(plan, RLIMIT_AS, LINKER_ADDRESS_SPACE, LINKER_ADDRESS_SPACE);
-#endif
-}
-
 static int start_linker(struct session *session, int controller, int control, int lifecycle, struct error *error)
 {
     const struct configuration *configuration = session->set->configuration;
@@ -379,7 +339,7 @@ static int start_linker(struct session *session, int controller, int control, in
     plan.descriptors[FD_CONTROL] = control;
     plan.descriptors[FD_LIFECYCLE] = lifecycle;
     if (!configuration_disables(configuration, JITD__PROTO__LAYER__LAYER_RLIMITS))
-        add_linker_limits(&plan);
+        limits_of_linker(&plan);
     int code = child_start(&session->linker, session->set->loop, &plan, error);
     session->linker_is_open = code == 0;
     return code;
@@ -393,6 +353,8 @@ static struct session *session_new(struct session_set *set)
     if (!session)
         return NULL;
     session->set = set;
+    session->number = ++set->last_number;
+    session->opened = uv_now(set->loop);
     session->control = -1;
     for (size_t i = 0; i < ARRAY_LENGTH(session->shared); i++)
         session->shared[i] = -1;
@@ -455,6 +417,8 @@ int session_open(struct session_set *set, int controller, struct error *error)
         code = error_set(error, ERROR_NO_MEMORY, "no memory for a session");
     else
         code = session_begin(session, controller, error);
+    if (code == 0)
+        getsockopt(controller, SOL_SOCKET, SO_PEERCRED, &session->controller, &(socklen_t){sizeof(struct ucred)});
     descriptor_close(&controller);
     if (code != 0) {
         if (session) {
@@ -477,4 +441,51 @@ void session_end_all(struct session_set *set)
         child_kill(&session->linker);
         child_kill(&session->template);
     }
+}
+
+/* ---- looking in ---- */
+
+static enum inspect_state session_state(const struct session *session)
+{
+    if (!child_is_running(&session->linker) || session->linker.was_killed || session->control < 0)
+        return INSPECT_ENDING;
+    return session->has_runner ? INSPECT_OPEN : INSPECT_STARTING;
+}
+
+size_t session_list(const struct session_set *set, struct inspect_session *out, size_t room)
+{
+    size_t count = 0;
+    for (const struct session *session = set->first; session && count < room; session = session->next)
+        out[count++] = (struct inspect_session){.session = session->number,
+                                                .age_ms = uv_now(set->loop) - session->opened,
+                                                .linker = session->linker.pid,
+                                                .controller = session->controller.pid,
+                                                .user = session->controller.uid,
+                                                .state = session_state(session)};
+    return count;
+}
+
+static const struct session *session_find(const struct session_set *set, uint64_t number)
+{
+    const struct session *session = set->first;
+    while (session && session->number != number)
+        session = session->next;
+    return session;
+}
+
+/* Before CONTROL_STARTED nothing else may fill the control socket. */
+enum inspect_status session_check(const struct session_set *set, uint64_t number)
+{
+    const struct session *session = session_find(set, number);
+    if (!session || session_state(session) == INSPECT_ENDING)
+        return INSPECT_NO_SESSION;
+    return session->has_runner ? INSPECT_OK : INSPECT_TOO_EARLY;
+}
+
+void session_observe(const struct session_set *set, uint64_t number, int observer)
+{
+    const struct control_answer packet = {.kind = CONTROL_INSPECT};
+    const struct session *session = session_find(set, number);
+    if (descriptor_send(session->control, &packet, sizeof packet, &observer, 1) != sizeof packet)
+        log_info("session %" PRIu64 " takes no observer: %s", number, strerror(errno));
 }

@@ -17,6 +17,7 @@
 
 #include "common/error.h"
 #include "daemon/supervisor/configuration.h"
+#include "proto/inspect.h"
 
 struct session;
 
@@ -26,6 +27,7 @@ struct session_set {
     const struct configuration *configuration; /* borrowed */
     struct session *first;                     /* owned; doubly linked */
     size_t count;
+    uint64_t last_number; /* of the session opened last; they count from 1 */
     /* A session has ended, nothing of it is left. `failed`: by its linker's fault, which could not be executed, crashed
        or broke the rules of the control socket. */
     void (*ended)(struct session_set *set, bool failed);
@@ -37,5 +39,15 @@ int session_open(struct session_set *set, int controller, struct error *error);
 
 /* Kills the children of all sessions; `ended` follows for each, from the loop. */
 void session_end_all(struct session_set *set);
+
+/* Describes at most `room` sessions, the youngest first. Returns how many. */
+size_t session_list(const struct session_set *set, struct inspect_session *out, size_t room);
+
+/* Whether session `number` can be given an observer. */
+enum inspect_status session_check(const struct session_set *set, uint64_t number);
+
+/* Hands a socket, which stays the caller's, to the linker of a session for which session_check has said OK. A linker
+   that does not take it now never gets it: the observer sees its connection end. */
+void session_observe(const struct session_set *set, uint64_t number, int observer);
 
 #endif

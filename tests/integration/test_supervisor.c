@@ -240,6 +240,21 @@ Test(supervisor, shows_its_socket_when_it_listens_and_not_before)
     close(inotify);
 }
 
+Test(supervisor, serves_sessions_where_its_inspection_socket_cannot_be_made)
+{
+    char path[512];
+    struct stat status;
+    cr_assert_eq(mkdir(temp_path(&directory, "run", path), 0700), 0);
+    FILE *file = fopen(temp_path(&directory, "run/socket.inspect", path), "w");
+    cr_assert(file && fclose(file) == 0);
+    pid_t daemon = start_listener(NULL, NULL);
+    struct jitd_session *session = open_session();
+    cr_expect_not_null(session);
+    jitd_close(session);
+    stop_daemon(daemon);
+    cr_expect(stat(path, &status) == 0 && S_ISREG(status.st_mode), "a file that is not the daemon's was replaced");
+}
+
 Test(supervisor, replaces_a_socket_left_behind_and_no_other)
 {
     pid_t first = start_listener(NULL, NULL);

@@ -229,6 +229,24 @@ Test(connection, has_frame_also_tells_of_an_error_to_come)
     free(bytes);
 }
 
+Test(connection, refuses_frames_over_a_limit_of_its_own_before_their_bodies_come)
+{
+    struct frame_header header = {.type = MESSAGE_LOOKUP, .request = 1, .message_bytes = 60, .attachment_bytes = 41};
+    uint8_t over[FRAME_BYTES];
+    size_t length;
+    frame_encode(&header, over);
+    uint8_t *bytes = make_frame(1, 60, 40, 0, &length);
+    connection_limit(connection, 100);
+    send_raw(bytes, length, NULL, 0);
+    send_raw(over, sizeof over, NULL, 0);
+    struct frame *frame = read_frame();
+    cr_assert(frame);
+    frame_release(frame);
+    cr_expect(connection_has_frame(connection), "it has an error to give");
+    expect_refusal(ERROR_LIMIT);
+    free(bytes);
+}
+
 Test(connection, refuses_bad_headers_before_their_bodies_come)
 {
     static const struct {
