@@ -42,7 +42,7 @@ UNIT       := $(call objects,$(call sources,tests/unit))
 INTEGRATION := $(call objects,$(call sources,tests/integration))
 TESTLIB    := $(call objects,$(call sources,tests/lib))
 BENCH      := $(call objects,$(filter-out bench/peer%,$(call sources,bench)))
-EXAMPLES   := $(patsubst client/examples/%.c,$(O)/examples/%,$(wildcard client/examples/*.c))
+EXAMPLES   := $(patsubst client/examples/%.c,$(O)/examples/%,$(wildcard client/examples/*.c)) $(O)/examples/calculator
 BINARIES   := $(addprefix $(O)/bin/,jitd jitd-linker jitd-runner jitctl)
 
 .PHONY: all
@@ -115,10 +115,18 @@ $(O)/lib/libjitd.so: $(CLIENT) $(COMMON) client/jitd.map
 	$(Q)ln -sf libjitd.so $(O)/lib/libjitd.so.0
 
 # As anybody's program would be built: from the header and the library alone.
-$(O)/examples/%: client/examples/%.c $(O)/lib/libjitd.a $(O)/include/jitd.h
+define example
 	@mkdir -p $(@D)
 	@echo "  EXAMPLE $@"
-	$(Q)$(CC) $(CFLAGS) $(SANFLAGS) -Wall -Wextra -I$(O)/include -o $@ $< $(O)/lib/libjitd.a -lprotobuf-c -luv
+	$(Q)$(CC) $(CFLAGS) $(SANFLAGS) -Wall -Wextra -I$(O)/include -o $@ $(filter %.c,$^) $(O)/lib/libjitd.a -lprotobuf-c -luv
+endef
+
+$(O)/examples/%: client/examples/%.c $(O)/lib/libjitd.a $(O)/include/jitd.h
+	$(example)
+
+$(O)/examples/calculator: $(call sources,client/examples/calculator) $(wildcard client/examples/calculator/*.h) \
+                          $(O)/lib/libjitd.a $(O)/include/jitd.h
+	$(example)
 
 $(O)/lib/pkgconfig/jitd.pc: client/jitd.pc.in
 	@mkdir -p $(@D)

@@ -334,12 +334,13 @@ static int settle_aliases(struct unit *root, struct unit **culprit, struct error
     return left ? refuse_unsettled(*culprit, error) : 0;
 }
 
+/* By a use to which nothing refers nothing is called: an alias is called as what it stands for. */
 static int check_conventions(const struct unit *unit, struct error *error)
 {
     for (uint32_t i = 0; i < unit->pending->use_count; i++) {
         const struct use *use = &unit->pending->uses[i];
 
-        if (use->convention != use->symbol->convention)
+        if (use->index && use->convention != use->symbol->convention)
             return resolve_refuse_convention(unit, use->symbol, use->convention, error);
     }
     return 0;

@@ -80,11 +80,22 @@ static void append_watchers(struct graph_node *root, struct graph_node *first, s
 {
     if (!first)
         return;
+    first->watcher_previous = root->watcher_last;
     if (root->watcher_last)
         root->watcher_last->watcher_next = first;
     else
         root->watcher_first = first;
     root->watcher_last = last;
+}
+
+/* Takes a component that waits no more out of the list of what it watched. */
+static void unwatch(struct graph_node *root)
+{
+    struct graph_node *target = find_root(root->watching), *next = root->watcher_next,
+                      *previous = root->watcher_previous;
+
+    *(previous ? &previous->watcher_next : &target->watcher_first) = next;
+    *(next ? &next->watcher_previous : &target->watcher_last) = previous;
 }
 
 static void watch(struct graph_node *root, struct graph_node *target)
@@ -233,6 +244,8 @@ void graph_leave(struct unit *unit)
     struct graph_node *root = node_of(unit);
 
     root->phase = GRAPH_DONE;
+    if (root->watching) /* it fails, and what it waited for may not */
+        unwatch(root);
     root->watching = NULL;
     root->watching_symbol = NULL;
     for (struct graph_node *member = root; member; member = member->member_next)

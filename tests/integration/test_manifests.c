@@ -368,6 +368,24 @@ Test(manifest, refuses_conventions_that_differ)
     harness_close(harness);
 }
 
+Test(manifest, gives_an_alias_the_convention_of_what_it_stands_for)
+{
+    struct harness *harness = harness_open(NULL);
+    const struct jitd_manifest names = {ALIASES({.name = "again", .target = "g"})};
+    const struct jitd_manifest defines = {DEFINITIONS({.local = "g_0", .global = "g", .convention = 5})};
+    const struct jitd_manifest uses = {DEFINITIONS({.local = "f_0", .global = "f"}),
+                                       USES({.local = "g_0", .global = "again", .convention = 5})};
+    struct answer answer;
+    submit_to(harness, 0, "names", NULL, &names);
+    submit_to(harness, 0, "uses.o", local_names, &uses);
+    submit_to(harness, 0, "g.o", "long g_0(long x) { return x; }", &defines);
+    harness_settle(harness);
+    cr_expect_eq(harness_value(harness, "f", 1), 2);
+    harness_wait(harness, look_up_ready(harness, (const char *const[]){"g", "again"}, 0, &answer));
+    cr_expect_eq(answer.code, 0, "who only asks for an address calls nothing: %s", answer.text);
+    harness_close(harness);
+}
+
 /* ---- libraries ---- */
 
 Test(library, is_searched_in_its_order_with_what_is_re_exported)
@@ -663,6 +681,22 @@ Test(cancelling, units_takes_their_dependents_with_them_and_leaves_what_is_ready
     submit_to(harness, 0, "waits.o", "long waits(long x) { return x + 8; }", NULL);
     harness_settle(harness);
     cr_expect_eq(harness_value(harness, "waits", 1), 9, "the name is free again");
+    harness_close(harness);
+}
+
+Test(cancelling, leaves_nothing_with_those_that_the_unit_waited_for)
+{
+    struct harness *harness = harness_open(NULL);
+    harness_add_c(harness, "middle.o", "extern long last(long); long middle(long x) { return last(x); }");
+    submit(harness, 0);
+    harness_add_c(harness, "above.o", "extern long middle(long); long above(long x) { return middle(x); }");
+    submit(harness, 0);
+    cr_expect_eq(cancel_units(harness, &harness_unit(harness, "above.o")->id, 1), 1);
+    harness_add_c(harness, "idle.o", "extern long never(long); long idle(long x) { return never(x); }");
+    submit(harness, 0); /* uses the memory again that the cancelled one has had */
+    link_beside(harness, "last.o", "long last(long x) { return x; }", "middle");
+    expect_state(harness, "middle.o", JITD_UNIT_READY);
+    cr_expect_eq(harness_value(harness, "middle", 3), 3);
     harness_close(harness);
 }
 

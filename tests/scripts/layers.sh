@@ -6,7 +6,7 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
-mkdir -p "$tree"/{common,proto,client/jitctl,daemon/{sandbox,supervisor,linker,runner}}
+mkdir -p "$tree"/{common,proto,client/{jitctl,examples},daemon/{sandbox,supervisor,linker,runner}}
 
 # FILE HEADER breach|fine
 while read -r file header verdict; do
@@ -30,6 +30,8 @@ client/a.c <libelf.h> breach
 client/jitctl/a.c <libelf.h> fine
 client/jitctl/a.c <elfutils/libdwfl.h> fine
 client/jitctl/a.c "tests/lib/fds.h" breach
+client/examples/a.c "a.h" fine
+client/examples/a.c "client/jitd.h" breach
 daemon/sandbox/a.c "sandbox/filters.inc" fine
 daemon/linker/a.c "daemon/sandbox/sandbox.h" fine
 daemon/linker/a.c "daemon/runner/a.h" breach

@@ -129,3 +129,39 @@ Test(graph, contracts_one_big_cycle_whichever_way_it_arrives)
     }
     free(model);
 }
+
+/* Gone while it waited, as by a deadline: whom it watched must not find it there. */
+static void fail(struct model *model, int i)
+{
+    struct unit *unit = &model->units[i];
+
+    unit->state = UNIT_FAILED;
+    for (uint32_t u = 0; u < unit->pending->use_count; u++)
+        symbol_remove_use(&unit->pending->uses[u]);
+    graph_leave(unit);
+    graph_wake_watchers(&model->graph, unit);
+    memset(unit->pending, 0xa5, sizeof *unit->pending);
+}
+
+Test(graph, forgets_those_of_a_component_s_watchers_that_fail)
+{
+    enum { WATCHED, MISSING, FIRST_WATCHER, COUNT = FIRST_WATCHER + 3 };
+    struct model *model = malloc(sizeof *model);
+
+    for (int failing = 1; failing < 1 << 3; failing++) {
+        memset(model, 0, sizeof *model);
+        model->count = COUNT;
+        model->edge[WATCHED][MISSING] = true;
+        for (int i = FIRST_WATCHER; i < COUNT; i++)
+            model->edge[i][WATCHED] = true;
+        arrive(model, WATCHED);
+        for (int i = FIRST_WATCHER; i < COUNT; i++)
+            arrive(model, i);
+        for (int i = FIRST_WATCHER; i < COUNT; i++)
+            if (failing & 1 << (i - FIRST_WATCHER))
+                fail(model, i);
+        arrive(model, MISSING);
+        cr_assert_eq(model->ready_events, (uint64_t)(COUNT - __builtin_popcount((unsigned)failing)));
+    }
+    free(model);
+}

@@ -495,6 +495,7 @@ Test(runner, keeps_its_standby_when_the_terminal_ends_the_program)
     await_standby(&runner, 0, lives);
     standby = lives[1];
     kill(standby, SIGINT);
+    perform(&runner, call_record(&runner, identity, 1)); /* its life has begun: before that it ignores the signal */
     kill(lives[0], SIGINT);
     struct lifecycle word = expect_word(&runner, LIFECYCLE_RUNNER_ENDED);
     cr_expect(WIFSIGNALED(word.value) && WTERMSIG(word.value) == SIGINT);

@@ -1,0 +1,285 @@
+/*
+ * A parser that emits code as it goes. Every expression leaves its value in rax; what must wait for it is pushed twice,
+ * so that the stack is always a multiple of 16 bytes, as calls want it. Nothing is optimised.
+ */
+#include <ctype.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "calculator.h"
+
+#define MOST_NESTING 200
+
+struct compiler {
+    struct function *function;
+    const char *at;
+    const char *error, *error_at; /* the first */
+    unsigned nesting;
+};
+
+static void expression(struct compiler *compiler, int precedence);
+
+static void fail(struct compiler *compiler, const char *error)
+{
+    if (compiler->error)
+        return;
+    compiler->error = error;
+    compiler->error_at = compiler->at;
+}
+
+/* ---- code ---- */
+
+static void emit(struct compiler *compiler, const void *bytes, size_t count)
+{
+    struct function *function = compiler->function;
+
+    if (function->code_bytes + count > sizeof function->code) {
+        fail(compiler, "too much for one function");
+        return;
+    }
+    memcpy(function->code + function->code_bytes, bytes, count);
+    function->code_bytes += (uint32_t)count;
+}
+
+/* Instructions as a string of their bytes. */
+#define EMIT(compiler, bytes) emit(compiler, bytes, sizeof(bytes) - 1)
+
+/* An instruction that ends with a displacement of 32 bits, which is filled in later; gives its place. */
+#define EMIT_JUMP(compiler, bytes) (EMIT(compiler, bytes "\0\0\0\0"), (compiler)->function->code_bytes - 4)
+
+static void jump_here(struct compiler *compiler, uint32_t at)
+{
+    int32_t displacement = (int32_t)(compiler->function->code_bytes - (at + 4));
+
+    if (!compiler->error)
+        memcpy(compiler->function->code + at, &displacement, sizeof displacement);
+}
+
+/* rdi, rsi, rdx, rcx, r8, r9 (psABI 3.2.3), each twice. */
+static const char *const push_parameter[MOST_PARAMETERS] = {"WW", "VV", "RR", "QQ", "APAP", "AQAQ"};
+static const char *const pop_argument[MOST_PARAMETERS] = {"__", "^^", "ZZ", "YY", "AXAX", "AYAY"};
+
+/* ---- words ---- */
+
+/* Whether the text goes on with that sign, which is then behind us. */
+static bool take(struct compiler *compiler, const char *sign)
+{
+    compiler->at += strspn(compiler->at, " \t\r\n");
+    if (strncmp(compiler->at, sign, strlen(sign)) != 0)
+        return false;
+    compiler->at += strlen(sign);
+    return true;
+}
+
+static bool take_name(struct compiler *compiler, char name[NAME_BYTES])
+{
+    size_t length = 0;
+
+    take(compiler, "");
+    while (isalpha((unsigned char)*compiler->at) &&
+           (isalnum((unsigned char)compiler->at[length]) || compiler->at[length] == '_'))
+        length++;
+    if (length >= NAME_BYTES)
+        fail(compiler, "a name of more than 31 letters");
+    if (length == 0 || length >= NAME_BYTES)
+        return false;
+    memcpy(name, compiler->at, length);
+    name[length] = '\0';
+    compiler->at += length;
+    return true;
+}
+
+static void want(struct compiler *compiler, const char *sign, const char *error)
+{
+    if (!take(compiler, sign))
+        fail(compiler, error);
+}
+
+/* ---- expressions ---- */
+
+static void number(struct compiler *compiler)
+{
+    char *end;
+    uint64_t value = strtoull(compiler->at, &end, 10);
+
+    compiler->at = end;
+    EMIT(compiler, "\x48\xb8"); /* mov rax, value */
+    emit(compiler, &value, sizeof value);
+}
+
+static void parameter(struct compiler *compiler, const char *name)
+{
+    const struct function *function = compiler->function;
+    unsigned i = 0;
+
+    while (i < function->parameter_count && strcmp(function->parameters[i], name) != 0)
+        i++;
+    if (i == function->parameter_count)
+        fail(compiler, "no parameter is called that");
+    const uint8_t load[] = {0x48, 0x8b, 0x45, (uint8_t)(-16 * (int)(i + 1))}; /* mov rax, [rbp - 16 * (i + 1)] */
+    emit(compiler, load, sizeof load);
+}
+
+/* Its number; new where it has not been called with that many arguments before. */
+static uint32_t callee(struct compiler *compiler, const char *name, unsigned argument_count)
+{
+    struct function *function = compiler->function;
+    uint32_t i = 0;
+
+    if (strcmp(name, function->name) == 0 && argument_count != function->parameter_count)
+        fail(compiler, "the function has another number of parameters");
+    while (i < function->callee_count &&
+           (strcmp(function->callees[i].name, name) != 0 || function->callees[i].argument_count != argument_count))
+        i++;
+    if (i == MOST_CALLEES) {
+        fail(compiler, "too much for one function");
+    } else if (i == function->callee_count) {
+        struct callee *new = &function->callees[function->callee_count++];
+
+        new->argument_count = argument_count;
+        strcpy(new->name, name);
+        snprintf(new->local, sizeof new->local, "g_%u", i);
+    }
+    return i;
+}
+
+/* Behind "NAME(". Arguments wait until all of them are known, since each may hold calls of its own. */
+static void call(struct compiler *compiler, const char *name)
+{
+    struct function *function = compiler->function;
+    unsigned count = 0;
+
+    if (!take(compiler, ")")) {
+        do {
+            expression(compiler, 0);
+            EMIT(compiler, "\x50\x50"); /* push rax, twice */
+            count++;
+        } while (take(compiler, ",") && count < MOST_PARAMETERS);
+        want(compiler, ")", "')' is missing, or there are more than six arguments");
+    }
+    for (unsigned i = count; i-- > 0;)
+        emit(compiler, pop_argument[i], strlen(pop_argument[i]));
+    uint32_t at = EMIT_JUMP(compiler, "\xe8"); /* call */
+    if (function->call_count == MOST_CALLS)
+        fail(compiler, "too much for one function");
+    else
+        function->calls[function->call_count++] = (struct call){at, callee(compiler, name, count)};
+}
+
+/* Behind "if". */
+static void conditional(struct compiler *compiler)
+{
+    expression(compiler, 0);
+    want(compiler, "then", "'then' is missing");
+    uint32_t to_else = EMIT_JUMP(compiler, "\x48\x85\xc0\x0f\x84"); /* test rax, rax; jz */
+    expression(compiler, 0);
+    want(compiler, "else", "'else' is missing");
+    uint32_t to_end = EMIT_JUMP(compiler, "\xe9"); /* jmp */
+    jump_here(compiler, to_else);
+    expression(compiler, 0);
+    jump_here(compiler, to_end);
+}
+
+static void operand(struct compiler *compiler)
+{
+    char name[NAME_BYTES];
+
+    if (take(compiler, "-")) {
+        expression(compiler, 3);
+        EMIT(compiler, "\x48\xf7\xd8"); /* neg rax */
+    } else if (take(compiler, "(")) {
+        expression(compiler, 0);
+        want(compiler, ")", "')' is missing");
+    } else if (isdigit((unsigned char)*compiler->at)) {
+        number(compiler);
+    } else if (!take_name(compiler, name)) {
+        fail(compiler, "a number, a name or '(' is missing");
+    } else if (strcmp(name, "if") == 0) {
+        conditional(compiler);
+    } else if (take(compiler, "(")) {
+        call(compiler, name);
+    } else {
+        parameter(compiler, name);
+    }
+}
+
+/* Code that makes rax of rax and rcx. A sign that another one begins with stands behind that one. */
+#define COMPARE(condition) "\x48\x39\xc8\x0f" condition "\xc0\x0f\xb6\xc0" /* cmp rax, rcx; setCC al; movzx eax, al */
+static const struct {
+    const char *sign;
+    int precedence;
+    const char *code;
+} operators[] = {
+    {"==", 1, COMPARE("\x94")},
+    {"!=", 1, COMPARE("\x95")},
+    {"<=", 1, COMPARE("\x9e")},
+    {">=", 1, COMPARE("\x9d")},
+    {"<", 1, COMPARE("\x9c")},
+    {">", 1, COMPARE("\x9f")},
+    {"+", 2, "\x48\x01\xc8"},                     /* add rax, rcx */
+    {"-", 2, "\x48\x29\xc8"},                     /* sub rax, rcx */
+    {"*", 3, "\x48\x0f\xaf\xc1"},                 /* imul rax, rcx */
+    {"/", 3, "\x48\x99\x48\xf7\xf9"},             /* cqo; idiv rcx */
+    {"%", 3, "\x48\x99\x48\xf7\xf9\x48\x89\xd0"}, /* cqo; idiv rcx; mov rax, rdx */
+};
+
+/* As far as signs go that bind more closely than `precedence`. */
+static void expression(struct compiler *compiler, int precedence)
+{
+    size_t i = 0;
+
+    if (++compiler->nesting > MOST_NESTING)
+        fail(compiler, "too deep");
+    else
+        operand(compiler);
+    while (!compiler->error && i < sizeof operators / sizeof operators[0]) {
+        if (operators[i].precedence <= precedence || !take(compiler, operators[i].sign)) {
+            i++;
+            continue;
+        }
+        EMIT(compiler, "\x50\x50"); /* push rax, twice */
+        expression(compiler, operators[i].precedence);
+        EMIT(compiler, "\x48\x89\xc1\x58\x58"); /* mov rcx, rax; pop rax, twice */
+        emit(compiler, operators[i].code, strlen(operators[i].code));
+        i = 0;
+    }
+    compiler->nesting--;
+}
+
+/* "NAME(NAME, ...) =", or nothing of it: then the line is an expression. */
+static bool head(struct compiler *compiler)
+{
+    struct function *function = compiler->function;
+
+    if (!take_name(compiler, function->name) || !take(compiler, "("))
+        return false;
+    while (function->parameter_count < MOST_PARAMETERS &&
+           take_name(compiler, function->parameters[function->parameter_count])) {
+        function->parameter_count++;
+        if (!take(compiler, ","))
+            break;
+    }
+    return take(compiler, ")") && !take(compiler, "==") && take(compiler, "=");
+}
+
+const char *compile(const char *line, struct function *function, size_t *where)
+{
+    struct compiler compiler = {.function = function, .at = line};
+
+    *function = (struct function){0};
+    if (!head(&compiler)) {
+        *function = (struct function){0};
+        compiler = (struct compiler){.function = function, .at = line};
+    }
+    EMIT(&compiler, "\x55\x48\x89\xe5"); /* push rbp; mov rbp, rsp */
+    for (unsigned i = 0; i < function->parameter_count; i++)
+        emit(&compiler, push_parameter[i], strlen(push_parameter[i]));
+    expression(&compiler, 0);
+    EMIT(&compiler, "\xc9\xc3"); /* leave; ret */
+    take(&compiler, "");
+    if (*compiler.at)
+        fail(&compiler, "the line goes on where it should end");
+    *where = compiler.error ? (size_t)(compiler.error_at - line) : 0;
+    return compiler.error;
+}
