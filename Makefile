@@ -40,6 +40,7 @@ RUNNER     := $(call objects,$(call sources,daemon/runner))
 SANDBOX    := $(call objects,$(filter-out daemon/sandbox/generate.c,$(call sources,daemon/sandbox)))
 UNIT       := $(call objects,$(call sources,tests/unit))
 INTEGRATION := $(call objects,$(call sources,tests/integration))
+MODEL      := $(call objects,$(call sources,tests/model))
 TESTLIB    := $(call objects,$(call sources,tests/lib))
 BENCH      := $(call objects,$(filter-out bench/peer%,$(call sources,bench)))
 EXAMPLES   := $(patsubst client/examples/%.c,$(O)/examples/%,$(wildcard client/examples/*.c)) $(O)/examples/calculator
@@ -167,7 +168,10 @@ $(O)/test/unit: $(UNIT) $(TESTLIB) $(filter-out %/main.o,$(LINKER)) $(filter-out
 $(O)/test/integration: $(INTEGRATION) $(TESTLIB) $(O)/lib/libjitd.a $(O)/lib/libcommon.a
 	$(link) -rdynamic -o $@ $^ -lcriterion -luv -lprotobuf-c -lelf -ldl
 
-.PHONY: setup test check demo bench bench-check
+$(O)/test/model: $(MODEL) $(O)/lib/libjitd.a
+	$(link) -o $@ $^ -lprotobuf-c
+
+.PHONY: setup test check demo bench bench-check model
 setup:
 	@tools/setup
 
@@ -191,8 +195,11 @@ tsan:
 	@+$(MAKE) --no-print-directory SAN=thread build/thread/test/threaded
 	build/thread/test/threaded
 
-check: all $(O)/test/unit $(O)/test/integration
+check: all $(O)/test/unit $(O)/test/integration $(O)/test/model
 	@O=$(O) T='$(T)' tests/run
+
+model: all $(O)/test/model
+	@O=$(O) MODEL_SEED='$(or $(SEED),$(shell date +%s))' MODEL_OPS='$(OPS)' MODEL_REPLAY='$(REPLAY)' $(O)/test/model
 
 demo: setup
 	@+$(MAKE) --no-print-directory all
@@ -262,6 +269,7 @@ help:
 	@echo "demo       install what is missing, build, run a real program through the daemon"
 	@echo "test       install what is missing, build, run all tests (SAN=address: under ASan and UBSan)"
 	@echo "check      the tests alone          bench     measure, beside peers (QUICK=1 JSON= UPDATE=1)"
+	@echo "model      random operations against a model of a session (SEED= OPS= REPLAY=FILE)"
 	@echo "tsan       what has threads, under ThreadSanitizer"
 	@echo "bench-check  instructions per unit and call, held against a record (UPDATE=1 rewrites it)"
 	@echo "check-fmt  clang-format             fmt       reformat in place"

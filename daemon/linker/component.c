@@ -6,21 +6,25 @@
 #include "common/bytes.h"
 #include "common/log.h"
 #include "daemon/linker/code_map.h"
+#include "daemon/linker/layout.h"
 #include "daemon/linker/relocate.h"
 #include "daemon/linker/resolve.h"
 #include "daemon/linker/unwind.h"
 
 /* One unit as relocation sees it. */
-static void describe_local(const struct linker *linker, const struct unit *unit, uint32_t index,
+static void describe_local(const struct linker *linker, const struct unit *unit, uint32_t index, uint64_t *own_commons,
                            struct relocation_target *target)
 {
     const Elf64_Sym *entry = &unit->pending->object.symbols[index];
     uint32_t section = object_symbol_section(&unit->pending->object, index);
+    uint64_t common = layout_own_common(unit, index, own_commons);
 
     target->bytes = entry->st_size;
     target->function = ELF64_ST_TYPE(entry->st_info) == STT_FUNC;
     if (section == OBJECT_ABSOLUTE)
         target->address = entry->st_value;
+    else if (common != LAYOUT_NOWHERE)
+        target->address = arena_address(linker->arena, ZONE_Z, unit->pending->common_offset + common);
     else if (section == OBJECT_UNDEFINED || section >= unit->pending->object.section_count)
         target->weak_missing = true;
     else if (unit->pending->placements[section].zone == ZONE_COUNT)
@@ -71,6 +75,7 @@ static int describe_targets(const struct linker *linker, struct pool *scratch, s
     context->targets = pool_allocate_array(scratch, object->symbol_count, sizeof *context->targets);
     if (!context->targets)
         return error_set(error, ERROR_NO_MEMORY, "%s: no memory for %u symbols", unit->name, object->symbol_count);
+    uint64_t own_commons = unit->pending->own_commons;
     for (uint32_t i = 1; i < object->symbol_count; i++) {
         const struct symbol *symbol =
             i < object->first_global ? NULL : unit->pending->globals[i - object->first_global];
@@ -80,7 +85,7 @@ static int describe_targets(const struct linker *linker, struct pool *scratch, s
         else if (symbol)
             describe_global(symbol, &context->targets[i]);
         else
-            describe_local(linker, unit, i, &context->targets[i]);
+            describe_local(linker, unit, i, &own_commons, &context->targets[i]);
     }
     for (uint32_t i = 0; i < unit->pending->use_count; i++)
         if (unit->pending->uses[i].by_slot && unit->pending->uses[i].index)
@@ -334,13 +339,13 @@ static int settle_aliases(struct unit *root, struct unit **culprit, struct error
     return left ? refuse_unsettled(*culprit, error) : 0;
 }
 
-/* By a use to which nothing refers nothing is called: an alias is called as what it stands for. */
+/* A unit's own definition is no question, though it may have waited for a library to lead back to it. */
 static int check_conventions(const struct unit *unit, struct error *error)
 {
     for (uint32_t i = 0; i < unit->pending->use_count; i++) {
         const struct use *use = &unit->pending->uses[i];
 
-        if (use->index && use->convention != use->symbol->convention)
+        if (!use->any_convention && use->symbol->definer != unit && use->convention != use->symbol->convention)
             return resolve_refuse_convention(unit, use->symbol, use->convention, error);
     }
     return 0;

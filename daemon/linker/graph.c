@@ -88,16 +88,6 @@ static void append_watchers(struct graph_node *root, struct graph_node *first, s
     root->watcher_last = last;
 }
 
-/* Takes a component that waits no more out of the list of what it watched. */
-static void unwatch(struct graph_node *root)
-{
-    struct graph_node *target = find_root(root->watching), *next = root->watcher_next,
-                      *previous = root->watcher_previous;
-
-    *(previous ? &previous->watcher_next : &target->watcher_first) = next;
-    *(next ? &next->watcher_previous : &target->watcher_last) = previous;
-}
-
 static void watch(struct graph_node *root, struct graph_node *target)
 {
     root->phase = GRAPH_BLOCKED;
@@ -105,6 +95,26 @@ static void watch(struct graph_node *root, struct graph_node *target)
     root->watcher_next = NULL;
     append_watchers(target, root, root);
     forest_link(&root->tree, &target->tree);
+}
+
+/* Whoever watches is in the list of the component that it watches, and in no other: what is freed is in none. */
+static void stop_watching(struct graph_node *root)
+{
+    if (!root->watching)
+        return;
+    struct graph_node *target = find_root(root->watching), *previous = root->watcher_previous;
+    struct graph_node *next = root->watcher_next;
+
+    if (previous)
+        previous->watcher_next = next;
+    else
+        target->watcher_first = next;
+    if (next)
+        next->watcher_previous = previous;
+    else
+        target->watcher_last = previous;
+    root->watching = root->watcher_next = root->watcher_previous = NULL;
+    forest_cut(&root->tree);
 }
 
 /* Makes `other`, which watches nothing, part of `root`: members, needs not looked at yet, and watchers change hands. */
@@ -121,7 +131,7 @@ static void absorb(struct graph_node *root, struct graph_node *other)
         root->scan_last = other->scan_last;
     }
     append_watchers(root, other->watcher_first, other->watcher_last);
-    other->watching = NULL;
+    other->watcher_first = other->watcher_last = NULL;
     forest_link(&other->tree, &root->tree);
 }
 
@@ -136,7 +146,7 @@ static void contract(struct graph_node *root, struct graph_node *from)
 {
     for (struct graph_node *at = from, *next; at != root; at = next) {
         next = find_root(at->watching);
-        forest_cut(&at->tree);
+        stop_watching(at);
         absorb(root, at);
     }
 }
@@ -174,9 +184,7 @@ static void next_need(struct graph_node *root, struct graph_node **target, struc
 /* Goes on from the component's last unmet need until the next one blocks it, or none is left. */
 static void advance(struct graph *graph, struct graph_node *root)
 {
-    if (root->watching)
-        forest_cut(&root->tree);
-    root->watching = NULL;
+    stop_watching(root);
     root->watching_symbol = NULL;
     for (;;) {
         struct graph_node *target;
@@ -235,7 +243,8 @@ void graph_use_moved(struct graph *graph, struct unit *unit, const struct symbol
 {
     struct graph_node *root = find_root(node_of(unit));
 
-    if (root->phase == GRAPH_BLOCKED && root->watching_symbol == waited_for)
+    /* Or it has gone on already, and watches who defines that symbol in place of the one that comes first. */
+    if (root->phase == GRAPH_BLOCKED && (root->watching || root->watching_symbol == waited_for))
         advance(graph, root);
 }
 
@@ -243,10 +252,8 @@ void graph_leave(struct unit *unit)
 {
     struct graph_node *root = node_of(unit);
 
+    stop_watching(root);
     root->phase = GRAPH_DONE;
-    if (root->watching) /* it fails, and what it waited for may not */
-        unwatch(root);
-    root->watching = NULL;
     root->watching_symbol = NULL;
     for (struct graph_node *member = root; member; member = member->member_next)
         forest_cut(&member->tree);
@@ -254,15 +261,8 @@ void graph_leave(struct unit *unit)
 
 void graph_wake_watchers(struct graph *graph, struct unit *unit)
 {
-    struct graph_node *root = node_of(unit), *watcher = root->watcher_first;
+    struct graph_node *root = node_of(unit);
 
-    root->watcher_first = root->watcher_last = NULL;
-    while (watcher) {
-        struct graph_node *next = watcher->watcher_next, *waiting = find_root(watcher);
-
-        /* The watcher may have been absorbed since by a component that waits for something else. */
-        if (waiting->phase == GRAPH_BLOCKED && waiting->watching && find_root(waiting->watching) == root)
-            advance(graph, waiting);
-        watcher = next;
-    }
+    while (root->watcher_first)
+        advance(graph, root->watcher_first);
 }

@@ -44,7 +44,8 @@ struct graph_node {
     struct symbol *watching_symbol;   /* root: or the symbol that nobody offers */
     struct graph_node *watcher_first; /* root: components that watch this one */
     struct graph_node *watcher_last;  /* root */
-    struct graph_node *watcher_next, *watcher_previous;
+    struct graph_node *watcher_next;  /* in the list of the one that is watched */
+    struct graph_node *watcher_previous;
     struct graph_node *queue_next; /* root: in the graph's queue */
     uint32_t next_use;             /* of this unit */
     uint8_t phase;                 /* root: enum graph_phase */

@@ -80,7 +80,7 @@ static void sort_ids(uint64_t *ids, size_t *count)
     *count = kept;
 }
 
-/* Each unit that it uses, once; and of names that nobody offers, the names. */
+/* Each other unit that it uses, once; and of names that nobody offers, the names. */
 static bool list_needs(struct inspection *inspection, const struct unit *unit, Jitd__Proto__UnitInfo *info)
 {
     info->uses = pool_allocate_array(inspection->pool, unit->need_count, sizeof *info->uses);
@@ -90,7 +90,7 @@ static bool list_needs(struct inspection *inspection, const struct unit *unit, J
     for (uint32_t i = 0; i < unit->need_count; i++) {
         const struct symbol *symbol = unit_needs(unit)[i];
 
-        if (symbol->binding == SYMBOL_UNIT)
+        if (symbol->binding == SYMBOL_UNIT && symbol->definer != unit)
             info->uses[info->n_uses++] = symbol->definer->id;
         else if (symbol->binding == SYMBOL_UNBOUND)
             info->missing[info->n_missing++] =

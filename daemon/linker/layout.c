@@ -160,6 +160,28 @@ static void plan_commons(struct unit *unit, struct arena_need *need)
     }
 }
 
+uint64_t layout_own_common(const struct unit *unit, uint32_t index, uint64_t *end)
+{
+    const struct object *object = &unit->pending->object;
+    const Elf64_Sym *entry = &object->symbols[index];
+
+    if (index < object->first_global || unit->pending->globals[index - object->first_global] ||
+        object_symbol_section(object, index) != OBJECT_COMMON)
+        return LAYOUT_NOWHERE;
+    uint64_t at = align_up(*end, max_u64(entry->st_value, 1));
+    *end = at + entry->st_size;
+    return at;
+}
+
+/* Those that a manifest keeps local, behind the others. */
+static void plan_own_commons(struct unit *unit, struct arena_need *need)
+{
+    unit->pending->own_commons = need->bytes;
+    for (uint32_t i = unit->pending->object.first_global; i < unit->pending->object.symbol_count; i++)
+        if (layout_own_common(unit, i, &need->bytes) != LAYOUT_NOWHERE)
+            need->alignment = max_u64(need->alignment, unit->pending->object.symbols[i].st_value);
+}
+
 static uint32_t array_priority(const struct object_section *section)
 {
     const char *dot = strrchr(section->name, '.');
@@ -220,6 +242,7 @@ int layout_plan(struct unit *unit, const struct arch *arch, struct arena_need ne
                                  ARENA_BYTES, zone_names[z]);
     }
     plan_commons(unit, &needs[ZONE_Z]);
+    plan_own_commons(unit, &needs[ZONE_Z]);
     unit->pending->data_bytes = needs[ZONE_D].bytes;
     return collect_arrays(unit, error);
 }

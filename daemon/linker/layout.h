@@ -18,6 +18,12 @@
    for .ctors and the like; errors of the unwind tables; NO_MEMORY. Touches the unit alone and may be asked again. */
 int layout_plan(struct unit *unit, const struct arch *arch, struct arena_need needs[ZONE_COUNT], struct error *error);
 
+#define LAYOUT_NOWHERE UINT64_MAX
+
+/* Where in the unit's block of zone Z the object's symbol `index` lies, if it is a common symbol of which the session
+   does not know; else NOWHERE. Asked of all symbols in order: `*end` begins as own_commons and is carried along. */
+uint64_t layout_own_common(const struct unit *unit, uint32_t index, uint64_t *end);
+
 /* The block has its room: makes offsets in the block offsets in zones. */
 void layout_settle(struct unit *unit, const struct arena *arena);
 

@@ -397,6 +397,17 @@ static void forget_tables(struct linker *linker, uint64_t first, uint32_t count)
     }
 }
 
+/* Whoever waited for one of the batch's names: is bound to the first that it finds, and only then goes on. */
+static void wake(struct linker *linker, const struct batch *batch)
+{
+    for (uint32_t i = 0; i < batch->unit_count; i++)
+        for (uint32_t d = 0; d < batch->units[i]->definition_count; d++)
+            search_adopt(linker, batch->units[i]->definitions[d]);
+    for (uint32_t i = 0; i < batch->unit_count; i++)
+        for (uint32_t d = 0; d < batch->units[i]->definition_count; d++)
+            graph_symbol_bound(&linker->graph, batch->units[i]->definitions[d]);
+}
+
 void link_run(struct linker *linker, struct batch *batch)
 {
     uint64_t first = batch->units[0]->id;
@@ -404,11 +415,7 @@ void link_run(struct linker *linker, struct batch *batch)
 
     for (uint32_t i = 0; i < count; i++)
         linker->hooks->unit_changed(linker->owner, batch->units[i], NULL);
-    for (uint32_t i = 0; i < count; i++)
-        for (uint32_t d = 0; d < batch->units[i]->definition_count; d++) {
-            search_adopt(linker, batch->units[i]->definitions[d]);
-            graph_symbol_bound(&linker->graph, batch->units[i]->definitions[d]);
-        }
+    wake(linker, batch);
     for (uint32_t i = 0; i < count; i++)
         graph_start(&linker->graph, batch->units[i]);
     link_run_queue(linker);

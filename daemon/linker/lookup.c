@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/linker/search.h"
 #include "daemon/linker/session.h"
 
 struct lookup {
@@ -35,10 +36,38 @@ static int check_names(const struct session *session, const Jitd__Proto__Lookup 
     return 0;
 }
 
+/* As it is now, whatever it was before and may come to be. */
+static void find_now(struct session *session, uint32_t library, const struct manifest_name *name,
+                     Jitd__Proto__Address *address)
+{
+    bool ready = false, function;
+
+    if (link_lookup(&session->linker, library, name->bytes, name->length, &address->address, &ready, &function))
+        address->ready = ready;
+}
+
+/* What the lookup has waited for, though the name may have come to mean something else in the meantime. Of a process
+   symbol a unit has no use. */
+static void find_awaited(struct session *session, const struct unit *unit, uint32_t number,
+                         const struct manifest_name *name, uint32_t *next, Jitd__Proto__Address *address)
+{
+    const struct pending *pending = unit->pending;
+    const struct symbol *symbol;
+
+    if (*next < pending->use_count && pending->uses[*next].number == number)
+        symbol = pending->uses[(*next)++].symbol;
+    else
+        symbol = search_process(&session->linker, name->bytes, name->length);
+    address->ready = symbol != NULL;
+    address->address = symbol ? symbol->address : 0;
+}
+
+/* `unit`: of a lookup that has waited; else NULL. */
 static void answer(struct session *session, uint64_t request, uint32_t library, const struct manifest_name *names,
-                   size_t count)
+                   size_t count, const struct unit *unit)
 {
     Jitd__Proto__Addresses reply = JITD__PROTO__ADDRESSES__INIT;
+    uint32_t next = 0;
     struct error error;
 
     pool_reset(&session->encode);
@@ -50,14 +79,12 @@ static void answer(struct session *session, uint64_t request, uint32_t library, 
         return;
     }
     for (size_t i = 0; i < count; i++) {
-        Jitd__Proto__Address *address = &addresses[i];
-        bool ready = false, function;
-
-        jitd__proto__address__init(address);
-        if (link_lookup(&session->linker, library, names[i].bytes, names[i].length, &address->address, &ready,
-                        &function))
-            address->ready = ready;
-        reply.addresses[reply.n_addresses++] = address;
+        jitd__proto__address__init(&addresses[i]);
+        if (unit)
+            find_awaited(session, unit, (uint32_t)i, &names[i], &next, &addresses[i]);
+        else
+            find_now(session, library, &names[i], &addresses[i]);
+        reply.addresses[reply.n_addresses++] = &addresses[i];
     }
     session_send(session, MESSAGE_ADDRESSES, request, &reply.base);
 }
@@ -74,9 +101,9 @@ static struct lookup *lookup_new(const Jitd__Proto__Lookup *message, uint64_t re
     size_t bytes = message->n_names * sizeof *lookup->names;
 
     for (size_t i = 0; i < message->n_names; i++)
-        bytes += message->names[i].len;
+        bytes += message->names[i].len + 1;
     if (lookup)
-        lookup->names = malloc(bytes + 1);
+        lookup->names = malloc(bytes);
     if (!lookup || !lookup->names) {
         free(lookup);
         return NULL;
@@ -86,6 +113,7 @@ static struct lookup *lookup_new(const Jitd__Proto__Lookup *message, uint64_t re
         memcpy(at, message->names[i].data, message->names[i].len);
         lookup->names[lookup->count++] = (struct manifest_name){at, message->names[i].len};
         at += message->names[i].len;
+        *at++ = '\0'; /* names of the runner's libraries are C strings */
     }
     lookup->request = request;
     lookup->library = message->library;
@@ -101,7 +129,7 @@ static const struct manifest *make_manifest(struct session *session, const struc
     if (!manifest || !uses)
         return NULL;
     for (size_t i = 0; i < lookup->count; i++)
-        uses[i] = (struct manifest_use){.global = lookup->names[i], .library = USE_LIBRARY_OWN};
+        uses[i] = (struct manifest_use){.global = lookup->names[i], .library = USE_LIBRARY_OWN, .any_convention = true};
     *manifest = (struct manifest){.uses = uses, .use_count = (uint32_t)lookup->count};
     return manifest;
 }
@@ -128,7 +156,7 @@ static void changed(struct session *session, struct unit_waiter *waiter, const s
     if (report)
         session_fail_report(session, lookup->request, report);
     else
-        answer(session, lookup->request, lookup->library, lookup->names, lookup->count);
+        answer(session, lookup->request, lookup->library, lookup->names, lookup->count, unit);
     remove_later(session, waiter->unit);
     forget(session, lookup);
 }
@@ -175,7 +203,7 @@ static void answer_now(struct session *session, uint64_t request, const Jitd__Pr
     }
     for (size_t i = 0; i < message->n_names; i++)
         names[i] = (struct manifest_name){(const char *)message->names[i].data, message->names[i].len};
-    answer(session, request, message->library, names, message->n_names);
+    answer(session, request, message->library, names, message->n_names, NULL);
 }
 
 void lookup_request(struct session *session, uint64_t request, const Jitd__Proto__Lookup *message)

@@ -10,6 +10,7 @@
 #ifndef LINKER_MANIFEST_H
 #define LINKER_MANIFEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -61,6 +62,7 @@ struct manifest_use {
     struct manifest_name global;
     uint32_t flags;
     uint32_t library;
+    bool any_convention; /* an alias, or a lookup that waits: calls nothing */
     uint64_t convention;
 };
 

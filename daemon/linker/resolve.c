@@ -260,7 +260,9 @@ static void add_use(struct unit *unit, struct symbol *symbol, uint32_t index, co
         .symbol = symbol, .unit = unit, .index = index, .library = search->library, .exact = search->exact};
     if (!listed)
         return;
+    use->number = (uint32_t)(listed - unit->pending->manifest->uses);
     use->by_slot = (listed->flags & USE_BY_SLOT) != 0;
+    use->any_convention = listed->any_convention;
     use->convention = listed->convention;
 }
 
@@ -469,7 +471,8 @@ static int resolve_aliases(struct linker *linker, struct unit *unit, struct repo
         const struct offer *offer = &pending->offers[i];
 
         if (offer->definition->kind == DEFINITION_ALIAS && is_own(unit, i))
-            pending->aliases[pending->alias_count++] = (struct alias){offer->symbol, bound[offer->definition->use]};
+            pending->aliases[pending->alias_count++] =
+                (struct alias){offer->symbol, bound[offer->definition->use], offer->definition->use};
     }
     return code;
 }

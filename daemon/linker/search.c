@@ -120,20 +120,21 @@ static void move_use(struct use *use, struct symbol *to)
     if (use->index)
         pending->globals[use->index - pending->object.first_global] = to;
     for (uint32_t i = 0; !use->index && i < pending->alias_count; i++)
-        if (pending->aliases[i].target == from)
+        if (pending->aliases[i].use == use->number)
             pending->aliases[i].target = to;
 }
 
+/* Where the symbol itself has been bound, by the batch that is being committed, another may come before it. */
 static void move_uses(struct symbol *wanted, void *data)
 {
     struct linker *linker = data;
 
-    for (struct use *use = wanted->uses, *next; use && wanted->binding == SYMBOL_UNBOUND; use = next) {
+    for (struct use *use = wanted->uses, *next; use; use = next) {
         const struct search search = {wanted, use->library, use->exact};
         struct symbol *found = search_find(linker, &search, NULL);
 
         next = use->next;
-        if (!found)
+        if (!found || found == wanted)
             continue;
         move_use(use, found);
         graph_use_moved(&linker->graph, use->unit, wanted);

@@ -30,8 +30,8 @@ struct symbol *search_process(struct linker *linker, const char *name, size_t le
 /* From now on there is more than one namespace to search. NO_MEMORY. */
 int search_open_spaces(struct linker *linker);
 
-/* The symbol has been bound: binds those uses in other namespaces to it that have waited for its name and find it
-   first. */
+/* The symbol has been bound: binds uses that have waited for its name to what they find first. Before
+   graph_symbol_bound, for all symbols of the batch. */
 void search_adopt(struct linker *linker, const struct symbol *symbol);
 
 /* Search orders have changed: all that waits looks again. */

@@ -187,7 +187,8 @@ static int convert_aliases(struct conversion *conversion)
                                                                         .use = conversion->use_count});
         if (!code)
             code = add_use(conversion, &(struct manifest_use){.global = name_of(&wire->target),
-                                                              .library = library_of(wire->library)});
+                                                              .library = library_of(wire->library),
+                                                              .any_convention = true});
     }
     return code;
 }

@@ -40,13 +40,15 @@ enum symbol_strength { STRENGTH_NONE, STRENGTH_WEAK, STRENGTH_COMMON, STRENGTH_S
 struct use {
     struct symbol *symbol;
     struct unit *unit;
-    struct use *next;    /* in symbol->uses */
-    struct use **link;   /* what points to this one; NULL when in no list */
-    uint32_t index;      /* in the unit's symbol table; 0: no reference, the unit only waits for it */
-    uint32_t library;    /* where the search for it begins */
-    bool exact : 1;      /* the search ends in that library and what it re-exports */
-    bool by_slot : 1;    /* reached through a slot, whatever the distance */
-    uint64_t convention; /* wanted; 0: the platform's */
+    struct use *next;        /* in symbol->uses */
+    struct use **link;       /* what points to this one; NULL when in no list */
+    uint32_t index;          /* in the unit's symbol table; 0: no reference, the unit only waits for it */
+    uint32_t number;         /* where index is 0: among the uses of the manifest */
+    uint32_t library;        /* where the search for it begins */
+    bool exact : 1;          /* the search ends in that library and what it re-exports */
+    bool by_slot : 1;        /* reached through a slot, whatever the distance */
+    bool any_convention : 1; /* nothing is called by it */
+    uint64_t convention;     /* wanted; 0: the platform's */
 };
 
 /* What one batch is about to decide of one name. Lives until the batch is committed or refused. */

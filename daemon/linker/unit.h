@@ -61,6 +61,7 @@ struct offer {
 /* A definition that is another name for `target`. */
 struct alias {
     struct symbol *symbol, *target;
+    uint32_t use; /* the one that found the target: among those of the manifest */
 };
 
 /* What is needed until the unit is ready or failed. Lies in the batch's pool, but for the object's tables, which are
@@ -91,6 +92,7 @@ struct pending {
     uint32_t slots, stubs;  /* foreseen: at the beginning of the block in S, and at... */
     uint64_t stub_offset;   /* ...this offset in zone X */
     uint64_t common_offset; /* of the unit's common symbols in zone Z */
+    uint64_t own_commons;   /* ...and in them of those that are the unit's own */
     uint64_t data_offset, data_bytes; /* what the runner must copy in zone D */
     bool stale_zeros;                 /* zone Z must be cleared: a removed unit had it before */
 };
