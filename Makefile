@@ -1,4 +1,4 @@
-# jitd. `make help` lists the targets; a folder is a module, and every .c file in it belongs to it.
+# jitd. `make help` lists the targets; a folder is a module, and every .c and .S file in it belongs to it.
 #
 #   V=1          show the commands          O=DIR        build there (default build, or build/SAN)
 #   SAN=address  ASan and UBSan             T=SUITE/TEST run only the tests that match
@@ -28,8 +28,8 @@ COMPILE  = $(CC) $(BASE) $(CFLAGS) $(FORTIFY)
 TOOLCHAIN_ARCHIVES = -DLIBGCC_ARCHIVE='"$(shell $(CC) -print-libgcc-file-name)"' \
                      -DLIBC_NONSHARED_ARCHIVE='"$(shell $(CC) -print-file-name=libc_nonshared.a)"'
 
-sources = $(wildcard $(1)/*.c)
-objects = $(patsubst %.c,$(O)/obj/%.o,$(1))
+sources = $(wildcard $(1)/*.c $(1)/*.S)
+objects = $(patsubst %,$(O)/obj/%.o,$(basename $(1)))
 
 COMMON     := $(call objects,$(call sources,common) $(call sources,proto)) $(O)/obj/gen/proto/jitd.pb-c.o
 CLIENT     := $(call objects,$(call sources,client))
@@ -80,6 +80,11 @@ $(O)/obj/%.o: %.c | $(O)/gen/proto/jitd.pb-c.h
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
 	$(Q)$(COMPILE) $(WARN) $(SANFLAGS) -c -o $@ $<
+
+$(O)/obj/%.o: %.S
+	@mkdir -p $(@D)
+	@echo "  AS      $<"
+	$(Q)$(COMPILE) -c -o $@ $<
 
 $(O)/obj/tests/%.o: WARN := -Wall -Wextra -Wshadow -Werror -Wno-unused-parameter
 $(O)/obj/tests/%.o: BASE += -fvisibility=default

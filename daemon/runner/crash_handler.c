@@ -12,6 +12,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -89,9 +90,8 @@ static void backtrace_skip_wild_call(greg_t *registers)
     registers[REG_RSP] = (greg_t)(stack + sizeof(uintptr_t));
 }
 
-static void crash_write_backtrace(const siginfo_t *information, greg_t *registers)
+static void crash_write_backtrace(const siginfo_t *information, greg_t *registers, uintptr_t pc)
 {
-    uintptr_t pc = (uintptr_t)registers[REG_RIP];
     frame_add(pc);
     if (information->si_signo == SIGSEGV && (uintptr_t)information->si_addr == pc && !unwind_covers(pc))
         backtrace_skip_wild_call(registers);
@@ -120,9 +120,8 @@ static bool crash_is_stack_overflow(const siginfo_t *information, uintptr_t stac
     return address + PROBED_BYTES >= stack && address < stack + FRAME_BYTES;
 }
 
-static void crash_write(const siginfo_t *information, ucontext_t *context)
+static void crash_write(const siginfo_t *information, greg_t *registers, uintptr_t pc)
 {
-    greg_t *registers = context->uc_mcontext.gregs;
     crash_record->signal = information->si_signo;
     crash_record->code = information->si_code;
     crash_record->thread = (uint64_t)crash_thread;
@@ -131,23 +130,29 @@ static void crash_write(const siginfo_t *information, ucontext_t *context)
     for (size_t i = 0; i < CRASH_REGISTERS; i++)
         crash_record->registers[i] = (uint64_t)registers[crash_registers[i]];
     crash_record->frame_count = 0;
-    crash_write_backtrace(information, registers);
+    crash_write_backtrace(information, registers, pc);
 }
 
 /* Returns only where the signal could not be sent; a fault then happens again, with its default action. */
-static void crash_die(void)
+static void die_of(int number)
 {
     sigset_t set;
-    if (crash_claimed)
-        atomic_store(&crash_record->state, CRASH_COMPLETE);
-    signal(crash_signal, SIG_DFL);
+    signal(number, SIG_DFL);
     sigemptyset(&set);
-    sigaddset(&set, crash_signal);
+    sigaddset(&set, number);
     sigprocmask(SIG_UNBLOCK, &set, NULL);
-    tgkill(getpid(), gettid(), crash_signal);
+    tgkill(getpid(), gettid(), number);
 }
 
-static void crash_handle(int number, siginfo_t *information, void *context)
+static void crash_die(void)
+{
+    if (crash_claimed)
+        atomic_store(&crash_record->state, CRASH_COMPLETE);
+    die_of(crash_signal);
+}
+
+/* `pc` is what the innermost frame is recorded as. */
+static void crash_end(const siginfo_t *information, greg_t *registers, uintptr_t pc)
 {
     pid_t self = gettid(), first = 0;
     if (!atomic_compare_exchange_strong(&crash_thread, &first, self)) {
@@ -156,12 +161,36 @@ static void crash_handle(int number, siginfo_t *information, void *context)
         crash_die();
         return;
     }
-    crash_signal = number;
+    crash_signal = information->si_signo;
     uint32_t none = CRASH_NONE;
     crash_claimed = crash_record != NULL && atomic_compare_exchange_strong(&crash_record->state, &none, CRASH_WRITING);
     if (crash_claimed)
-        crash_write(information, context);
+        crash_write(information, registers, pc);
     crash_die();
+}
+
+static void crash_handle(int number, siginfo_t *information, void *context)
+{
+    (void)number;
+    greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
+    crash_end(information, registers, (uintptr_t)registers[REG_RIP]);
+}
+
+_Noreturn void crash_handler_raise(int number, const uint64_t registers[CRASH_REGISTERS])
+{
+    gregset_t saved = {0};
+    siginfo_t information = {.si_signo = number, .si_code = SI_TKILL};
+    for (size_t i = 0; i < CRASH_REGISTERS; i++)
+        saved[crash_registers[i]] = (greg_t)registers[i];
+    /* One less is in the call, which may be its function's last instruction. */
+    crash_end(&information, saved, (uintptr_t)saved[REG_RIP] - 1);
+    abort();
+}
+
+_Noreturn void crash_handler_die(int number)
+{
+    die_of(number);
+    abort();
 }
 
 void crash_handler_leave_unblocked(sigset_t *set)

@@ -22,6 +22,7 @@
 #include "daemon/runner/crash_handler.h"
 #include "daemon/runner/finalisers.h"
 #include "daemon/runner/futex.h"
+#include "daemon/runner/lazy.h"
 #include "daemon/runner/requests.h"
 #include "daemon/runner/stage.h"
 #include "daemon/runner/template.h"
@@ -139,6 +140,7 @@ static void live_take_over(const struct runner *runner)
         _exit(EXIT_SETUP_FAILED);
     template_restore_signals();
     crash_handler_report_to(&runner->channel->crash);
+    lazy_begin();
     threads_count_in(&runner->channel->threads);
 }
 

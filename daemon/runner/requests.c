@@ -1,13 +1,15 @@
 /*
- * The request queues and the reply ring of the channel.
+ * The request queues, the waiters and the reply ring of the channel.
  *
- * Each queue has one server, each server one queue; the reply ring has two writers and a lock. Replies are announced
- * with one write to FD_WAKE when the queue has run empty, or before a call that may take long: waking the linker costs
- * far more than a record. The linker's fields are trusted, but a mistake in them is answered, not followed.
+ * Each queue and each waiter has one server at a time; the reply ring has all of them as writers and a lock. Replies
+ * are announced with one write to FD_WAKE when there is nothing left to do, or before a call that may take long: waking
+ * the linker costs far more than a record. The linker's fields are trusted, but a mistake in them is answered, not
+ * followed.
  */
 #include "daemon/runner/requests.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -25,6 +27,7 @@
 void __cxa_finalize(void *handle);
 
 typedef void initialiser_function(int argc, char **argv, char **envp);
+typedef int action_function(const void *bytes, size_t count);
 typedef int main_function(int argc, char **argv, char **envp);
 
 /* What is performing a request needs to know. */
@@ -56,9 +59,13 @@ static void reply_wait_for_room(struct server *server, const struct channel_queu
     }
 }
 
+/* A signal handler may call what is not there, and then wants the lock itself: none may run while it is held. */
 static void server_reply(struct server *server, const struct channel_record *reply)
 {
     struct channel_queue *replies = &server->runner->channel->replies;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
     pthread_mutex_lock(&reply_lock);
     uint32_t head = atomic_load_explicit(&replies->head, memory_order_relaxed);
     reply_wait_for_room(server, replies, head);
@@ -66,6 +73,7 @@ static void server_reply(struct server *server, const struct channel_record *rep
     atomic_store_explicit(&replies->head, head + 1, memory_order_release);
     server->unannounced = true;
     pthread_mutex_unlock(&reply_lock);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 /* Address `address` of `count` pointers in zone R, or NULL where they do not lie in it. */
@@ -162,6 +170,17 @@ static int perform_call(struct server *server, const struct channel_record *requ
     return call_invoke(request->a, request->b, request->c, &server->runner->channel->call, result);
 }
 
+static int perform_action(struct server *server, const struct channel_record *request, uint64_t *result)
+{
+    uintptr_t base = server->runner->arena.base;
+    if (!range_within(request->a - (base + ZONE_X_OFFSET), 1, ZONE_X_BYTES) ||
+        !range_within(request->b - (base + ZONE_R_OFFSET), request->c, ZONE_R_BYTES))
+        return ERROR_INVALID;
+    action_function *function = (action_function *)(uintptr_t)request->a;
+    *result = (uint64_t)function((const void *)(uintptr_t)request->b, request->c);
+    return 0;
+}
+
 typedef int perform_function(struct server *server, const struct channel_record *request, uint64_t *result);
 
 static perform_function *const performers[] = {
@@ -173,6 +192,7 @@ static perform_function *const performers[] = {
     [CHANNEL_FINALISE] = perform_finalise,
     [CHANNEL_FINALISE_OBJECT] = perform_finalise_object,
     [CHANNEL_ZERO] = perform_zero,
+    [CHANNEL_ACTION] = perform_action,
 };
 
 static void server_perform(struct server *server, const struct channel_record *request)
@@ -197,6 +217,23 @@ _Noreturn void requests_serve(const struct runner *runner, struct channel_queue 
         }
         struct channel_record request = queue->records[tail % CHANNEL_QUEUE_RECORDS];
         atomic_store_explicit(&queue->tail, ++tail, memory_order_release);
+        server_perform(&server, &request);
+    }
+}
+
+uint64_t requests_serve_waiter(const struct runner *runner, uint32_t number, uint64_t slot)
+{
+    struct channel_waiter *waiter = &runner->channel->waiters[number];
+    struct server server = {.runner = runner};
+    uint32_t head = atomic_load_explicit(&waiter->head, memory_order_acquire);
+    server_reply(&server, &(struct channel_record){.kind = CHANNEL_LAZY, .id = number, .a = slot});
+    for (;; head++) {
+        server_announce(&server);
+        while (atomic_load_explicit(&waiter->head, memory_order_acquire) == head)
+            futex_wait(&waiter->head, head);
+        struct channel_record request = waiter->request;
+        if (request.kind == CHANNEL_RESUME)
+            return request.a;
         server_perform(&server, &request);
     }
 }

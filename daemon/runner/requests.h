@@ -10,4 +10,8 @@
    the agent thread channel.agent. */
 _Noreturn void requests_serve(const struct runner *runner, struct channel_queue *queue);
 
+/* Tells the linker that the calling thread, which has taken waiter `number`, has called through slot `slot` what is not
+   there, and does what it asks until it may go on. Returns where: the function's address, or 0 for nowhere. */
+uint64_t requests_serve_waiter(const struct runner *runner, uint32_t number, uint64_t slot);
+
 #endif

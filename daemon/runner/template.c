@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/bytes.h"
+#include "daemon/runner/lazy.h"
 #include "daemon/runner/lifecycle.h"
 #include "daemon/runner/lives.h"
 #include "daemon/runner/process_symbols.h"
@@ -113,6 +114,7 @@ static int template_prepare(struct runner *runner, struct lifecycle *ready, stru
     if (code != 0)
         return code;
     unwind_open(runner->arena.base);
+    ready->lazy_entry = lazy_open(runner);
     code = template_landlock(runner, error);
     if (code != 0)
         return code;
