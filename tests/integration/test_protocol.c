@@ -387,9 +387,16 @@ static int send_without_reading(int fd, const uint8_t *bytes, size_t length, int
     return sent;
 }
 
+/* AddressSanitizer keeps what a growing queue has left behind. */
+#ifdef JITD_SANITIZED
+#define GROWTH_KIB (96 * 1024)
+#else
+#define GROWTH_KIB (24 * 1024)
+#endif
+
 Test(protocol, does_not_grow_for_a_peer_that_sends_and_never_reads)
 {
-    enum { BURST = 32, BURSTS = 200, GROWTH_KIB = 24 * 1024 };
+    enum { BURST = 32, BURSTS = 200 };
     static uint64_t ids[MANY];
     uint8_t requests[BURST][FRAME_BYTES + 2];
     struct peer peer = peer_open_welcomed();
