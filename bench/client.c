@@ -68,14 +68,46 @@ static void client_submitted(struct jitd_session *session, const uint64_t *units
     client_check_errors(errors);
 }
 
+/* Manifests are borrowed until the batch is submitted. */
+struct client_manifest {
+    struct jitd_manifest manifest;
+    struct jitd_manifest_definition definition;
+    struct jitd_manifest_use uses[2];
+};
+
+static void client_add_local(struct jitd_session *session, struct jitd_batch *batch,
+                             const struct written_object *object, struct client_manifest *room)
+{
+    room->definition = (struct jitd_manifest_definition){.local = "f_0", .global = object->name};
+    room->uses[0] = (struct jitd_manifest_use){.local = "g_0", .global = object->callees[0]};
+    room->uses[1] = (struct jitd_manifest_use){.local = "g_1", .global = object->callees[1]};
+    room->manifest =
+        (struct jitd_manifest){.definitions = &room->definition,
+                               .definition_count = 1,
+                               .uses = room->uses,
+                               .use_count = (size_t)(*object->callees[0] != 0) + (*object->callees[1] != 0)};
+    client_check(session, jitd_batch_add_unit(batch, &(struct jitd_unit_input){.name = object->name,
+                                                                               .object = object->bytes,
+                                                                               .bytes = object->length,
+                                                                               .manifest = &room->manifest}));
+}
+
 void client_submit(struct jitd_session *session, const struct written_object *objects, size_t count)
 {
     struct jitd_batch *batch = jitd_batch_new(0);
+    struct client_manifest *manifests = NULL;
     if (!batch)
         measure_die("out of memory for a batch");
-    for (size_t i = 0; i < count; i++)
-        client_check(session, jitd_batch_add(batch, objects[i].name, objects[i].bytes, objects[i].length));
+    if (count > 0 && objects[0].local)
+        manifests = measure_allocate(count * sizeof *manifests);
+    for (size_t i = 0; i < count; i++) {
+        if (manifests)
+            client_add_local(session, batch, &objects[i], &manifests[i]);
+        else
+            client_check(session, jitd_batch_add(batch, objects[i].name, objects[i].bytes, objects[i].length));
+    }
     client_check(session, jitd_submit(session, batch, client_submitted, NULL, NULL));
+    free(manifests);
 }
 
 void client_send(struct jitd_session *session)

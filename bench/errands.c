@@ -30,9 +30,9 @@ static __attribute__((noinline)) void errand_drive_calls(struct jitd_session *se
         client_time_call(session, "settled", 1);
 }
 
-void errand_submit(const char *daemon, size_t units, size_t batch)
+void errand_submit(const char *daemon, size_t units, size_t batch, bool local)
 {
-    struct written_object *tree = object_write_tree("s", units);
+    struct written_object *tree = local ? object_write_local_tree("s", units) : object_write_tree("s", units);
     struct jitd_session *session = client_open_settled(daemon);
     errand_drive_units(session, tree, units, batch);
     client_time_call(session, tree->name, (int)units);

@@ -7,10 +7,12 @@
 #ifndef BENCH_ERRANDS_H
 #define BENCH_ERRANDS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
-/* Submits a tree to a session of its own, leaves first and each batch waited for. */
-void errand_submit(const char *daemon, size_t units, size_t batch);
+/* Submits a tree to a session of its own, leaves first and each batch waited for; with `local` its objects' names are
+   their own and each has a manifest. */
+void errand_submit(const char *daemon, size_t units, size_t batch, bool local);
 
 /* Calls a function that returns 1, again and again. */
 void errand_call(const char *daemon, size_t calls);

@@ -4,7 +4,7 @@
  *     bench measure DAEMON DIRECTORY MOST     DIRECTORY, of mode 0700, is where a daemon may listen;
  *                                             trees have up to MOST units
  *     bench shapes DAEMON MOST
- *     bench submit DAEMON UNITS BATCH
+ *     bench submit DAEMON UNITS BATCH         submit-local: with module-local names
  *     bench call DAEMON CALLS
  *     bench shape DAEMON NAME UNITS BATCH
  *     bench copies DAEMON OBJECT UNITS BATCH
@@ -125,7 +125,12 @@ static void run_copies(char **arguments)
 
 static void run_submit(char **arguments)
 {
-    errand_submit(arguments[0], parse_number(arguments[1]), parse_number(arguments[2]));
+    errand_submit(arguments[0], parse_number(arguments[1]), parse_number(arguments[2]), false);
+}
+
+static void run_submit_local(char **arguments)
+{
+    errand_submit(arguments[0], parse_number(arguments[1]), parse_number(arguments[2]), true);
 }
 
 static void run_write(char **arguments)
@@ -140,8 +145,10 @@ int main(int argc, char **argv)
         int arguments;
         void (*run)(char **arguments);
     } commands[] = {
-        {"measure", 3, run_measure}, {"shapes", 2, run_shapes}, {"submit", 3, run_submit}, {"call", 2, run_call},
-        {"shape", 4, run_shape},     {"copies", 4, run_copies}, {"write", 2, run_write},
+        {"measure", 3, run_measure}, {"shapes", 2, run_shapes},
+        {"submit", 3, run_submit},   {"submit-local", 3, run_submit_local},
+        {"call", 2, run_call},       {"shape", 4, run_shape},
+        {"copies", 4, run_copies},   {"write", 2, run_write},
     };
 
     for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof commands[0]; i++) {
@@ -150,7 +157,8 @@ int main(int argc, char **argv)
         commands[i].run(argv + 2);
         return 0;
     }
-    fputs("usage: bench measure | shapes | submit | call | shape | copies | write; bench/main.c has the arguments\n",
+    fputs("usage: bench measure | shapes | submit | submit-local | call | shape | copies | write; bench/main.c has the "
+          "arguments\n",
           stderr);
     return 2;
 }

@@ -230,6 +230,7 @@ static void object_write(struct written_object *out, const struct shape *shape, 
         (Elf64_Rela){.r_offset = 32, .r_info = ELF64_R_INFO(SYMBOL_SECTION, R_X86_64_PC32)};
     writer_symbols(&writer, shape, names);
     writer_finish(&writer);
+    out->local = false;
     snprintf(out->name, sizeof out->name, "%s", names[0]);
     out->bytes = writer.bytes;
     out->length = writer.length;
@@ -281,6 +282,20 @@ struct written_object *object_write_tree(const char *prefix, size_t count)
             snprintf(names[n], sizeof names[n], "%s_%zu", prefix, n == 0 ? i : 2 * i + n);
         object_write_function(&tree[i], names[0], 2 * i + 1 < count ? names[1] : NULL,
                               2 * i + 2 < count ? names[2] : NULL);
+    }
+    return tree;
+}
+
+struct written_object *object_write_local_tree(const char *prefix, size_t count)
+{
+    struct written_object *tree = measure_allocate(count * sizeof *tree);
+    for (size_t i = 0; i < count; i++) {
+        object_write_function(&tree[i], "f_0", 2 * i + 1 < count ? "g_0" : NULL, 2 * i + 2 < count ? "g_1" : NULL);
+        tree[i].local = true;
+        snprintf(tree[i].name, sizeof tree[i].name, "%s_%zu", prefix, i);
+        for (size_t n = 0; n < 2; n++)
+            if (2 * i + 1 + n < count)
+                snprintf(tree[i].callees[n], sizeof tree[i].callees[n], "%s_%zu", prefix, 2 * i + 1 + n);
     }
     return tree;
 }

@@ -11,6 +11,7 @@
 #ifndef BENCH_OBJECT_WRITER_H
 #define BENCH_OBJECT_WRITER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,8 @@ struct written_object {
     char name[24];  /* of the function */
     uint8_t *bytes; /* owned; of malloc's alignment */
     size_t length;
+    char callees[2][24]; /* global names of what it calls, "" where it does not; where `local`... */
+    bool local;          /* ...the object's own names are f_0 and g_0, g_1, whatever it calls */
 };
 
 /* Fills *out. Callees that are NULL are left out, the second first. */
@@ -32,6 +35,10 @@ void object_write_crash(struct written_object *out, const char *name);
 /* The tree PREFIX_0 ... PREFIX_(count-1), function i calling 2i+1 and 2i+2 where these exist: PREFIX_0 returns `count`.
    Freed with object_free_all. */
 struct written_object *object_write_tree(const char *prefix, size_t count);
+
+/* The same tree from objects whose names are their own: there are but three different ones, and a manifest says what
+   each of them means. */
+struct written_object *object_write_local_tree(const char *prefix, size_t count);
 
 /* Bytes of the sections that a linker loads. */
 size_t object_content(const struct written_object *object);

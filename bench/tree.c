@@ -38,20 +38,24 @@ void benchmark_tree(const struct benchmark *benchmark)
     static const struct {
         size_t batch;
         const char *keys[2];
+        bool local; /* names are the objects' own, and each has a manifest */
     } rows[] = {
-        {TREE_UNITS, {"tree.1000", "tree.1000.second"}},
-        {64, {"tree.64", "tree.64.second"}},
-        {1, {"tree.1", "tree.1.second"}},
+        {TREE_UNITS, {"tree.1000", "tree.1000.second"}, false},
+        {64, {"tree.64", "tree.64.second"}, false},
+        {64, {"tree.manifest", "tree.manifest.second"}, true},
+        {1, {"tree.1", "tree.1.second"}, false},
     };
     enum { ROWS = sizeof rows / sizeof rows[0] };
     struct samples samples[ROWS][2] = {0}, copied = {0};
-    struct written_object *trees[2] = {object_write_tree("s", TREE_UNITS), object_write_tree("t", TREE_UNITS)};
+    struct written_object *trees[2][2] = {
+        {object_write_tree("s", TREE_UNITS), object_write_tree("t", TREE_UNITS)},
+        {object_write_local_tree("s", TREE_UNITS), object_write_local_tree("t", TREE_UNITS)}};
     struct echo copy;
 
     echo_start(&copy, benchmark->wire.tree.out, benchmark->wire.tree.in, true);
     for (int i = 0; i < SESSIONS; i++) {
         for (int row = 0; row < ROWS; row++)
-            tree_measure(benchmark, trees, rows[row].batch, samples[row]);
+            tree_measure(benchmark, trees[rows[row].local], rows[row].batch, samples[row]);
         samples_add(&copied, echo_round(&copy), TREE_UNITS);
     }
     echo_stop(&copy);
@@ -59,6 +63,6 @@ void benchmark_tree(const struct benchmark *benchmark)
         for (int i = 0; i < 2; i++)
             benchmark_report(benchmark, &samples[row][i], rows[row].keys[i]);
     benchmark_report(benchmark, &copied, "tree.copied");
-    for (int i = 0; i < 2; i++)
-        object_free_all(trees[i], TREE_UNITS);
+    for (int i = 0; i < 4; i++)
+        object_free_all(trees[i / 2][i % 2], TREE_UNITS);
 }

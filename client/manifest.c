@@ -1,9 +1,9 @@
 /*
  * Manifests become messages (manifest.h): rows become columns.
  *
- * A frontend may submit one for each function, so packing costs no allocation of its own and copies no name: the
- * columns lie in room that the submission allocated for all its units, and their names point to the program's. A column
- * ends with its last entry that is not empty, so that one in which nothing stands costs nothing on the wire.
+ * A frontend may submit one for each function, so packing costs no allocation of its own: columns and names lie in
+ * room that the submission allocated for all its units. A column ends with its last entry that is not empty, so that
+ * one in which nothing stands costs nothing on the wire.
  */
 #include "client/manifest.h"
 
@@ -114,11 +114,32 @@ static size_t column_bytes(size_t count, size_t size)
     return align_up(count * size, sizeof(uint64_t));
 }
 
+/* What the global name says that the local one does not. */
+static const char *global_beside(const char *local, const char *global)
+{
+    return !global || (local && strcmp(local, global) == 0) ? "" : global;
+}
+
+static size_t name_bytes(const char *local, const char *global)
+{
+    return (local ? strlen(local) : 0) + strlen(global_beside(local, global));
+}
+
+static size_t names_bytes(const struct jitd_manifest *manifest)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < manifest->definition_count; i++)
+        bytes += name_bytes(manifest->definitions[i].local, manifest->definitions[i].global);
+    for (size_t i = 0; i < manifest->use_count; i++)
+        bytes += name_bytes(manifest->uses[i].local, manifest->uses[i].global);
+    return bytes;
+}
+
 size_t manifest_room(const struct jitd_manifest *manifest)
 {
     size_t named = manifest->definition_count + manifest->use_count;
-    return column_bytes(1, sizeof(Jitd__Proto__Manifest)) +
-           named * (2 * sizeof(ProtobufCBinaryData) + sizeof(uint64_t)) +
+    return column_bytes(1, sizeof(Jitd__Proto__Manifest)) + column_bytes(names_bytes(manifest), 1) +
+           column_bytes(2 * named, sizeof(uint32_t)) + named * sizeof(uint64_t) +
            column_bytes(manifest->definition_count, sizeof(uint32_t)) +
            2 * column_bytes(manifest->use_count, sizeof(uint32_t)) +
            manifest->absolute_count * (sizeof(Jitd__Proto__Absolute) + sizeof(void *)) +
@@ -132,34 +153,47 @@ static void *take(char **room, size_t count, size_t size)
     return taken;
 }
 
-/* Empty where it says nothing that the local name does not. */
-static ProtobufCBinaryData borrow_global(const char *local, const char *global)
-{
-    return convert_borrow(local && global && strcmp(local, global) == 0 ? NULL : global);
-}
-
 /* Of the two numbers the one with which a column ends, now that its entry i is known. */
 static size_t column_end(size_t end, size_t i, bool is_empty)
 {
     return is_empty ? end : i + 1;
 }
 
+static void pack_name(Jitd__Proto__Manifest *out, const char *name)
+{
+    size_t length = strlen(name);
+    memcpy(out->names.data + out->names.len, name, length);
+    out->names.len += length;
+    out->name_bytes[out->n_name_bytes++] = (uint32_t)length;
+}
+
+static void pack_entry(Jitd__Proto__Manifest *out, const char *local, const char *global)
+{
+    pack_name(out, local ? local : "");
+    pack_name(out, global_beside(local, global));
+}
+
+static void pack_names(const struct jitd_manifest *manifest, Jitd__Proto__Manifest *out, char **room)
+{
+    size_t named = manifest->definition_count + manifest->use_count;
+    out->names.data = take(room, names_bytes(manifest), 1);
+    out->name_bytes = take(room, 2 * named, sizeof *out->name_bytes);
+    for (size_t i = 0; i < manifest->definition_count; i++)
+        pack_entry(out, manifest->definitions[i].local, manifest->definitions[i].global);
+    for (size_t i = 0; i < manifest->use_count; i++)
+        pack_entry(out, manifest->uses[i].local, manifest->uses[i].global);
+}
+
 static void pack_definitions(const struct jitd_manifest *manifest, Jitd__Proto__Manifest *out, char **room)
 {
     size_t count = manifest->definition_count;
-    out->definition_locals = take(room, count, sizeof *out->definition_locals);
-    out->definition_globals = take(room, count, sizeof *out->definition_globals);
+    out->definitions = (uint32_t)count;
     out->definition_flags = take(room, count, sizeof *out->definition_flags);
     out->definition_conventions = take(room, count, sizeof *out->definition_conventions);
-    out->n_definition_locals = count;
     for (size_t i = 0; i < count; i++) {
         const struct jitd_manifest_definition *definition = &manifest->definitions[i];
-        ProtobufCBinaryData global = borrow_global(definition->local, definition->global);
-        out->definition_locals[i] = convert_borrow(definition->local);
-        out->definition_globals[i] = global;
         out->definition_flags[i] = definition->flags;
         out->definition_conventions[i] = definition->convention;
-        out->n_definition_globals = column_end(out->n_definition_globals, i, global.len == 0);
         out->n_definition_flags = column_end(out->n_definition_flags, i, definition->flags == 0);
         out->n_definition_conventions = column_end(out->n_definition_conventions, i, definition->convention == 0);
     }
@@ -174,21 +208,14 @@ static uint32_t wire_library(unsigned flags, uint32_t library)
 static void pack_uses(const struct jitd_manifest *manifest, Jitd__Proto__Manifest *out, char **room)
 {
     size_t count = manifest->use_count;
-    out->use_locals = take(room, count, sizeof *out->use_locals);
-    out->use_globals = take(room, count, sizeof *out->use_globals);
     out->use_flags = take(room, count, sizeof *out->use_flags);
     out->use_conventions = take(room, count, sizeof *out->use_conventions);
     out->use_libraries = take(room, count, sizeof *out->use_libraries);
-    out->n_use_locals = count;
     for (size_t i = 0; i < count; i++) {
         const struct jitd_manifest_use *use = &manifest->uses[i];
-        ProtobufCBinaryData global = borrow_global(use->local, use->global);
-        out->use_locals[i] = convert_borrow(use->local);
-        out->use_globals[i] = global;
         out->use_flags[i] = use->flags & ~(unsigned)JITD_USE_LIBRARY;
         out->use_conventions[i] = use->convention;
         out->use_libraries[i] = wire_library(use->flags, use->library);
-        out->n_use_globals = column_end(out->n_use_globals, i, global.len == 0);
         out->n_use_flags = column_end(out->n_use_flags, i, out->use_flags[i] == 0);
         out->n_use_conventions = column_end(out->n_use_conventions, i, use->convention == 0);
         out->n_use_libraries = column_end(out->n_use_libraries, i, out->use_libraries[i] == 0);
@@ -229,6 +256,7 @@ Jitd__Proto__Manifest *manifest_pack(const struct jitd_manifest *manifest, char 
 {
     Jitd__Proto__Manifest *out = take(room, 1, sizeof *out);
     *out = (Jitd__Proto__Manifest)JITD__PROTO__MANIFEST__INIT;
+    pack_names(manifest, out, room);
     pack_definitions(manifest, out, room);
     pack_uses(manifest, out, room);
     pack_absolutes(manifest, out, room);

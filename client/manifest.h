@@ -25,7 +25,8 @@ size_t manifest_entries(const struct jitd_manifest *manifest);
 /* Bytes that manifest_pack takes, a multiple of 8; of one that passed manifest_check. */
 size_t manifest_room(const struct jitd_manifest *manifest);
 
-/* The message, in the room at *room, which must be aligned to 8 and is advanced past it. Names are borrowed. */
+/* The message, in the room at *room, which must be aligned to 8 and is advanced past it. Names of
+   aliases and absolute symbols are borrowed. */
 Jitd__Proto__Manifest *manifest_pack(const struct jitd_manifest *manifest, char **room);
 
 #endif

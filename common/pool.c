@@ -112,7 +112,7 @@ static struct pool_block *find_room(struct pool *pool, size_t size)
     return block;
 }
 
-void *pool_allocate(struct pool *pool, size_t size)
+void *pool_allocate_uninitialised(struct pool *pool, size_t size)
 {
     if (pool->used > pool->budget || size > pool->budget - pool->used || size > SIZE_MAX / 2)
         return NULL;
@@ -124,7 +124,13 @@ void *pool_allocate(struct pool *pool, size_t size)
     block->used += rounded;
     pool->used += rounded;
     ASAN_UNPOISON_MEMORY_REGION(at, size);
-    return memset(at, 0, size);
+    return at;
+}
+
+void *pool_allocate(struct pool *pool, size_t size)
+{
+    void *memory = pool_allocate_uninitialised(pool, size);
+    return memory ? memset(memory, 0, size) : NULL;
 }
 
 void *pool_allocate_array(struct pool *pool, size_t count, size_t size)

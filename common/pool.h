@@ -30,6 +30,9 @@ void pool_reset(struct pool *pool);
 /* 16-byte aligned, zeroed; NULL when the budget or the memory is used up. A size of 0 gives a valid pointer. */
 void *pool_allocate(struct pool *pool, size_t size);
 
+/* The same, with whatever the memory held before. */
+void *pool_allocate_uninitialised(struct pool *pool, size_t size);
+
 /* As pool_allocate of count * size bytes, which is checked for overflow. */
 void *pool_allocate_array(struct pool *pool, size_t count, size_t size);
 

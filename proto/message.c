@@ -34,7 +34,7 @@ struct budget {
 static void *budget_allocate(void *data, size_t size)
 {
     struct budget *budget = data;
-    void *memory = pool_allocate(budget->pool, size);
+    void *memory = pool_allocate_uninitialised(budget->pool, size);
     budget->refused |= !memory;
     return memory;
 }

@@ -15,6 +15,7 @@ struct conversion {
     struct manifest_definition *definitions;
     struct manifest_use *uses;
     uint32_t definition_count, use_count;
+    const char *next_name; /* in wire->names */
     struct error *error;
 };
 
@@ -47,28 +48,48 @@ static int check_column(const struct conversion *conversion, const char *column,
     return error_set(conversion->error, ERROR_INVALID, "manifest: %zu %s for %zu entries", length, column, entries);
 }
 
-static int check_columns(const struct conversion *conversion)
+/* Entries are numbered, definitions first; their names must fill `names` exactly. */
+static int check_columns(struct conversion *conversion)
 {
     const Jitd__Proto__Manifest *wire = conversion->wire;
+    size_t entries = wire->n_name_bytes / 2, definitions = wire->definitions;
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < wire->n_name_bytes; i++)
+        bytes += wire->name_bytes[i];
+    if (wire->n_name_bytes % 2 != 0 || bytes != wire->names.len || definitions > entries)
+        return error_set(conversion->error, ERROR_INVALID,
+                         "manifest: %zu lengths of names (%llu bytes of %zu) for %zu definitions and what is used",
+                         wire->n_name_bytes, (unsigned long long)bytes, wire->names.len, definitions);
     const struct {
         const char *name;
         size_t length, entries;
     } columns[] = {
-        {"definition_globals", wire->n_definition_globals, wire->n_definition_locals},
-        {"definition_flags", wire->n_definition_flags, wire->n_definition_locals},
-        {"definition_conventions", wire->n_definition_conventions, wire->n_definition_locals},
-        {"use_locals", wire->n_use_locals,
-         wire->n_use_globals > wire->n_use_locals ? wire->n_use_globals : wire->n_use_locals},
-        {"use_globals", wire->n_use_globals, wire->n_use_locals},
-        {"use_flags", wire->n_use_flags, wire->n_use_locals},
-        {"use_conventions", wire->n_use_conventions, wire->n_use_locals},
-        {"use_libraries", wire->n_use_libraries, wire->n_use_locals},
+        {"definition_flags", wire->n_definition_flags, definitions},
+        {"definition_conventions", wire->n_definition_conventions, definitions},
+        {"use_flags", wire->n_use_flags, entries - definitions},
+        {"use_conventions", wire->n_use_conventions, entries - definitions},
+        {"use_libraries", wire->n_use_libraries, entries - definitions},
     };
     int code = 0;
 
     for (size_t i = 0; i < sizeof columns / sizeof columns[0] && !code; i++)
         code = check_column(conversion, columns[i].name, columns[i].length, columns[i].entries);
+    conversion->next_name = (const char *)wire->names.data;
     return code;
+}
+
+/* The next entry's names; check_columns has seen that they are there. A global name that is empty is the local one. */
+static void take_names(struct conversion *conversion, size_t entry, struct manifest_name *local,
+                       struct manifest_name *global)
+{
+    const uint32_t *bytes = &conversion->wire->name_bytes[2 * entry];
+
+    *local = (struct manifest_name){conversion->next_name, bytes[0]};
+    *global = (struct manifest_name){conversion->next_name + bytes[0], bytes[1]};
+    conversion->next_name += (size_t)bytes[0] + bytes[1];
+    if (global->length == 0)
+        *global = *local;
 }
 
 static int check_flags(const struct conversion *conversion, const struct manifest_name *name, uint32_t flags,
@@ -109,12 +130,10 @@ static int convert_definitions(struct conversion *conversion)
     const Jitd__Proto__Manifest *wire = conversion->wire;
     int code = 0;
 
-    for (size_t i = 0; i < wire->n_definition_locals && !code; i++) {
-        struct manifest_definition definition = {.local = name_of(&wire->definition_locals[i])};
+    for (size_t i = 0; i < wire->definitions && !code; i++) {
+        struct manifest_definition definition = {0};
 
-        definition.global = definition.local;
-        if (i < wire->n_definition_globals && wire->definition_globals[i].len)
-            definition.global = name_of(&wire->definition_globals[i]);
+        take_names(conversion, i, &definition.local, &definition.global);
         if (i < wire->n_definition_flags)
             definition.flags = wire->definition_flags[i];
         if (i < wire->n_definition_conventions)
@@ -129,14 +148,13 @@ static int convert_definitions(struct conversion *conversion)
 static int convert_uses(struct conversion *conversion)
 {
     const Jitd__Proto__Manifest *wire = conversion->wire;
+    size_t count = wire->n_name_bytes / 2 - wire->definitions;
     int code = 0;
 
-    for (size_t i = 0; i < wire->n_use_locals && !code; i++) {
-        struct manifest_use use = {.local = name_of(&wire->use_locals[i]), .library = USE_LIBRARY_OWN};
+    for (size_t i = 0; i < count && !code; i++) {
+        struct manifest_use use = {.library = USE_LIBRARY_OWN};
 
-        use.global = use.local;
-        if (i < wire->n_use_globals && wire->use_globals[i].len)
-            use.global = name_of(&wire->use_globals[i]);
+        take_names(conversion, wire->definitions + i, &use.local, &use.global);
         if (i < wire->n_use_flags)
             use.flags = wire->use_flags[i];
         if (i < wire->n_use_conventions)
@@ -148,13 +166,13 @@ static int convert_uses(struct conversion *conversion)
     return code;
 }
 
-/* Called while what the object has is all that there is. */
+/* Of an object, that is. */
 static bool has_local_names(const struct conversion *conversion)
 {
     for (uint32_t i = 0; i < conversion->use_count; i++)
         if (conversion->uses[i].local.length)
             return true;
-    return conversion->definition_count != 0;
+    return conversion->definition_count > 0;
 }
 
 static int convert_absolutes(struct conversion *conversion)
@@ -222,10 +240,10 @@ const struct manifest *submit_manifest(const Jitd__Proto__Manifest *wire, bool w
 
     if (code)
         return NULL;
-    conversion.definitions =
-        pool_allocate_array(pool, wire->n_definition_locals + wire->n_absolutes + wire->n_aliases + wire->n_lazies,
-                            sizeof *conversion.definitions);
-    conversion.uses = pool_allocate_array(pool, wire->n_use_locals + wire->n_aliases, sizeof *conversion.uses);
+    conversion.definitions = pool_allocate_array(
+        pool, wire->definitions + wire->n_absolutes + wire->n_aliases + wire->n_lazies, sizeof *conversion.definitions);
+    conversion.uses = pool_allocate_array(pool, wire->n_name_bytes / 2 - wire->definitions + wire->n_aliases,
+                                          sizeof *conversion.uses);
     if (!manifest || !conversion.definitions || !conversion.uses) {
         error_set(error, ERROR_NO_MEMORY, "no memory for a manifest");
         return NULL;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/bytes.h"
 #include "tests/integration/harness.h"
 #include "tests/integration/peer.h"
 
@@ -326,20 +327,29 @@ Test(manifest, refuses_libraries_that_are_not_there)
     harness_close(harness);
 }
 
-/* libjitd would not send them. */
-Test(manifest, refuses_names_of_an_object_that_is_not_there)
+/* libjitd would not send them: names of an object where there is none, lengths that are odd in number, that add up to
+   more or less than there is or wrap round, more definitions than entries, a name that is empty twice. */
+Test(manifest, refuses_names_that_do_not_add_up_or_are_of_no_object)
 {
+    static const struct {
+        size_t names, lengths;
+        uint32_t name_bytes[4], definitions;
+    } rows[] = {
+        {1, 2, {1, 0}, 1}, {1, 2, {1, 0}, 0}, {1, 1, {1}, 0},
+        {1, 2, {0, 2}, 0}, {2, 2, {0, 1}, 0}, {1, 4, {UINT32_MAX, 1, 1, 0}, 0},
+        {1, 2, {0, 1}, 2}, {0, 2, {0, 0}, 0},
+    };
     struct peer peer = peer_open_welcomed();
     ProtobufCBinaryData name = {.len = 1, .data = (uint8_t *)"f"};
-    Jitd__Proto__Manifest manifests[2] = {JITD__PROTO__MANIFEST__INIT, JITD__PROTO__MANIFEST__INIT};
-    manifests[0].n_definition_locals = 1;
-    manifests[0].definition_locals = &name;
-    manifests[1].n_use_locals = 1;
-    manifests[1].use_locals = &name;
-    for (uint64_t i = 0; i < 2; i++) {
+    for (uint64_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        Jitd__Proto__Manifest manifest = JITD__PROTO__MANIFEST__INIT;
+        manifest.names = (ProtobufCBinaryData){.len = rows[i].names, .data = (uint8_t *)"fg"};
+        manifest.name_bytes = (uint32_t *)rows[i].name_bytes;
+        manifest.n_name_bytes = rows[i].lengths;
+        manifest.definitions = rows[i].definitions;
         Jitd__Proto__Unit unit = JITD__PROTO__UNIT__INIT;
         unit.name = name;
-        unit.manifest = &manifests[i];
+        unit.manifest = &manifest;
         Jitd__Proto__Submit submit = JITD__PROTO__SUBMIT__INIT;
         submit.units = (Jitd__Proto__Unit *[]){&unit};
         submit.n_units = 1;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "client/manifest.h"
+#include "common/bytes.h"
 #include "proto/limits.h"
 #include "tests/lib/leaks.h"
 #include "tests/unit/client_pair.h"
@@ -79,20 +80,15 @@ Test(client_manifest, is_sent_in_columns_as_short_as_they_can_be)
     const struct jitd_unit_input input = {.name = "u", .object = "x", .bytes = 1, .manifest = &manifest};
     const Jitd__Proto__Manifest *wire = submit_units(&seen, 0, &input, 1)->units[0]->manifest;
     cr_assert_not_null(wire);
-    cr_assert_eq(wire->n_definition_locals, 3);
-    cr_assert_eq(wire->n_definition_globals, 2);
-    expect_bytes(&wire->definition_locals[2], "h");
-    expect_bytes(&wire->definition_globals[1], "g.7");
+    static const uint32_t name_bytes[] = {1, 3, 1, 3, 1, 0, 1, 0, 1, 3, 0, 6, 1, 0, 1, 0};
+    expect_bytes(&wire->names, "ff.7gg.7habb.1waitedde");
+    cr_assert_eq(wire->n_name_bytes, ARRAY_LENGTH(name_bytes));
+    cr_expect_arr_eq(wire->name_bytes, name_bytes, sizeof name_bytes);
+    cr_expect_eq(wire->definitions, 3);
     cr_assert_eq(wire->n_definition_flags, 2);
     cr_expect_eq(wire->definition_flags[0], 0);
     cr_expect_eq(wire->definition_flags[1], 3);
     cr_expect_eq(wire->n_definition_conventions, 0);
-    cr_assert_eq(wire->n_use_locals, 5);
-    cr_assert_eq(wire->n_use_globals, 3);
-    expect_bytes(&wire->use_globals[0], "");
-    expect_bytes(&wire->use_globals[1], "b.1");
-    expect_bytes(&wire->use_locals[2], "");
-    expect_bytes(&wire->use_globals[2], "waited");
     cr_assert_eq(wire->n_use_flags, 3);
     cr_expect_eq(wire->use_flags[2], JITD_USE_WEAK, "that a library is named is no flag on the wire");
     cr_assert_eq(wire->n_use_conventions, 2);
