@@ -1,5 +1,5 @@
 /*
- * Manifests become messages (manifest.h): rows become columns.
+ * Manifests become entries of their submission (manifest.h): rows become columns.
  *
  * A frontend may submit one for each function, so packing costs no allocation of its own: columns and names lie in
  * room that the submission allocated for all its units. A column ends with its last entry that is not empty, so that
@@ -125,25 +125,33 @@ static size_t name_bytes(const char *local, const char *global)
     return (local ? strlen(local) : 0) + strlen(global_beside(local, global));
 }
 
-static size_t names_bytes(const struct jitd_manifest *manifest)
+/* Whether it takes a message of its own: one that mentions nothing must be told from none. */
+static bool has_message(const struct jitd_manifest *manifest)
 {
-    size_t bytes = 0;
-    for (size_t i = 0; i < manifest->definition_count; i++)
-        bytes += name_bytes(manifest->definitions[i].local, manifest->definitions[i].global);
-    for (size_t i = 0; i < manifest->use_count; i++)
-        bytes += name_bytes(manifest->uses[i].local, manifest->uses[i].global);
-    return bytes;
+    return manifest->absolute_count || manifest->alias_count ||
+           (manifest->definition_count == 0 && manifest->use_count == 0);
 }
 
-size_t manifest_room(const struct jitd_manifest *manifest)
+void manifest_measure(const struct jitd_manifest *manifest, struct manifest_measure *measure)
 {
-    size_t named = manifest->definition_count + manifest->use_count;
-    return column_bytes(1, sizeof(Jitd__Proto__Manifest)) + column_bytes(names_bytes(manifest), 1) +
-           column_bytes(2 * named, sizeof(uint32_t)) + named * sizeof(uint64_t) +
-           column_bytes(manifest->definition_count, sizeof(uint32_t)) +
-           2 * column_bytes(manifest->use_count, sizeof(uint32_t)) +
-           manifest->absolute_count * (sizeof(Jitd__Proto__Absolute) + sizeof(void *)) +
-           manifest->alias_count * (sizeof(Jitd__Proto__Alias) + sizeof(void *));
+    measure->definitions += manifest->definition_count;
+    measure->uses += manifest->use_count;
+    for (size_t i = 0; i < manifest->definition_count; i++)
+        measure->name_bytes += name_bytes(manifest->definitions[i].local, manifest->definitions[i].global);
+    for (size_t i = 0; i < manifest->use_count; i++)
+        measure->name_bytes += name_bytes(manifest->uses[i].local, manifest->uses[i].global);
+    if (has_message(manifest))
+        measure->message_bytes += column_bytes(1, sizeof(Jitd__Proto__Manifest)) +
+                                  manifest->absolute_count * (sizeof(Jitd__Proto__Absolute) + sizeof(void *)) +
+                                  manifest->alias_count * (sizeof(Jitd__Proto__Alias) + sizeof(void *));
+}
+
+size_t manifest_room(const struct manifest_measure *measure)
+{
+    size_t definitions = measure->definitions, uses = measure->uses;
+    return measure->message_bytes + column_bytes(measure->name_bytes, 1) +
+           column_bytes(2 * (definitions + uses), sizeof(uint32_t)) + (definitions + uses) * sizeof(uint64_t) +
+           column_bytes(definitions, sizeof(uint32_t)) + 2 * column_bytes(uses, sizeof(uint32_t));
 }
 
 static void *take(char **room, size_t count, size_t size)
@@ -159,7 +167,21 @@ static size_t column_end(size_t end, size_t i, bool is_empty)
     return is_empty ? end : i + 1;
 }
 
-static void pack_name(Jitd__Proto__Manifest *out, const char *name)
+void manifest_open_columns(const struct manifest_measure *measure, struct manifest_columns *columns, char **room)
+{
+    size_t definitions = measure->definitions, uses = measure->uses;
+    Jitd__Proto__Entries *out = &columns->entries;
+    *columns = (struct manifest_columns){.entries = JITD__PROTO__ENTRIES__INIT};
+    out->names.data = take(room, measure->name_bytes, 1);
+    out->name_bytes = take(room, 2 * (definitions + uses), sizeof *out->name_bytes);
+    out->definition_flags = take(room, definitions, sizeof *out->definition_flags);
+    out->definition_conventions = take(room, definitions, sizeof *out->definition_conventions);
+    out->use_flags = take(room, uses, sizeof *out->use_flags);
+    out->use_conventions = take(room, uses, sizeof *out->use_conventions);
+    out->use_libraries = take(room, uses, sizeof *out->use_libraries);
+}
+
+static void pack_name(Jitd__Proto__Entries *out, const char *name)
 {
     size_t length = strlen(name);
     memcpy(out->names.data + out->names.len, name, length);
@@ -167,36 +189,21 @@ static void pack_name(Jitd__Proto__Manifest *out, const char *name)
     out->name_bytes[out->n_name_bytes++] = (uint32_t)length;
 }
 
-static void pack_entry(Jitd__Proto__Manifest *out, const char *local, const char *global)
+static void pack_names(Jitd__Proto__Entries *out, const char *local, const char *global)
 {
     pack_name(out, local ? local : "");
     pack_name(out, global_beside(local, global));
 }
 
-static void pack_names(const struct jitd_manifest *manifest, Jitd__Proto__Manifest *out, char **room)
+static void pack_definition(const struct jitd_manifest_definition *definition, struct manifest_columns *columns)
 {
-    size_t named = manifest->definition_count + manifest->use_count;
-    out->names.data = take(room, names_bytes(manifest), 1);
-    out->name_bytes = take(room, 2 * named, sizeof *out->name_bytes);
-    for (size_t i = 0; i < manifest->definition_count; i++)
-        pack_entry(out, manifest->definitions[i].local, manifest->definitions[i].global);
-    for (size_t i = 0; i < manifest->use_count; i++)
-        pack_entry(out, manifest->uses[i].local, manifest->uses[i].global);
-}
-
-static void pack_definitions(const struct jitd_manifest *manifest, Jitd__Proto__Manifest *out, char **room)
-{
-    size_t count = manifest->definition_count;
-    out->definitions = (uint32_t)count;
-    out->definition_flags = take(room, count, sizeof *out->definition_flags);
-    out->definition_conventions = take(room, count, sizeof *out->definition_conventions);
-    for (size_t i = 0; i < count; i++) {
-        const struct jitd_manifest_definition *definition = &manifest->definitions[i];
-        out->definition_flags[i] = definition->flags;
-        out->definition_conventions[i] = definition->convention;
-        out->n_definition_flags = column_end(out->n_definition_flags, i, definition->flags == 0);
-        out->n_definition_conventions = column_end(out->n_definition_conventions, i, definition->convention == 0);
-    }
+    Jitd__Proto__Entries *out = &columns->entries;
+    size_t i = columns->definitions++;
+    pack_names(out, definition->local, definition->global);
+    out->definition_flags[i] = definition->flags;
+    out->definition_conventions[i] = definition->convention;
+    out->n_definition_flags = column_end(out->n_definition_flags, i, definition->flags == 0);
+    out->n_definition_conventions = column_end(out->n_definition_conventions, i, definition->convention == 0);
 }
 
 /* The wire counts libraries from 1, so that 0 can say that none is meant. */
@@ -205,21 +212,17 @@ static uint32_t wire_library(unsigned flags, uint32_t library)
     return flags & JITD_USE_LIBRARY ? library + 1 : 0;
 }
 
-static void pack_uses(const struct jitd_manifest *manifest, Jitd__Proto__Manifest *out, char **room)
+static void pack_use(const struct jitd_manifest_use *use, struct manifest_columns *columns)
 {
-    size_t count = manifest->use_count;
-    out->use_flags = take(room, count, sizeof *out->use_flags);
-    out->use_conventions = take(room, count, sizeof *out->use_conventions);
-    out->use_libraries = take(room, count, sizeof *out->use_libraries);
-    for (size_t i = 0; i < count; i++) {
-        const struct jitd_manifest_use *use = &manifest->uses[i];
-        out->use_flags[i] = use->flags & ~(unsigned)JITD_USE_LIBRARY;
-        out->use_conventions[i] = use->convention;
-        out->use_libraries[i] = wire_library(use->flags, use->library);
-        out->n_use_flags = column_end(out->n_use_flags, i, out->use_flags[i] == 0);
-        out->n_use_conventions = column_end(out->n_use_conventions, i, use->convention == 0);
-        out->n_use_libraries = column_end(out->n_use_libraries, i, out->use_libraries[i] == 0);
-    }
+    Jitd__Proto__Entries *out = &columns->entries;
+    size_t i = columns->uses++;
+    pack_names(out, use->local, use->global);
+    out->use_flags[i] = use->flags & ~(unsigned)JITD_USE_LIBRARY;
+    out->use_conventions[i] = use->convention;
+    out->use_libraries[i] = wire_library(use->flags, use->library);
+    out->n_use_flags = column_end(out->n_use_flags, i, out->use_flags[i] == 0);
+    out->n_use_conventions = column_end(out->n_use_conventions, i, use->convention == 0);
+    out->n_use_libraries = column_end(out->n_use_libraries, i, out->use_libraries[i] == 0);
 }
 
 static void pack_absolutes(const struct jitd_manifest *manifest, Jitd__Proto__Manifest *out, char **room)
@@ -252,14 +255,24 @@ static void pack_aliases(const struct jitd_manifest *manifest, Jitd__Proto__Mani
     }
 }
 
-Jitd__Proto__Manifest *manifest_pack(const struct jitd_manifest *manifest, char **room)
+static Jitd__Proto__Manifest *pack_message(const struct jitd_manifest *manifest, char **room)
 {
     Jitd__Proto__Manifest *out = take(room, 1, sizeof *out);
     *out = (Jitd__Proto__Manifest)JITD__PROTO__MANIFEST__INIT;
-    pack_names(manifest, out, room);
-    pack_definitions(manifest, out, room);
-    pack_uses(manifest, out, room);
     pack_absolutes(manifest, out, room);
     pack_aliases(manifest, out, room);
     return out;
+}
+
+void manifest_pack(const struct jitd_manifest *manifest, struct manifest_columns *columns, Jitd__Proto__Unit *unit,
+                   char **room)
+{
+    for (size_t i = 0; i < manifest->definition_count; i++)
+        pack_definition(&manifest->definitions[i], columns);
+    for (size_t i = 0; i < manifest->use_count; i++)
+        pack_use(&manifest->uses[i], columns);
+    unit->definitions = (uint32_t)manifest->definition_count;
+    unit->uses = (uint32_t)manifest->use_count;
+    if (has_message(manifest))
+        unit->manifest = pack_message(manifest, room);
 }

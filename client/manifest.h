@@ -22,11 +22,31 @@ int manifest_check(const struct jitd_manifest *manifest, bool with_object);
 /* How many entries it has; of one that passed manifest_check. */
 size_t manifest_entries(const struct jitd_manifest *manifest);
 
-/* Bytes that manifest_pack takes, a multiple of 8; of one that passed manifest_check. */
-size_t manifest_room(const struct jitd_manifest *manifest);
+/* What the manifests of a submission take altogether; zero-initialised is none. */
+struct manifest_measure {
+    size_t definitions, uses; /* entries */
+    size_t name_bytes;
+    size_t message_bytes; /* of messages that units have besides */
+};
 
-/* The message, in the room at *room, which must be aligned to 8 and is advanced past it. Names of
-   aliases and absolute symbols are borrowed. */
-Jitd__Proto__Manifest *manifest_pack(const struct jitd_manifest *manifest, char **room);
+/* Adds one, that passed manifest_check. */
+void manifest_measure(const struct jitd_manifest *manifest, struct manifest_measure *measure);
+
+/* Bytes of room for columns and messages, a multiple of 8. */
+size_t manifest_room(const struct manifest_measure *measure);
+
+/* The submission's entries, and how many of them there are so far. */
+struct manifest_columns {
+    Jitd__Proto__Entries entries;
+    size_t definitions, uses;
+};
+
+/* Columns that are empty, in the room at *room, which must be aligned to 8 and is advanced past them. */
+void manifest_open_columns(const struct manifest_measure *measure, struct manifest_columns *columns, char **room);
+
+/* Adds one unit's entries to the columns and tells the unit of them. Names of aliases and absolute symbols are
+   borrowed. */
+void manifest_pack(const struct jitd_manifest *manifest, struct manifest_columns *columns, Jitd__Proto__Unit *unit,
+                   char **room);
 
 #endif

@@ -23,21 +23,25 @@ struct submit_message {
     Jitd__Proto__Unit **pointers;    /* to each unit */
     struct connection_range *ranges; /* one for each object that travels as bytes */
     size_t range_count;
+    struct manifest_columns columns;
     char *manifests; /* room for what manifest_pack makes */
 };
 
 static int submit_allocate(struct submit_message *message, const struct jitd_batch *batch)
 {
-    size_t manifests = 0;
+    struct manifest_measure measure = {0};
     for (size_t i = 0; i < batch->count; i++)
-        manifests += batch->objects[i].manifest ? manifest_room(batch->objects[i].manifest) : 0;
-    message->units = malloc(
-        batch->count * (sizeof *message->units + sizeof(Jitd__Proto__Unit *) + sizeof *message->ranges) + manifests);
+        if (batch->objects[i].manifest)
+            manifest_measure(batch->objects[i].manifest, &measure);
+    message->units =
+        malloc(batch->count * (sizeof *message->units + sizeof(Jitd__Proto__Unit *) + sizeof *message->ranges) +
+               manifest_room(&measure));
     if (!message->units)
         return -1;
     message->pointers = (Jitd__Proto__Unit **)(message->units + batch->count);
     message->ranges = (struct connection_range *)(message->pointers + batch->count);
     message->manifests = (char *)(message->ranges + batch->count);
+    manifest_open_columns(&measure, &message->columns, &message->manifests);
     return 0;
 }
 
@@ -74,7 +78,7 @@ static void submit_fill(const struct jitd_batch *batch, struct submit_message *m
             (ProtobufCBinaryData){.len = object->name_length, .data = (uint8_t *)batch->names + object->name};
         out->unit.library = object->library;
         if (object->manifest)
-            out->unit.manifest = manifest_pack(object->manifest, &message->manifests);
+            manifest_pack(object->manifest, &message->columns, &out->unit, &message->manifests);
         offset = submit_object(object, message, out, offset);
     }
 }
@@ -109,6 +113,8 @@ static int submit_batch(struct jitd_session *session, struct jitd_batch *batch, 
     submit.report_addresses = (batch->flags & JITD_BATCH_REPORT_ADDRESSES) != 0;
     submit.atomic = (batch->flags & JITD_BATCH_ATOMIC) != 0;
     submit.deadline_ms = batch->deadline_ms;
+    if (message.columns.entries.n_name_bytes)
+        submit.entries = &message.columns.entries;
     struct request_attachment attachment = {.ranges = message.ranges,
                                             .range_count = message.range_count,
                                             .fds = batch->descriptors,

@@ -455,12 +455,20 @@ static int resolve_unreferenced(struct linker *linker, struct unit *unit, struct
     return 0;
 }
 
+static bool has_unreferenced(const struct manifest *manifest)
+{
+    for (uint32_t i = 0; i < manifest->use_count; i++)
+        if (manifest->uses[i].local.length == 0)
+            return true;
+    return false;
+}
+
 static int resolve_aliases(struct linker *linker, struct unit *unit, struct report *report)
 {
     struct pending *pending = unit->pending;
     const struct manifest *manifest = pending->manifest;
 
-    if (!manifest)
+    if (!manifest || !has_unreferenced(manifest))
         return 0;
     struct symbol **bound = pool_allocate_array(&linker->deciding, manifest->use_count, sizeof(struct symbol *));
     pending->aliases = pool_allocate_array(&pending->batch->pool, manifest->definition_count, sizeof *pending->aliases);

@@ -65,7 +65,7 @@ void run_once_request(struct session *session, struct frame *frame, const Jitd__
     once->request = request;
     once->next = session->runs;
     session->runs = once;
-    if (submit_one(session, frame, message->unit, &once->waiter, &report))
+    if (submit_one(session, frame, message->unit, message->entries, &once->waiter, &report))
         return;
     session_fail_report(session, request, &report);
     report_fini(&report);

@@ -148,8 +148,8 @@ struct unit_waiter {
 };
 
 /* A closed batch of one unit of a message; false with a report. The waiter may be gone when this returns. */
-bool submit_one(struct session *session, struct frame *frame, const Jitd__Proto__Unit *unit, struct unit_waiter *waiter,
-                struct report *report);
+bool submit_one(struct session *session, struct frame *frame, Jitd__Proto__Unit *unit, Jitd__Proto__Entries *entries,
+                struct unit_waiter *waiter, struct report *report);
 
 /* The same of a batch that is there. Takes it over. */
 bool submit_internal(struct session *session, struct batch *batch, const struct link_input *input,

@@ -47,6 +47,11 @@ static int map_object(struct batch *batch, int fd, struct link_input *input, str
     return 0;
 }
 
+static bool has_manifest(const Jitd__Proto__Unit *unit)
+{
+    return unit->manifest || unit->definitions || unit->uses;
+}
+
 static int find_object(struct batch *batch, const Jitd__Proto__Unit *unit, struct link_input *input,
                        struct error *error)
 {
@@ -58,7 +63,7 @@ static int find_object(struct batch *batch, const Jitd__Proto__Unit *unit, struc
         return map_object(batch, frame->fds[unit->descriptor], input, error);
     }
     if (unit->object_case != JITD__PROTO__UNIT__OBJECT_RANGE || !unit->range)
-        return unit->manifest ? 0 : error_set(error, ERROR_INVALID, "a unit with neither object nor manifest");
+        return has_manifest(unit) ? 0 : error_set(error, ERROR_INVALID, "a unit with neither object nor manifest");
     if (unit->range->offset % 16 != 0 ||
         !range_within(unit->range->offset, unit->range->bytes, frame->header.attachment_bytes))
         return error_set(error, ERROR_INVALID,
@@ -70,45 +75,57 @@ static int find_object(struct batch *batch, const Jitd__Proto__Unit *unit, struc
     return 0;
 }
 
-static int find_manifest(struct session *session, const Jitd__Proto__Unit *unit, struct link_input *input,
-                         struct error *error)
+static int check_unit_name(const ProtobufCBinaryData *name, struct error *error)
 {
-    input->library = unit->library;
-    if (!unit->manifest)
+    if (name->len > 0 && name->len <= LIMIT_UNIT_NAME_BYTES && !memchr(name->data, '\0', name->len))
         return 0;
-    input->manifest = submit_manifest(unit->manifest, input->object != NULL, &session->decode, error);
-    return input->manifest ? 0 : error->code;
+    return error_set(error, ERROR_INVALID, "a unit's name is empty, too long or contains a NUL byte");
 }
 
-static int find_input(struct session *session, struct batch *batch, const Jitd__Proto__Unit *unit,
-                      struct link_input *input, struct report *report)
+static void report_unit(struct report *report, const Jitd__Proto__Unit *unit, struct error *error)
 {
-    const ProtobufCBinaryData *name = &unit->name;
     char shown[192];
-    struct error error;
-    int code = 0;
 
-    *input = (struct link_input){.name = (const char *)name->data, .name_length = name->len, .tag = unit->tag};
-    if (name->len == 0 || name->len > LIMIT_UNIT_NAME_BYTES || memchr(name->data, '\0', name->len))
-        code = error_set(&error, ERROR_INVALID, "a unit's name is empty, too long or contains a NUL byte");
+    log_escape(shown, sizeof shown, unit->name.data, unit->name.len);
+    error_prefix(error, "%s", shown);
+    error_set_unit(error, shown);
+    report_add(report, error);
+}
+
+/* Non-zero: what follows in the entries cannot be told any more. */
+static int find_input(struct session *session, struct batch *batch, const Jitd__Proto__Unit *unit,
+                      struct submit_entries *entries, struct link_input *input, struct report *report)
+{
+    struct error error;
+
+    *input = (struct link_input){.name = (const char *)unit->name.data,
+                                 .name_length = unit->name.len,
+                                 .library = unit->library,
+                                 .tag = unit->tag};
+    int code = check_unit_name(&unit->name, &error);
     if (!code)
         code = find_object(batch, unit, input, &error);
-    if (!code)
-        code = find_manifest(session, unit, input, &error);
-    if (!code)
-        return 0;
-    log_escape(shown, sizeof shown, name->data, name->len);
-    error_prefix(&error, "%s", shown);
-    error_set_unit(&error, shown);
-    report_add(report, &error);
+    if (code)
+        report_unit(report, unit, &error);
+    code = submit_manifest(entries, unit, input->object || code, &session->decode, &input->manifest, &error);
+    if (code)
+        report_unit(report, unit, &error);
     return code;
 }
 
 static int find_inputs(struct session *session, struct batch *batch, const Jitd__Proto__Submit *submit,
                        struct link_input *inputs, struct report *report)
 {
-    for (size_t i = 0; i < submit->n_units; i++)
-        find_input(session, batch, submit->units[i], &inputs[i], report);
+    struct submit_entries entries;
+    struct error error;
+    int code = submit_entries_open(&entries, submit->entries, &error), found = 0;
+
+    for (size_t i = 0; i < submit->n_units && !code && !found; i++)
+        found = find_input(session, batch, submit->units[i], &entries, &inputs[i], report);
+    if (!code && !found)
+        code = submit_entries_close(&entries, &error);
+    if (code)
+        report_add(report, &error);
     return report_code(report);
 }
 
@@ -168,16 +185,20 @@ void submit_request(struct session *session, struct frame *frame, const Jitd__Pr
     report_fini(&report);
 }
 
-bool submit_one(struct session *session, struct frame *frame, const Jitd__Proto__Unit *unit, struct unit_waiter *waiter,
-                struct report *report)
+bool submit_one(struct session *session, struct frame *frame, Jitd__Proto__Unit *unit, Jitd__Proto__Entries *entries,
+                struct unit_waiter *waiter, struct report *report)
 {
+    Jitd__Proto__Submit submit = JITD__PROTO__SUBMIT__INIT;
     struct link_input *input = NULL;
     struct batch *batch = open_batch(frame, 1, &input, report);
 
     if (!batch)
         return false;
+    submit.units = &unit;
+    submit.n_units = 1;
+    submit.entries = entries;
     batch->closed = true;
-    if (find_input(session, batch, unit, input, report) != 0) {
+    if (find_inputs(session, batch, &submit, input, report) != 0) {
         batch_free(batch);
         return false;
     }

@@ -1,6 +1,6 @@
 /*
- * A Manifest of the wire as the linker's own (manifest.h): columns become rows, numbers and names are checked. Names
- * stay where the message has them.
+ * Entries of the wire as the linker's own manifests (manifest.h): columns become rows, numbers and names are checked.
+ * Names stay where the message has them.
  */
 #include "daemon/linker/submit_manifest.h"
 
@@ -10,12 +10,11 @@
 #include "proto/limits.h"
 
 struct conversion {
-    const Jitd__Proto__Manifest *wire;
-    struct pool *pool;
+    struct submit_entries *entries;
+    const Jitd__Proto__Unit *unit;
     struct manifest_definition *definitions;
     struct manifest_use *uses;
     uint32_t definition_count, use_count;
-    const char *next_name; /* in wire->names */
     struct error *error;
 };
 
@@ -41,53 +40,56 @@ static int check_name(const struct conversion *conversion, const struct manifest
     return 0;
 }
 
-static int check_column(const struct conversion *conversion, const char *column, size_t length, size_t entries)
-{
-    if (length <= entries)
-        return 0;
-    return error_set(conversion->error, ERROR_INVALID, "manifest: %zu %s for %zu entries", length, column, entries);
-}
+static const Jitd__Proto__Entries no_entries = JITD__PROTO__ENTRIES__INIT;
 
-/* Entries are numbered, definitions first; their names must fill `names` exactly. */
-static int check_columns(struct conversion *conversion)
+int submit_entries_open(struct submit_entries *entries, const Jitd__Proto__Entries *wire, struct error *error)
 {
-    const Jitd__Proto__Manifest *wire = conversion->wire;
-    size_t entries = wire->n_name_bytes / 2, definitions = wire->definitions;
     uint64_t bytes = 0;
 
+    *entries = (struct submit_entries){.wire = wire ? wire : &no_entries};
+    wire = entries->wire;
     for (size_t i = 0; i < wire->n_name_bytes; i++)
         bytes += wire->name_bytes[i];
-    if (wire->n_name_bytes % 2 != 0 || bytes != wire->names.len || definitions > entries)
-        return error_set(conversion->error, ERROR_INVALID,
-                         "manifest: %zu lengths of names (%llu bytes of %zu) for %zu definitions and what is used",
-                         wire->n_name_bytes, (unsigned long long)bytes, wire->names.len, definitions);
-    const struct {
-        const char *name;
-        size_t length, entries;
-    } columns[] = {
-        {"definition_flags", wire->n_definition_flags, definitions},
-        {"definition_conventions", wire->n_definition_conventions, definitions},
-        {"use_flags", wire->n_use_flags, entries - definitions},
-        {"use_conventions", wire->n_use_conventions, entries - definitions},
-        {"use_libraries", wire->n_use_libraries, entries - definitions},
-    };
-    int code = 0;
-
-    for (size_t i = 0; i < sizeof columns / sizeof columns[0] && !code; i++)
-        code = check_column(conversion, columns[i].name, columns[i].length, columns[i].entries);
-    conversion->next_name = (const char *)wire->names.data;
-    return code;
+    if (wire->n_name_bytes % 2 != 0 || bytes != wire->names.len)
+        return error_set(error, ERROR_INVALID, "entries: %zu lengths that add up to %llu for %zu bytes of names",
+                         wire->n_name_bytes, (unsigned long long)bytes, wire->names.len);
+    entries->left = wire->n_name_bytes / 2;
+    entries->name = (const char *)wire->names.data;
+    entries->bytes = wire->name_bytes;
+    return 0;
 }
 
-/* The next entry's names; check_columns has seen that they are there. A global name that is empty is the local one. */
-static void take_names(struct conversion *conversion, size_t entry, struct manifest_name *local,
-                       struct manifest_name *global)
+int submit_entries_close(const struct submit_entries *entries, struct error *error)
 {
-    const uint32_t *bytes = &conversion->wire->name_bytes[2 * entry];
+    const Jitd__Proto__Entries *wire = entries->wire;
+    const struct {
+        const char *name;
+        size_t length, most;
+    } columns[] = {
+        {"definition_flags", wire->n_definition_flags, entries->definitions},
+        {"definition_conventions", wire->n_definition_conventions, entries->definitions},
+        {"use_flags", wire->n_use_flags, entries->uses},
+        {"use_conventions", wire->n_use_conventions, entries->uses},
+        {"use_libraries", wire->n_use_libraries, entries->uses},
+    };
 
-    *local = (struct manifest_name){conversion->next_name, bytes[0]};
-    *global = (struct manifest_name){conversion->next_name + bytes[0], bytes[1]};
-    conversion->next_name += (size_t)bytes[0] + bytes[1];
+    if (entries->left > 0)
+        return error_set(error, ERROR_INVALID, "entries: %zu of them are of no unit", entries->left);
+    for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++)
+        if (columns[i].length > columns[i].most)
+            return error_set(error, ERROR_INVALID, "entries: %zu %s for %zu entries", columns[i].length,
+                             columns[i].name, columns[i].most);
+    return 0;
+}
+
+/* The next entry's names; there is one left. A global name that is empty is the local one. */
+static void take_names(struct submit_entries *entries, struct manifest_name *local, struct manifest_name *global)
+{
+    *local = (struct manifest_name){entries->name, entries->bytes[0]};
+    *global = (struct manifest_name){entries->name + entries->bytes[0], entries->bytes[1]};
+    entries->name += (size_t)entries->bytes[0] + entries->bytes[1];
+    entries->bytes += 2;
+    entries->left--;
     if (global->length == 0)
         *global = *local;
 }
@@ -127,17 +129,19 @@ static uint32_t library_of(uint32_t counted_from_one)
 
 static int convert_definitions(struct conversion *conversion)
 {
-    const Jitd__Proto__Manifest *wire = conversion->wire;
+    struct submit_entries *entries = conversion->entries;
+    const Jitd__Proto__Entries *wire = entries->wire;
     int code = 0;
 
-    for (size_t i = 0; i < wire->definitions && !code; i++) {
+    for (uint32_t i = 0; i < conversion->unit->definitions && !code; i++) {
+        size_t place = entries->definitions++;
         struct manifest_definition definition = {0};
 
-        take_names(conversion, i, &definition.local, &definition.global);
-        if (i < wire->n_definition_flags)
-            definition.flags = wire->definition_flags[i];
-        if (i < wire->n_definition_conventions)
-            definition.convention = wire->definition_conventions[i];
+        take_names(entries, &definition.local, &definition.global);
+        if (place < wire->n_definition_flags)
+            definition.flags = wire->definition_flags[place];
+        if (place < wire->n_definition_conventions)
+            definition.convention = wire->definition_conventions[place];
         code = add_definition(conversion, &definition);
         if (!code)
             code = check_name(conversion, &definition.local);
@@ -147,20 +151,21 @@ static int convert_definitions(struct conversion *conversion)
 
 static int convert_uses(struct conversion *conversion)
 {
-    const Jitd__Proto__Manifest *wire = conversion->wire;
-    size_t count = wire->n_name_bytes / 2 - wire->definitions;
+    struct submit_entries *entries = conversion->entries;
+    const Jitd__Proto__Entries *wire = entries->wire;
     int code = 0;
 
-    for (size_t i = 0; i < count && !code; i++) {
+    for (uint32_t i = 0; i < conversion->unit->uses && !code; i++) {
         struct manifest_use use = {.library = USE_LIBRARY_OWN};
+        size_t place = entries->uses++;
 
-        take_names(conversion, wire->definitions + i, &use.local, &use.global);
-        if (i < wire->n_use_flags)
-            use.flags = wire->use_flags[i];
-        if (i < wire->n_use_conventions)
-            use.convention = wire->use_conventions[i];
-        if (i < wire->n_use_libraries)
-            use.library = library_of(wire->use_libraries[i]);
+        take_names(entries, &use.local, &use.global);
+        if (place < wire->n_use_flags)
+            use.flags = wire->use_flags[place];
+        if (place < wire->n_use_conventions)
+            use.convention = wire->use_conventions[place];
+        if (place < wire->n_use_libraries)
+            use.library = library_of(wire->use_libraries[place]);
         code = add_use(conversion, &use);
     }
     return code;
@@ -179,8 +184,8 @@ static int convert_absolutes(struct conversion *conversion)
 {
     int code = 0;
 
-    for (size_t i = 0; i < conversion->wire->n_absolutes && !code; i++) {
-        const Jitd__Proto__Absolute *wire = conversion->wire->absolutes[i];
+    for (size_t i = 0; i < conversion->unit->manifest->n_absolutes && !code; i++) {
+        const Jitd__Proto__Absolute *wire = conversion->unit->manifest->absolutes[i];
 
         code = add_definition(conversion, &(struct manifest_definition){.kind = DEFINITION_ABSOLUTE,
                                                                         .global = name_of(&wire->name),
@@ -196,8 +201,8 @@ static int convert_aliases(struct conversion *conversion)
 {
     int code = 0;
 
-    for (size_t i = 0; i < conversion->wire->n_aliases && !code; i++) {
-        const Jitd__Proto__Alias *wire = conversion->wire->aliases[i];
+    for (size_t i = 0; i < conversion->unit->manifest->n_aliases && !code; i++) {
+        const Jitd__Proto__Alias *wire = conversion->unit->manifest->aliases[i];
 
         code = add_definition(conversion, &(struct manifest_definition){.kind = DEFINITION_ALIAS,
                                                                         .global = name_of(&wire->name),
@@ -215,8 +220,8 @@ static int convert_lazies(struct conversion *conversion)
 {
     int code = 0;
 
-    for (size_t i = 0; i < conversion->wire->n_lazies && !code; i++) {
-        const Jitd__Proto__LazyDefinition *wire = conversion->wire->lazies[i];
+    for (size_t i = 0; i < conversion->unit->manifest->n_lazies && !code; i++) {
+        const Jitd__Proto__LazyDefinition *wire = conversion->unit->manifest->lazies[i];
         const struct manifest_definition definition = {.kind = DEFINITION_LAZY,
                                                        .global = name_of(&wire->name),
                                                        .flags = wire->flags | DEFINITION_FUNCTION,
@@ -231,31 +236,43 @@ static int convert_lazies(struct conversion *conversion)
     return code;
 }
 
-const struct manifest *submit_manifest(const Jitd__Proto__Manifest *wire, bool with_object, struct pool *pool,
-                                       struct error *error)
+static int convert_the_rest(struct conversion *conversion)
 {
-    struct conversion conversion = {.wire = wire, .pool = pool, .error = error};
-    struct manifest *manifest = pool_allocate(pool, sizeof *manifest);
-    int code = check_columns(&conversion);
+    int code = conversion->unit->manifest ? convert_absolutes(conversion) : 0;
 
-    if (code)
-        return NULL;
-    conversion.definitions = pool_allocate_array(
-        pool, wire->definitions + wire->n_absolutes + wire->n_aliases + wire->n_lazies, sizeof *conversion.definitions);
-    conversion.uses = pool_allocate_array(pool, wire->n_name_bytes / 2 - wire->definitions + wire->n_aliases,
-                                          sizeof *conversion.uses);
-    if (!manifest || !conversion.definitions || !conversion.uses) {
-        error_set(error, ERROR_NO_MEMORY, "no memory for a manifest");
-        return NULL;
-    }
-    code = convert_definitions(&conversion);
+    if (!code && conversion->unit->manifest)
+        code = convert_aliases(conversion);
+    if (!code && conversion->unit->manifest)
+        code = convert_lazies(conversion);
+    return code;
+}
+
+int submit_manifest(struct submit_entries *entries, const Jitd__Proto__Unit *unit, bool with_object, struct pool *pool,
+                    const struct manifest **out, struct error *error)
+{
+    static const Jitd__Proto__Manifest no_more = JITD__PROTO__MANIFEST__INIT;
+    const Jitd__Proto__Manifest *more = unit->manifest ? unit->manifest : &no_more;
+    struct conversion conversion = {.entries = entries, .unit = unit, .error = error};
+
+    *out = NULL;
+    if (!unit->manifest && unit->definitions == 0 && unit->uses == 0)
+        return 0;
+    if (unit->definitions > entries->left || unit->uses > entries->left - unit->definitions)
+        return error_set(error, ERROR_INVALID, "entries: %u definitions and %u uses, but %zu entries are left",
+                         unit->definitions, unit->uses, entries->left);
+    struct manifest *manifest = pool_allocate(pool, sizeof *manifest);
+    size_t definitions = unit->definitions + more->n_absolutes + more->n_aliases + more->n_lazies;
+    conversion.definitions = pool_allocate_uninitialised(pool, definitions * sizeof *conversion.definitions);
+    conversion.uses = pool_allocate_uninitialised(pool, (unit->uses + more->n_aliases) * sizeof *conversion.uses);
+    if (!manifest || !conversion.definitions || !conversion.uses)
+        return error_set(error, ERROR_NO_MEMORY, "no memory for a manifest");
+    int code = convert_definitions(&conversion);
     code = code ? code : convert_uses(&conversion);
     if (!code && !with_object && has_local_names(&conversion))
         code = error_set(error, ERROR_INVALID, "manifest: names of an object, but the unit has none");
-    code = code ? code : convert_absolutes(&conversion);
-    code = code ? code : convert_aliases(&conversion);
-    code = code ? code : convert_lazies(&conversion);
+    code = code ? code : convert_the_rest(&conversion);
     *manifest =
         (struct manifest){conversion.definitions, conversion.definition_count, conversion.uses, conversion.use_count};
-    return code ? NULL : manifest;
+    *out = manifest;
+    return code;
 }

@@ -328,31 +328,42 @@ Test(manifest, refuses_libraries_that_are_not_there)
 }
 
 /* libjitd would not send them: names of an object where there is none, lengths that are odd in number, that add up to
-   more or less than there is or wrap round, more definitions than entries, a name that is empty twice. */
-Test(manifest, refuses_names_that_do_not_add_up_or_are_of_no_object)
+   more or less than there is or wrap round, more entries said than there are, entries of no unit, columns that are too
+   long, a name that is empty twice. */
+Test(manifest, refuses_entries_that_do_not_add_up_or_are_of_no_object)
 {
     static const struct {
         size_t names, lengths;
-        uint32_t name_bytes[4], definitions;
+        uint32_t name_bytes[4], definitions, uses;
+        size_t definition_flags, use_flags;
     } rows[] = {
-        {1, 2, {1, 0}, 1}, {1, 2, {1, 0}, 0}, {1, 1, {1}, 0},
-        {1, 2, {0, 2}, 0}, {2, 2, {0, 1}, 0}, {1, 4, {UINT32_MAX, 1, 1, 0}, 0},
-        {1, 2, {0, 1}, 2}, {0, 2, {0, 0}, 0},
+        {1, 2, {1, 0}, 1, 0, 0, 0}, {1, 2, {1, 0}, 0, 1, 0, 0},          {1, 1, {1}, 0, 0, 0, 0},
+        {1, 2, {0, 2}, 0, 1, 0, 0}, {2, 2, {0, 1}, 0, 1, 0, 0},          {1, 4, {UINT32_MAX, 1, 1, 0}, 0, 2, 0, 0},
+        {1, 2, {0, 1}, 2, 0, 0, 0}, {1, 2, {0, 1}, UINT32_MAX, 2, 0, 0}, {1, 2, {0, 1}, 0, UINT32_MAX, 0, 0},
+        {0, 2, {0, 0}, 0, 1, 0, 0}, {2, 4, {0, 1, 0, 1}, 0, 1, 0, 0},    {1, 2, {0, 1}, 0, 1, 1, 0},
+        {1, 2, {0, 1}, 0, 1, 0, 2},
     };
+    static uint32_t flags[2];
     struct peer peer = peer_open_welcomed();
     ProtobufCBinaryData name = {.len = 1, .data = (uint8_t *)"f"};
     for (uint64_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        Jitd__Proto__Entries entries = JITD__PROTO__ENTRIES__INIT;
         Jitd__Proto__Manifest manifest = JITD__PROTO__MANIFEST__INIT;
-        manifest.names = (ProtobufCBinaryData){.len = rows[i].names, .data = (uint8_t *)"fg"};
-        manifest.name_bytes = (uint32_t *)rows[i].name_bytes;
-        manifest.n_name_bytes = rows[i].lengths;
-        manifest.definitions = rows[i].definitions;
+        entries.names = (ProtobufCBinaryData){.len = rows[i].names, .data = (uint8_t *)"fg"};
+        entries.name_bytes = (uint32_t *)rows[i].name_bytes;
+        entries.n_name_bytes = rows[i].lengths;
+        entries.definition_flags = entries.use_flags = flags;
+        entries.n_definition_flags = rows[i].definition_flags;
+        entries.n_use_flags = rows[i].use_flags;
         Jitd__Proto__Unit unit = JITD__PROTO__UNIT__INIT;
         unit.name = name;
         unit.manifest = &manifest;
+        unit.definitions = rows[i].definitions;
+        unit.uses = rows[i].uses;
         Jitd__Proto__Submit submit = JITD__PROTO__SUBMIT__INIT;
         submit.units = (Jitd__Proto__Unit *[]){&unit};
         submit.n_units = 1;
+        submit.entries = &entries;
         peer_send(&peer, MESSAGE_SUBMIT, 10 + i, &submit.base);
         peer_expect_failed(&peer, 10 + i, JITD_ERROR_INVALID);
     }
