@@ -42,7 +42,7 @@ UNIT       := $(call objects,$(call sources,tests/unit))
 INTEGRATION := $(call objects,$(call sources,tests/integration))
 MODEL      := $(call objects,$(call sources,tests/model))
 TESTLIB    := $(call objects,$(call sources,tests/lib))
-BENCH      := $(call objects,$(filter-out bench/peer%,$(call sources,bench)))
+BENCH      := $(call objects,$(filter-out bench/peer% bench/soak%,$(call sources,bench)))
 EXAMPLES   := $(patsubst client/examples/%.c,$(O)/examples/%,$(wildcard client/examples/*.c)) $(O)/examples/calculator
 BINARIES   := $(addprefix $(O)/bin/,jitd jitd-linker jitd-runner jitctl)
 
@@ -176,7 +176,7 @@ $(O)/test/integration: $(INTEGRATION) $(TESTLIB) $(O)/lib/libjitd.a $(O)/lib/lib
 $(O)/test/model: $(MODEL) $(O)/lib/libjitd.a
 	$(link) -o $@ $^ -lprotobuf-c
 
-.PHONY: setup test check demo bench bench-check model
+.PHONY: setup test check demo bench bench-check model soak
 setup:
 	@tools/setup
 
@@ -222,6 +222,13 @@ bench-check: all $(O)/bench/bench
 	@O=$(O) UPDATE=$(UPDATE) bench/instructions
 
 $(O)/bench/bench: $(BENCH) $(O)/lib/libjitd.a
+	$(link) -o $@ $^ -lprotobuf-c
+
+# Ten million units come and go; UNITS=N for fewer. An interrupted one goes on where it was.
+soak: all $(O)/bench/soak
+	@O=$(O) UNITS='$(or $(UNITS),10000000)' RESUME='$(RESUME)' bench/soak
+
+$(O)/bench/soak: $(addprefix $(O)/obj/bench/,soak.o measure.o process.o) $(O)/lib/libjitd.a
 	$(link) -o $@ $^ -lprotobuf-c
 
 $(O)/obj/bench/peer_lljit.o: BASE += -isystem $(LLVM)/include
@@ -277,6 +284,7 @@ help:
 	@echo "model      random operations against a model of a session (SEED= OPS= REPLAY=FILE)"
 	@echo "tsan       what has threads, under ThreadSanitizer"
 	@echo "bench-check  instructions per unit and call, held against a record (UPDATE=1 rewrites it)"
+	@echo "soak       units come and go, ten million of them (UNITS= RESUME=0), with curves of memory and time"
 	@echo "check-fmt  clang-format             fmt       reformat in place"
 	@echo "layers     who may include whom     symbols   libjitd exports what jitd.map says"
 	@echo "install    DESTDIR= prefix=         clean     remove build/"

@@ -18,9 +18,10 @@ struct benchmark {
     enum placement placement; /* keys begin with "one-cpu." or "apart." where it is not free */
 };
 
-/* The two that follow mind the placement. */
+/* The three that follow mind the placement. */
 void benchmark_round_trips(const struct benchmark *benchmark);
 void benchmark_crash(const struct benchmark *benchmark);
+void benchmark_removal(const struct benchmark *benchmark);
 
 void benchmark_session_start(const struct benchmark *benchmark);
 void benchmark_tree(const struct benchmark *benchmark);

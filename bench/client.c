@@ -126,6 +126,44 @@ void client_wait_ready(struct jitd_session *session)
     client_check(session, jitd_wait_units(session, CLIENT_TIMEOUT_MS));
 }
 
+static void client_keep_id(struct jitd_session *session, const uint64_t *units, size_t count,
+                           const struct jitd_errors *errors, void *data)
+{
+    (void)session;
+    (void)count;
+    client_check_errors(errors);
+    *(uint64_t *)data = units[0];
+}
+
+uint64_t client_submit_one(struct jitd_session *session, const struct written_object *object)
+{
+    struct jitd_batch *batch = jitd_batch_new(0);
+    uint64_t unit = 0;
+    if (!batch)
+        measure_die("out of memory for a batch");
+    client_check(session, jitd_batch_add(batch, object->name, object->bytes, object->length));
+    client_check(session, jitd_submit(session, batch, client_keep_id, &unit, NULL));
+    client_wait_ready(session);
+    return unit;
+}
+
+static void client_removed(struct jitd_session *session, size_t count, const struct jitd_errors *errors, void *data)
+{
+    (void)session;
+    (void)data;
+    client_check_errors(errors);
+    if (count != 1)
+        measure_die("%zu units were removed instead of one", count);
+}
+
+void client_remove(struct jitd_session *session, uint64_t unit)
+{
+    const struct jitd_removal removal = {.units = &unit, .unit_count = 1};
+    jitd_request request;
+    client_check(session, jitd_remove(session, &removal, client_removed, NULL, &request));
+    client_check(session, jitd_wait(session, request, CLIENT_TIMEOUT_MS));
+}
+
 static void client_called(struct jitd_session *session, const struct jitd_value *result, const struct jitd_end *end,
                           const struct jitd_errors *errors, void *data)
 {
@@ -145,6 +183,15 @@ void client_wait_call(struct jitd_session *session, struct client_call *call, in
     client_check(session, jitd_wait(session, call->request, CLIENT_TIMEOUT_MS));
     if (call->result != expected)
         measure_die("a call gave %d instead of %d", call->result, expected);
+}
+
+void client_run(struct jitd_session *session, const struct written_object *object, int expected)
+{
+    const struct jitd_unit_input unit = {.name = object->name, .object = object->bytes, .bytes = object->length};
+    struct client_call call;
+    client_check(session,
+                 jitd_run(session, &unit, object->name, JITD_INT32, NULL, 0, client_called, &call, &call.request));
+    client_wait_call(session, &call, expected);
 }
 
 uint64_t client_time_call(struct jitd_session *session, const char *function, int expected)

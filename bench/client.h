@@ -26,6 +26,13 @@ void client_send(struct jitd_session *session);
 /* Waits until all that was submitted is ready. */
 void client_wait_ready(struct jitd_session *session);
 
+/* Submits one unit, waits until it is ready, and gives its id; removes it and waits for the answer. */
+uint64_t client_submit_one(struct jitd_session *session, const struct written_object *object);
+void client_remove(struct jitd_session *session, uint64_t unit);
+
+/* jitd_run of the object's function, waited for and its result checked. */
+void client_run(struct jitd_session *session, const struct written_object *object, int expected);
+
 /* Queues a call that gives an int32; client_wait_call waits for it and checks the result, or that the call ended a
    life of the runner where CLIENT_CRASH is expected. */
 #define CLIENT_CRASH (-1)

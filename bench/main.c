@@ -98,6 +98,7 @@ static void run_measure(char **arguments)
             continue;
         benchmark_round_trips(&benchmark);
         benchmark_crash(&benchmark);
+        benchmark_removal(&benchmark);
     }
     /* Last: what it leaves in the heap makes every later fork of this process, the bare peers', dearer. */
     benchmark_large_tree(&benchmark);

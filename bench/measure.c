@@ -96,6 +96,20 @@ static int samples_compare(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
+double samples_quantile(struct samples *samples, double part)
+{
+    size_t count = samples->count, at = (size_t)((double)count * part);
+    if (count == 0)
+        return 0;
+    qsort(samples->values, count, sizeof *samples->values, samples_compare);
+    return samples->values[at < count ? at : count - 1];
+}
+
+void samples_clear(struct samples *samples)
+{
+    samples->count = 0;
+}
+
 void measure_print(const char *key, double value)
 {
     printf("%s %.3f - 1\n", key, value);

@@ -44,6 +44,11 @@ void measure_place_self(enum placement placement);
 /* Adds a duration, divided by `parts`: the units, say, that it was spent on. */
 void samples_add(struct samples *samples, uint64_t nanoseconds, size_t parts);
 
+/* The value below which that part of the samples lies (0.5: the median), in microseconds; 0 where there are none. Sorts
+   them. */
+double samples_quantile(struct samples *samples, double part);
+void samples_clear(struct samples *samples);
+
 /* One figure that is not a time. */
 void measure_print(const char *key, double value);
 

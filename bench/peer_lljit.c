@@ -8,6 +8,8 @@
 #include <llvm-c/Core.h>
 #include <llvm-c/LLJIT.h>
 #include <llvm-c/Target.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,6 +21,7 @@
 #define TREE_UNITS  1000
 #define LARGE_UNITS 10000
 #define SESSIONS    6
+#define CYCLES      2000
 
 static void lljit_check(LLVMErrorRef error)
 {
@@ -112,6 +115,43 @@ static void lljit_measure_large_tree(void)
     object_free_all(tree, LARGE_UNITS);
 }
 
+/* A unit of its own resource tracker, which is what LLJIT removes by. */
+static uint64_t lljit_time_cycle(LLVMOrcLLJITRef jit, const char *name, bool call)
+{
+    struct written_object object;
+    LLVMOrcExecutorAddress address;
+    object_write_function(&object, name, NULL, NULL);
+    LLVMMemoryBufferRef buffer =
+        LLVMCreateMemoryBufferWithMemoryRange((const char *)object.bytes, object.length, object.name, 0);
+    uint64_t start = measure_now();
+    LLVMOrcResourceTrackerRef tracker = LLVMOrcJITDylibCreateResourceTracker(LLVMOrcLLJITGetMainJITDylib(jit));
+    lljit_check(LLVMOrcLLJITAddObjectFileWithRT(jit, tracker, buffer));
+    lljit_check(LLVMOrcLLJITLookup(jit, &address, name));
+    if (call)
+        lljit_call(address, 1);
+    lljit_check(LLVMOrcResourceTrackerRemove(tracker));
+    LLVMOrcReleaseResourceTracker(tracker);
+    uint64_t taken = measure_now() - start;
+    free(object.bytes);
+    return taken;
+}
+
+static void lljit_measure_removal(void)
+{
+    struct samples cycle = {0}, run = {0};
+    LLVMOrcLLJITRef jit = lljit_create();
+    char name[24];
+    for (int i = 0; i < CYCLES; i++) {
+        snprintf(name, sizeof name, "cycle_%d", i);
+        samples_add(&cycle, lljit_time_cycle(jit, name, false), 1);
+        snprintf(name, sizeof name, "run_%d", i);
+        samples_add(&run, lljit_time_cycle(jit, name, true), 1);
+    }
+    lljit_check(LLVMOrcDisposeLLJIT(jit));
+    samples_report(&cycle, "removal.lljit");
+    samples_report(&run, "removal.run.lljit");
+}
+
 static void lljit_link_once(size_t units)
 {
     struct written_object *tree = object_write_tree("s", units);
@@ -132,5 +172,6 @@ int main(int argc, char **argv)
     /* First: memory that an earlier LLJIT gave back to malloc would be used again, and not count. */
     lljit_measure_large_tree();
     lljit_measure_trees();
+    lljit_measure_removal();
     return 0;
 }

@@ -114,6 +114,7 @@ int jitd_batch_add_unit(struct jitd_batch *batch, const struct jitd_unit_input *
                                               .length = input->bytes,
                                               .descriptor = -1,
                                               .library = input->library,
+                                              .tag = input->tag,
                                               .manifest = manifest});
     if (code == 0)
         batch->manifest_entries = entries;

@@ -16,6 +16,7 @@ struct batch_object {
     size_t length;
     int descriptor; /* index among the batch's descriptors, or -1 */
     uint32_t library;
+    uint64_t tag;
     const struct jitd_manifest *manifest; /* borrowed from the program, checked; or NULL */
 };
 

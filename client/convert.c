@@ -23,6 +23,7 @@ SAME(JITD_UNIT_LINKED, JITD__PROTO__UNIT_STATE__LINKED);
 SAME(JITD_UNIT_INITIALISED, JITD__PROTO__UNIT_STATE__INITIALISED);
 SAME(JITD_UNIT_READY, JITD__PROTO__UNIT_STATE__READY);
 SAME(JITD_UNIT_FAILED, JITD__PROTO__UNIT_STATE__FAILED);
+SAME(JITD_UNIT_REMOVED, JITD__PROTO__UNIT_STATE__REMOVED);
 SAME(JITD_VOID, JITD__PROTO__VALUE_TYPE__VOID);
 SAME(JITD_INT32, JITD__PROTO__VALUE_TYPE__INT32);
 SAME(JITD_UINT32, JITD__PROTO__VALUE_TYPE__UINT32);
@@ -184,6 +185,7 @@ void convert_end(struct converter *converter, const Jitd__Proto__Ended *ended, s
         .frames = convert_frames(converter, ended->frames, ended->n_frames),
         .frame_count = ended->n_frames,
         .initialiser_of = convert_string(converter, &ended->initialiser_of),
+        .finaliser_of = convert_string(converter, &ended->finaliser_of),
     };
 }
 

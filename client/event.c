@@ -1,14 +1,20 @@
 /*
- * Events (event.h). Units that became ready or failed leave the session's set of pending ones, whether or not there is
- * a listener; a daemon that tells of units which it never accepted changes nothing there.
+ * Events (event.h). Units that became ready, failed or were removed leave the session's set of pending ones, whether or
+ * not there is a listener; a daemon that tells of units which it never accepted changes nothing there.
  */
 #include "client/event.h"
 
 #include "client/convert.h"
 
+static bool event_settles(Jitd__Proto__UnitState state)
+{
+    return state == JITD__PROTO__UNIT_STATE__READY || state == JITD__PROTO__UNIT_STATE__FAILED ||
+           state == JITD__PROTO__UNIT_STATE__REMOVED;
+}
+
 static int event_unit(struct jitd_session *session, const Jitd__Proto__UnitEvent *event, struct error *error)
 {
-    if (event->state == JITD__PROTO__UNIT_STATE__READY || event->state == JITD__PROTO__UNIT_STATE__FAILED)
+    if (event_settles(event->state))
         table_remove(&session->pending, event->unit + 1);
     if (!session->listener.unit)
         return 0;

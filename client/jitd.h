@@ -136,7 +136,8 @@ enum jitd_unit_state {
     JITD_UNIT_LINKED = 2,
     JITD_UNIT_INITIALISED = 3,
     JITD_UNIT_READY = 4,
-    JITD_UNIT_FAILED = 5
+    JITD_UNIT_FAILED = 5,
+    JITD_UNIT_REMOVED = 6 /* it was READY or FAILED before; its id is never used again */
 };
 
 struct jitd_definition {
@@ -315,6 +316,7 @@ struct jitd_unit_input {
     size_t bytes;
     uint32_t library;                     /* JITD_LIBRARY_MAIN, or one that was defined */
     const struct jitd_manifest *manifest; /* NULL: every global name of the object is offered and used as it is */
+    uint64_t tag;                         /* of the program's choice, for jitd_remove; 0: none */
 };
 
 /* Adds a unit. The object's bytes, the manifest and all that it leads to are borrowed until the batch is submitted or
@@ -387,6 +389,38 @@ int jitd_cancel(struct jitd_session *session, jitd_request waiting, jitd_cancel_
 int jitd_cancel_units(struct jitd_session *session, const uint64_t *units, size_t count, jitd_cancel_callback *callback,
                       void *data, jitd_request *request);
 
+/* ---- taking units away ---- */
+
+/* Which units are to go: those listed, those of the tags, and all of the libraries. Zero-initialise it. Borrowed during
+   the call. */
+struct jitd_removal {
+    const uint64_t *units; /* a number that is no unit, or none any more, is passed over */
+    size_t unit_count;
+    const uint64_t *tags; /* struct jitd_unit_input.tag; not 0 */
+    size_t tag_count;
+    const uint32_t *libraries;
+    size_t library_count; /* with the tags at most 256 */
+    bool cascade;         /* units that use them go too, and those that use these */
+};
+
+/* `count` units have gone. */
+typedef void jitd_remove_callback(struct jitd_session *session, size_t count, const struct jitd_errors *errors,
+                                  void *data);
+
+/* Takes units away, all or none: JITD_ERROR_DEPENDENTS where others use them and `cascade` is not set (the error's
+   references are the users), JITD_ERROR_INVALID where the initialisers of one are running or one is being removed
+   already, JITD_ERROR_LIMIT. From the daemon's taking the request on their names are free, and what is sent after this
+   may define them again; a call that has not begun fails with JITD_ERROR_NOT_CALLABLE, one that is under way goes on. A
+   unit that waits for others fails first, with JITD_ERROR_CANCELLED. A JITD_UNIT_REMOVED event tells of each. The
+   request is complete when finalisers have run: C++ static destructors first, then .fini_array, as at the program's
+   exit, but of these units alone. A finaliser that ends the runner's life (jitd_end.finaliser_of) completes it too.
+   Memory is used again when no thread can be in it: while a call that was under way goes on, or a thread that the
+   program has made, it is not. */
+int jitd_remove(struct jitd_session *session, const struct jitd_removal *removal, jitd_remove_callback *callback,
+                void *data, jitd_request *request);
+
+/* ---- calls ---- */
+
 enum jitd_type {
     JITD_VOID = 0,
     JITD_INT32 = 1,
@@ -441,6 +475,7 @@ struct jitd_end {
     const struct jitd_frame *frames; /* innermost first */
     size_t frame_count;
     const char *initialiser_of; /* L; the unit whose initialiser ran, or "" */
+    const char *finaliser_of;   /* L; the unit whose finaliser ran because it was being removed, or "" */
 };
 
 /* Exactly one of result, end and errors is not NULL. */
@@ -466,6 +501,17 @@ int jitd_call_address(struct jitd_session *session, uint64_t address, enum jitd_
    errors. */
 int jitd_call_main(struct jitd_session *session, const char *symbol, jitd_call_callback *callback, void *data,
                    jitd_request *request);
+
+/* One unit, one call, and gone: links `unit` as a closed batch of its own, calls its function `symbol` when it is ready
+   and removes it when the call is over, in one message. No event tells of the unit; its tag is not used. All is
+   borrowed until the function returns. The unit's names are its library's like any other unit's, so that two runs which
+   define one name must not overlap: send the second when the first is complete. Completed as a call is, or with the
+   errors of whichever step failed. */
+int jitd_run(struct jitd_session *session, const struct jitd_unit_input *unit, const char *symbol,
+             enum jitd_type result, const struct jitd_value *arguments, size_t argument_count,
+             jitd_call_callback *callback, void *data, jitd_request *request);
+
+/* ---- inspection ---- */
 
 struct jitd_zone {
     const char *name;
@@ -541,7 +587,7 @@ int jitd_inspect_from(struct jitd_session *session, unsigned flags, uint64_t fir
    complete, returns 0 at once. */
 int jitd_wait(struct jitd_session *session, jitd_request request, int timeout_ms);
 
-/* Dispatches until no submission is outstanding and every unit that was accepted is READY or FAILED. */
+/* Dispatches until no submission is outstanding and every unit that was accepted is READY, FAILED or REMOVED. */
 int jitd_wait_units(struct jitd_session *session, int timeout_ms);
 
 #pragma GCC visibility pop

@@ -138,6 +138,16 @@ static int reply_cancelled(struct jitd_session *session, const struct request *r
     return 0;
 }
 
+static int reply_removed(struct jitd_session *session, const struct request *request, const ProtobufCMessage *message,
+                         struct error *error)
+{
+    (void)error;
+    request_remove(session, request);
+    if (request->callback.remove)
+        request->callback.remove(session, ((const Jitd__Proto__Removed *)message)->count, NULL, request->data);
+    return 0;
+}
+
 /* A session without its Hello is none: its refusal is the session's end. */
 static int reply_failed(struct jitd_session *session, const struct request *request, const ProtobufCMessage *message,
                         struct error *error)
@@ -168,6 +178,7 @@ static const struct reply_rule {
     {MESSAGE_INSPECTION, REQUEST_INSPECT, reply_inspection},
     {MESSAGE_LIBRARY_DEFINED, REQUEST_DEFINE_LIBRARY, reply_library_defined},
     {MESSAGE_CANCELLED, REQUEST_CANCEL, reply_cancelled},
+    {MESSAGE_REMOVED, REQUEST_REMOVE, reply_removed},
 };
 
 int reply_deliver(struct jitd_session *session, const struct frame_header *header, const ProtobufCMessage *message,

@@ -117,6 +117,10 @@ void request_fail(struct jitd_session *session, const struct request *request, c
         if (request->callback.cancel)
             request->callback.cancel(session, 0, errors, request->data);
         break;
+    case REQUEST_REMOVE:
+        if (request->callback.remove)
+            request->callback.remove(session, 0, errors, request->data);
+        break;
     }
 }
 

@@ -25,7 +25,8 @@ enum request_kind {
     REQUEST_CALL,
     REQUEST_INSPECT,
     REQUEST_DEFINE_LIBRARY,
-    REQUEST_CANCEL
+    REQUEST_CANCEL,
+    REQUEST_REMOVE
 };
 
 struct request {
@@ -41,6 +42,7 @@ struct request {
         jitd_inspect_callback *inspect;
         jitd_done_callback *done;
         jitd_cancel_callback *cancel;
+        jitd_remove_callback *remove;
     } callback; /* NULL where nobody asked to be told */
     void *data; /* the callback's */
 };

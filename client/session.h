@@ -29,7 +29,7 @@ struct jitd_session {
     void *data; /* the listener's */
 
     struct requests requests;
-    struct table pending; /* struct pending_unit: accepted, neither ready nor failed */
+    struct table pending; /* struct pending_unit: accepted, neither ready nor failed nor removed */
     uint64_t hello;       /* the number of Hello's request */
 
     struct jitd_welcome *welcome; /* in welcome_pool; NULL until it came */

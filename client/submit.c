@@ -2,12 +2,12 @@
  * A batch as a Submit: the objects' bytes become the frame's attachment, each at the offset that connection_write will
  * give it, and memfds ride along as descriptors.
  */
+#include "client/submit.h"
+
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include "client/batch.h"
 #include "client/manifest.h"
-#include "client/session.h"
 #include "common/bytes.h"
 #include "proto/limits.h"
 
@@ -15,16 +15,6 @@
 struct submit_unit {
     Jitd__Proto__Unit unit;
     Jitd__Proto__Range range;
-};
-
-/* All of it lies in the one block that begins with the units. */
-struct submit_message {
-    struct submit_unit *units;       /* owned */
-    Jitd__Proto__Unit **pointers;    /* to each unit */
-    struct connection_range *ranges; /* one for each object that travels as bytes */
-    size_t range_count;
-    struct manifest_columns columns;
-    char *manifests; /* room for what manifest_pack makes */
 };
 
 static int submit_allocate(struct submit_message *message, const struct jitd_batch *batch)
@@ -77,6 +67,7 @@ static void submit_fill(const struct jitd_batch *batch, struct submit_message *m
         out->unit.name =
             (ProtobufCBinaryData){.len = object->name_length, .data = (uint8_t *)batch->names + object->name};
         out->unit.library = object->library;
+        out->unit.tag = object->tag;
         if (object->manifest)
             manifest_pack(object->manifest, &message->columns, &out->unit, &message->manifests);
         offset = submit_object(object, message, out, offset);
@@ -91,8 +82,7 @@ static bool submit_carries_descriptors(const struct connection *connection)
     return getsockopt(connection_fd(connection), SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX;
 }
 
-static int submit_batch(struct jitd_session *session, struct jitd_batch *batch, struct request *request,
-                        jitd_request *number)
+int submit_pack(struct jitd_session *session, struct jitd_batch *batch, struct submit_message *message)
 {
     if (!session->connection)
         return client_session_refuse(session);
@@ -102,10 +92,24 @@ static int submit_batch(struct jitd_session *session, struct jitd_batch *batch, 
         batch_share(batch);
     else if (batch->descriptor_count != 0)
         return error_set(&session->error, ERROR_UNSUPPORTED, "this session's socket does not carry memfds");
-    struct submit_message message = {0};
-    if (submit_allocate(&message, batch) != 0)
+    if (submit_allocate(message, batch) != 0)
         return error_set(&session->error, ERROR_NO_MEMORY, "out of memory for a batch");
-    submit_fill(batch, &message);
+    submit_fill(batch, message);
+    message->entries = message->columns.entries.n_name_bytes ? &message->columns.entries : NULL;
+    message->attachment = (struct request_attachment){.ranges = message->ranges,
+                                                      .range_count = message->range_count,
+                                                      .fds = batch->descriptors,
+                                                      .fd_count = batch->descriptor_count};
+    return 0;
+}
+
+static int submit_batch(struct jitd_session *session, struct jitd_batch *batch, struct request *request,
+                        jitd_request *number)
+{
+    struct submit_message message = {0};
+    int code = submit_pack(session, batch, &message);
+    if (code != 0)
+        return code;
     Jitd__Proto__Submit submit = JITD__PROTO__SUBMIT__INIT;
     submit.n_units = batch->count;
     submit.units = message.pointers;
@@ -113,14 +117,9 @@ static int submit_batch(struct jitd_session *session, struct jitd_batch *batch, 
     submit.report_addresses = (batch->flags & JITD_BATCH_REPORT_ADDRESSES) != 0;
     submit.atomic = (batch->flags & JITD_BATCH_ATOMIC) != 0;
     submit.deadline_ms = batch->deadline_ms;
-    if (message.columns.entries.n_name_bytes)
-        submit.entries = &message.columns.entries;
-    struct request_attachment attachment = {.ranges = message.ranges,
-                                            .range_count = message.range_count,
-                                            .fds = batch->descriptors,
-                                            .fd_count = batch->descriptor_count};
+    submit.entries = message.entries;
     request->count = (uint32_t)batch->count;
-    int code = request_send(session, request, MESSAGE_SUBMIT, &submit.base, &attachment, number);
+    code = request_send(session, request, MESSAGE_SUBMIT, &submit.base, &message.attachment, number);
     free(message.units);
     return code;
 }

@@ -22,22 +22,21 @@ struct call {
     struct channel_call arguments;
 };
 
-static int find_symbol(struct session *session, uint32_t library, const ProtobufCBinaryData *name, uint64_t *address,
-                       struct error *error)
+static int find_symbol(struct session *session, uint32_t library, const ProtobufCBinaryData *name,
+                       struct link_found *found, struct error *error)
 {
     char shown[256];
-    bool ready, function;
 
     log_escape(shown, sizeof shown, name->data, name->len);
     if (name->len > LIMIT_NAME_BYTES ||
-        !link_lookup(&session->linker, library, (const char *)name->data, name->len, address, &ready, &function)) {
+        !link_lookup(&session->linker, library, (const char *)name->data, name->len, found)) {
         error_set(error, ERROR_NOT_FOUND, "no definition of '%s' to call", shown);
         error_set_symbol(error, shown);
         return error->code;
     }
-    if (ready && function)
+    if (found->ready && found->function)
         return 0;
-    error_set(error, ERROR_NOT_CALLABLE, ready ? "'%s' is not a function" : "'%s' is not ready", shown);
+    error_set(error, ERROR_NOT_CALLABLE, found->ready ? "'%s' is not a function" : "'%s' is not ready", shown);
     error_set_symbol(error, shown);
     return error->code;
 }
@@ -47,14 +46,15 @@ static int find_function(struct session *session, const Jitd__Proto__Call *reque
                          struct error *error)
 {
     bool by_name = request->function_case == JITD__PROTO__CALL__FUNCTION_SYMBOL;
+    struct link_found found = {.address = request->address};
 
-    call->address = request->address;
     if (by_name) {
-        int code = find_symbol(session, request->library, &request->symbol, &call->address, error);
+        int code = find_symbol(session, request->library, &request->symbol, &found, error);
         if (code)
             return code;
     }
-    call->unit = link_find_code(&session->linker, call->address);
+    call->address = found.address;
+    call->unit = link_find_code(&session->linker, call->address, found.unit);
     if (call->unit ? call->unit->state == UNIT_READY : by_name)
         return 0;
     return error_set(error, ERROR_NOT_CALLABLE, "address 0x%llx is not in the code of a ready unit",
@@ -173,6 +173,8 @@ void call_forget_unit(struct session *session, const struct unit *unit)
 
     if (session->calling && (*link)->unit == unit)
         (*link)->unit = NULL; /* its thread is in the unit's code, whose memory is kept for so long */
+    if (session->calling && (*link)->once == unit)
+        (*link)->once = NULL;
     if (session->calling)
         link = &(*link)->next;
     while (*link) {
@@ -208,6 +210,9 @@ void call_next(struct session *session)
     struct error error;
 
     if (!call || session->calling || !runner_is_live(session->runner))
+        return;
+    /* While a call is under way the agent thread does the rest, and nothing tells it to wait for initialisers. */
+    if (session->replaying > 0)
         return;
     if (call->unit && call->unit->state != UNIT_READY) {
         error_set(&error, ERROR_NOT_CALLABLE, "%s failed before it could be called", call->unit->name);

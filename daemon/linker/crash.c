@@ -49,7 +49,7 @@ static void describe_in_unit(const struct unit *unit, uint64_t offset, Jitd__Pro
 static void describe_frame(const struct session *session, uint64_t pc, bool innermost, Jitd__Proto__StackFrame *frame)
 {
     uint64_t back = innermost ? 0 : 1, offset;
-    const struct unit *unit = link_find_code(&session->linker, pc - back);
+    const struct unit *unit = link_find_code(&session->linker, pc - back, NULL);
     const char *library, *function;
     enum zone zone;
 
@@ -108,7 +108,7 @@ static void describe_refusal(const struct session *session, struct pool *pool, J
     out->lazy_error = error;
 }
 
-void crash_describe(struct session *session, int wait_status, const struct unit *initialising, struct pool *pool,
+void crash_describe(struct session *session, int wait_status, const struct crash_suspects *suspects, struct pool *pool,
                     Jitd__Proto__Ended *out)
 {
     struct channel_crash *crash = pool_allocate(pool, sizeof *crash);
@@ -117,8 +117,10 @@ void crash_describe(struct session *session, int wait_status, const struct unit 
     out->exited = WIFEXITED(wait_status);
     out->exit_status = out->exited ? WEXITSTATUS(wait_status) : 0;
     out->signal = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0;
-    if (initialising)
-        out->initialiser_of = text(initialising->name);
+    if (suspects->initialising)
+        out->initialiser_of = text(suspects->initialising->name);
+    if (suspects->finalising)
+        out->finaliser_of = text(suspects->finalising->name);
     if (session->lazy_refusal.code)
         describe_refusal(session, pool, out);
     if (out->exited || !crash || !runner_read_crash(session->runner, crash))

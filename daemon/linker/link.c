@@ -9,6 +9,7 @@
 #include "daemon/linker/component.h"
 #include "daemon/linker/layout.h"
 #include "daemon/linker/plan.h"
+#include "daemon/linker/removal.h"
 #include "daemon/linker/resolve.h"
 #include "daemon/linker/search.h"
 #include "proto/limits.h"
@@ -63,6 +64,7 @@ void link_close(struct linker *linker)
         unit_finish(unit);
         unit_free(unit);
     }
+    removal_forget_memory(linker);
     units_close(&linker->units);
     pool_fini(&linker->deciding);
     pool_fini(&linker->scratch);
@@ -90,24 +92,29 @@ struct unit *link_unit(const struct linker *linker, uint64_t id)
     return units_find(&linker->units, id);
 }
 
-struct unit *link_find_code(const struct linker *linker, uint64_t address)
+static bool has_code_at(const struct unit *unit, uint64_t offset)
+{
+    const struct arena_extent *code = &unit->block.extent[ZONE_X];
+
+    return offset - code->offset < code->bytes && unit->state != UNIT_FAILED;
+}
+
+struct unit *link_find_code(const struct linker *linker, uint64_t address, struct unit *guess)
 {
     enum zone zone;
     uint64_t offset;
 
     if (!arena_find(linker->arena, address, &zone, &offset) || zone != ZONE_X)
         return NULL;
-    for (struct unit *unit = units_after(&linker->units, 0); unit; unit = units_after(&linker->units, unit->id)) {
-        const struct arena_extent *code = &unit->block.extent[ZONE_X];
-
-        if (offset - code->offset < code->bytes && unit->state != UNIT_FAILED)
+    if (guess && has_code_at(guess, offset))
+        return guess;
+    for (struct unit *unit = units_after(&linker->units, 0); unit; unit = units_after(&linker->units, unit->id))
+        if (has_code_at(unit, offset))
             return unit;
-    }
     return NULL;
 }
 
-bool link_lookup(struct linker *linker, uint32_t library, const char *name, size_t length, uint64_t *address,
-                 bool *ready, bool *function)
+bool link_lookup(struct linker *linker, uint32_t library, const char *name, size_t length, struct link_found *out)
 {
     const struct symbol *symbol = NULL;
     struct symbol process;
@@ -120,9 +127,10 @@ bool link_lookup(struct linker *linker, uint32_t library, const char *name, size
 
     if (!symbol)
         return false;
-    *address = symbol->address;
-    *ready = symbol->binding == SYMBOL_PROCESS || symbol->definer->state == UNIT_READY;
-    *function = symbol->function;
+    *out = (struct link_found){.address = symbol->address,
+                               .ready = symbol->binding == SYMBOL_PROCESS || symbol->definer->state == UNIT_READY,
+                               .function = symbol->function,
+                               .unit = symbol->definer};
     return true;
 }
 
@@ -340,7 +348,8 @@ int link_submit(struct linker *linker, struct batch *batch, const struct link_in
 {
     batch->number = ++linker->batch_count;
     pool_reset(&linker->deciding);
-    symbols_sweep(linker->symbols, is_group_signature, linker);
+    if (linker->withdrawn == 0) /* reports of their finalisers show their names */
+        symbols_sweep(linker->symbols, is_group_signature, linker);
     int code = check_kept(linker, report);
     if (!code)
         code = check_waiting(linker, batch, report);
@@ -424,9 +433,10 @@ void link_run(struct linker *linker, struct batch *batch)
 
 void link_ready(struct linker *linker, struct unit *root)
 {
+    linker->ready_count++;
     for (struct unit *unit = root; unit; unit = graph_next_member(unit)) {
         unit->state = UNIT_READY;
-        unit->ready_number = ++linker->ready_count;
+        unit->ready_number = linker->ready_count;
         for (uint32_t i = 0; i < unit->pending->use_count; i++)
             symbol_remove_use(&unit->pending->uses[i]);
         linker->hooks->unit_changed(linker->owner, unit, NULL);

@@ -63,7 +63,9 @@ struct linker {
     uint64_t batch_count;
     uint64_t ready_count;
     struct waiting waiting; /* its limit is LIMIT_WAITING_BYTES unless the owner sets another */
-    struct limbo *limbo;    /* owned; memory of removed units that is not used again yet (removal.h) */
+    struct limbo *limbo;    /* owned; memory of removed units that is not used again yet (removal.h)... */
+    struct limbo *aged;     /* ...and what was there when removal_age was called */
+    uint32_t withdrawn;     /* units that are removed and still there */
     uint64_t kept_bytes;    /* by units for good, but for the symbols */
     bool running; /* the queue of runnable components is being worked off: hooks that come back here only add to it */
     struct workers *workers; /* borrowed; for large batches. NULL: all is done on the calling thread */
@@ -115,15 +117,23 @@ void link_run_queue(struct linker *linker);
 /* NULL for a number that is no unit. */
 struct unit *link_unit(const struct linker *linker, uint64_t id);
 
-/* The unit whose code covers an address of the runner, or NULL. Slow: for crash reports. */
-struct unit *link_find_code(const struct linker *linker, uint64_t address);
+/* The unit whose code covers an address of the runner, or NULL; looked for in `guess` first, which may be NULL. Slow
+   where it is not there. */
+struct unit *link_find_code(const struct linker *linker, uint64_t address, struct unit *guess);
 
 /* Makes or changes a library; what waits looks again for what it needs. Errors as libraries_define. */
 int link_define_library(struct linker *linker, const struct library_definition *definition, struct error *error);
 
-/* A symbol's address and whether it may be used now, as a unit of the library would find it; false when nobody offers
-   it. Asks the runner's libraries too. Remembers no name that no unit has spoken of. */
-bool link_lookup(struct linker *linker, uint32_t library, const char *name, size_t length, uint64_t *address,
-                 bool *ready, bool *function);
+/* What a name means. */
+struct link_found {
+    uint64_t address;
+    bool ready; /* it may be used now */
+    bool function;
+    struct unit *unit; /* that defines it, though its address may lie elsewhere; NULL: a library of the runner's */
+};
+
+/* As a unit of the library would find it; false when nobody offers it. Asks the runner's libraries too. Remembers no
+   name that no unit has spoken of. */
+bool link_lookup(struct linker *linker, uint32_t library, const char *name, size_t length, struct link_found *out);
 
 #endif

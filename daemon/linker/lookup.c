@@ -40,10 +40,12 @@ static int check_names(const struct session *session, const Jitd__Proto__Lookup 
 static void find_now(struct session *session, uint32_t library, const struct manifest_name *name,
                      Jitd__Proto__Address *address)
 {
-    bool ready = false, function;
+    struct link_found found;
 
-    if (link_lookup(&session->linker, library, name->bytes, name->length, &address->address, &ready, &function))
-        address->ready = ready;
+    if (!link_lookup(&session->linker, library, name->bytes, name->length, &found))
+        return;
+    address->address = found.address;
+    address->ready = found.ready;
 }
 
 /* What the lookup has waited for, though the name may have come to mean something else in the meantime. Of a process

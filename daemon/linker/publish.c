@@ -40,7 +40,8 @@ void publish_send_task(struct session *session, const struct task *task)
 {
     enum runner_queue queue = session->calling ? RUNNER_AGENT : RUNNER_MAIN;
 
-    if (session->waiter_count)
+    /* Finalisers come after the initialisers that run again. */
+    if (session->waiter_count && !(session->replaying && task->purpose == TASK_REMOVE))
         queue = RUNNER_WAITER + session->waiters[session->waiter_count - 1];
     if (runner_send(session->runner, queue, task) != 0)
         end_without_memory(session);
@@ -208,37 +209,34 @@ static int remember(struct session *session, const struct publication *publicati
     return 0;
 }
 
-void publish_forget_removed(struct session *session)
+void publish_forget_gone(struct session *session, struct removal *removal,
+                         void (*finalise)(struct session *session, struct removal *removal, const struct task *array))
 {
     uint32_t kept = 0;
 
+    for (uint32_t i = session->replay_count; i-- > 0 && finalise;)
+        if (session->replay[i].unit->state == UNIT_REMOVED && session->replay[i].kind == CHANNEL_FINALISERS)
+            finalise(session, removal, &session->replay[i]);
     for (uint32_t i = 0; i < session->replay_count; i++)
-        if (session->replay[i].unit->state != UNIT_REMOVED)
+        if (session->replay[i].unit->state == UNIT_READY)
             session->replay[kept++] = session->replay[i];
     session->replay_count = kept;
 }
 
-static int compare_last_first(const void *left, const void *right)
+static void replay_answered(struct session *session)
 {
-    const struct unit *a = *(struct unit *const *)left, *b = *(struct unit *const *)right;
-
-    if (a->ready_number != b->ready_number)
-        return a->ready_number > b->ready_number ? -1 : 1;
-    return a->id > b->id ? -1 : a->id < b->id;
+    if (--session->replaying > 0)
+        return;
+    remove_replayed(session);
+    call_next(session);
 }
 
-void publish_order_for_removal(struct session *session, struct unit **units, size_t count)
-{
-    (void)session;
-    qsort(units, count, sizeof(struct unit *), compare_last_first);
-}
-
-static void task_answered(struct session *session, const struct task *task)
+static void publication_answered(struct session *session, const struct task *task)
 {
     struct publication *publication = task->publication;
     struct unit *root;
 
-    if (!publication || --publication->outstanding > 0)
+    if (--publication->outstanding > 0)
         return;
     root = publication->root;
     if (remember(session, publication) != 0) {
@@ -273,8 +271,10 @@ void publish_drain(struct session *session)
             call_replied(session, &task, &reply);
         else if (task.purpose == TASK_REMOVE)
             remove_task_answered(session, task.removal);
+        else if (task.purpose == TASK_REPLAY)
+            replay_answered(session);
         else
-            task_answered(session, &task);
+            publication_answered(session, &task);
         materialize_resume(session);
     }
 }
@@ -303,6 +303,17 @@ static void forget_failed_publications(struct session *session)
     }
 }
 
+static struct unit *finalising(const struct session *session)
+{
+    for (int queue = 0; queue < RUNNER_QUEUES; queue++) {
+        const struct task *task = runner_under_way(session->runner, (enum runner_queue)queue);
+
+        if (task && task->purpose == TASK_REMOVE)
+            return task->unit;
+    }
+    return NULL;
+}
+
 static void runner_ended(struct session *session, const struct lifecycle *message)
 {
     Jitd__Proto__Ended ended = JITD__PROTO__ENDED__INIT;
@@ -313,30 +324,37 @@ static void runner_ended(struct session *session, const struct lifecycle *messag
     publish_drain(session);
     if (!runner_is_live(session->runner))
         return;
+    struct crash_suspects suspects = {.finalising = finalising(session)};
     bool busy = runner_end(session->runner, &task);
     if (busy && task.kind == CHANNEL_INITIALISE)
-        initialising = task.unit;
+        suspects.initialising = initialising = task.unit;
     pool_reset(&session->encode);
-    crash_describe(session, message->value, initialising, &session->encode, &ended);
+    crash_describe(session, message->value, &suspects, &session->encode, &ended);
     event_flush(session);
     if (session->calling)
         call_ended(session, &ended);
     event.ended = &ended;
     event.next_epoch = ended.epoch + 1;
     session_send(session, MESSAGE_RUNNER_ENDED, 0, &event.base);
-    if (initialising && ++initialising->initialiser_failures >= INITIALISER_CHANCES)
+    if (initialising && initialising->state != UNIT_REMOVED &&
+        ++initialising->initialiser_failures >= INITIALISER_CHANCES)
         give_up(session, initialising, message->value);
+    publish_forget_gone(session, NULL, NULL);
     forget_failed_publications(session);
     materialize_runner_ended(session);
+    session->replaying = 0;
     remove_runner_ended(session);
 }
 
 /* Everything that the former life knew and the new one does not. */
 static void runner_started(struct session *session, uint32_t epoch)
 {
-    for (uint32_t i = 0; i < session->replay_count; i++)
-        if (session->replay[i].unit->state == UNIT_READY)
-            publish_send_task(session, &session->replay[i]);
+    for (uint32_t i = 0; i < session->replay_count; i++) {
+        if (session->replay[i].unit->state != UNIT_READY)
+            continue;
+        session->replaying++;
+        publish_send_task(session, &session->replay[i]);
+    }
     for (struct publication *publication = session->publications; publication; publication = publication->next)
         send_publication(session, publication);
     runner_begin(session->runner, epoch);

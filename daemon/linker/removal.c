@@ -5,7 +5,7 @@
 #include "daemon/linker/redirect.h"
 #include "daemon/linker/resolve.h"
 
-/* Memory of a removed unit in which a thread may still be. */
+/* Memory of a removed unit, in which a thread may still be. */
 struct limbo {
     struct limbo *next;
     struct arena_block block;
@@ -168,6 +168,23 @@ static int add_users(struct linker *linker, struct removal_set *set, struct repo
     return code ? no_memory(report) : 0;
 }
 
+/* A lookup that waits is a unit, but not one that anybody's code depends on. */
+static bool is_lookup(const struct unit *unit)
+{
+    return unit->internal && unit->pending && unit->definition_count == 0;
+}
+
+/* The set grows while it is walked; lookups have no users. */
+static int add_lookups(struct removal_set *set, struct report *report)
+{
+    for (size_t i = 0; i < set->count; i++)
+        for (uint32_t d = 0; d < set->units[i]->definition_count; d++)
+            for (struct use *use = set->units[i]->definitions[d]->uses; use; use = use->next)
+                if (is_lookup(use->unit) && removal_set_add(set, use->unit) != 0)
+                    return no_memory(report);
+    return 0;
+}
+
 static int check_states(const struct removal_set *set, struct report *report)
 {
     for (size_t i = 0; i < set->count; i++) {
@@ -186,9 +203,9 @@ static int check_states(const struct removal_set *set, struct report *report)
 
 int removal_check(struct linker *linker, struct removal_set *set, bool cascade, struct report *report)
 {
-    int code = 0;
+    int code = add_lookups(set, report);
 
-    if (is_used(set))
+    if (!code && is_used(set))
         code = cascade ? add_users(linker, set, report) : refuse_used(linker, report);
     return code ? code : check_states(set, report);
 }
@@ -199,6 +216,7 @@ void removal_withdraw(struct linker *linker, struct unit *unit)
 {
     uint32_t definitions = unit->definition_count;
 
+    linker->withdrawn++;
     unit->state = UNIT_REMOVED;
     redirect_forget(unit);
     lazy_unlink(linker, unit);
@@ -209,10 +227,14 @@ void removal_withdraw(struct linker *linker, struct unit *unit)
 
 static void keep_aside(struct linker *linker, const struct arena_block *block)
 {
-    struct limbo *limbo = malloc(sizeof *limbo);
+    struct limbo *limbo;
+    bool empty = true;
 
+    for (int z = 0; z < ZONE_COUNT; z++)
+        empty &= block->extent[z].bytes == 0;
+    limbo = empty ? NULL : malloc(sizeof *limbo);
     if (!limbo)
-        return; /* lost until the session ends, and nothing else */
+        return; /* where it is not empty, it is lost until the session ends, and nothing else */
     *limbo = (struct limbo){linker->limbo, *block};
     linker->limbo = limbo;
 }
@@ -222,18 +244,43 @@ void removal_release(struct linker *linker, struct unit *unit)
     keep_aside(linker, &unit->block);
     if (unit->extra)
         keep_aside(linker, unit->extra);
+    linker->withdrawn--;
     linker->kept_bytes -= unit->kept_bytes;
     units_remove(&linker->units, unit);
     unit_free(unit);
 }
 
+bool removal_age(struct linker *linker)
+{
+    linker->aged = linker->limbo;
+    linker->limbo = NULL;
+    return linker->aged != NULL;
+}
+
 void removal_reclaim(struct linker *linker)
 {
-    while (linker->limbo) {
-        struct limbo *limbo = linker->limbo;
+    while (linker->aged) {
+        struct limbo *limbo = linker->aged;
 
-        linker->limbo = limbo->next;
+        linker->aged = limbo->next;
         arena_free(linker->arena, &limbo->block);
         free(limbo);
     }
+}
+
+static void forget_list(struct limbo *limbo)
+{
+    while (limbo) {
+        struct limbo *next = limbo->next;
+
+        free(limbo);
+        limbo = next;
+    }
+}
+
+void removal_forget_memory(struct linker *linker)
+{
+    forget_list(linker->limbo);
+    forget_list(linker->aged);
+    linker->limbo = linker->aged = NULL;
 }

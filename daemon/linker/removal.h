@@ -21,17 +21,24 @@ void removal_set_free(struct removal_set *set); /* takes the marks off the units
 int removal_set_add(struct removal_set *set, struct unit *unit);
 
 /* Whether all of the set may go: DEPENDENTS with those that use it, INVALID where a unit is with the runner. With
-   `cascade` the users are added to the set instead. */
+   `cascade` the users are added to the set instead. Lookups that wait for one of the set are added in any case. */
 int removal_check(struct linker *linker, struct removal_set *set, bool cascade, struct report *report);
 
 /* The unit's names are free from now on, and it is in the state REMOVED. Of a unit that waited everything has been
    taken back by link_fail before. */
 void removal_withdraw(struct linker *linker, struct unit *unit);
 
-/* The unit is forgotten; its memory is used again after the next removal_reclaim. */
+/* The unit is forgotten; its memory is used again after removal_age and then removal_reclaim. */
 void removal_release(struct linker *linker, struct unit *unit);
 
-/* No thread can be in removed code: gives its memory back. */
+/* Sets apart the memory of units that have been released since; false: there is none. What was set apart before has
+   been reclaimed. */
+bool removal_age(struct linker *linker);
+
+/* No thread can be in code that was removed before removal_age: gives its memory back. */
 void removal_reclaim(struct linker *linker);
+
+/* The session ends: nothing is given back. */
+void removal_forget_memory(struct linker *linker);
 
 #endif

@@ -1,6 +1,9 @@
 /*
- * Remove: units leave in the reverse of the order in which they came to be ready, their finalisers run in the runner,
- * then they are forgotten and the controller is told.
+ * Remove: names go at once, finalisers run in the runner, then the units are forgotten and the controller is told.
+ *
+ * Finalisers run as they would at exit: what was registered with atexit's kin first, unit by unit, the one that was
+ * ready last before the others; then arrays, in the reverse of the order in which they were remembered. A life of the
+ * runner that has not yet run its initialisers again does so first, those of removed units among them.
  */
 #include <stdlib.h>
 
@@ -11,8 +14,7 @@ struct removal {
     struct removal *next;
     uint64_t request; /* 0: nobody waits for an answer */
     struct removal_set set;
-    uint32_t outstanding; /* finalisers that have not run */
-    bool sending;         /* more of them are to come */
+    uint32_t outstanding; /* tasks that have not been answered */
 };
 
 static void removal_free(struct removal *removal)
@@ -21,27 +23,29 @@ static void removal_free(struct removal *removal)
     free(removal);
 }
 
-static void add_task(struct session *session, struct removal *removal, uint32_t kind, uint64_t a, uint64_t b)
+static void finalise_object(struct session *session, struct removal *removal, struct unit *unit)
 {
-    const struct task task = {.purpose = TASK_REMOVE, .kind = kind, .removal = removal, .a = a, .b = b};
+    const struct task task = {.purpose = TASK_REMOVE,
+                              .kind = CHANNEL_FINALISE_OBJECT,
+                              .unit = unit,
+                              .removal = removal,
+                              .a = unit_handle(session->arena, unit)};
 
     removal->outstanding++;
     publish_send_task(session, &task);
 }
 
-static uint64_t handle_of(const struct session *session, const struct unit *unit)
+static void finalise_array(struct session *session, struct removal *removal, const struct task *array)
 {
-    return unit->uses_handle ? unit_handle(session->arena, unit) : 0;
-}
+    const struct task task = {.purpose = TASK_REMOVE,
+                              .kind = CHANNEL_FINALISE,
+                              .unit = array->unit,
+                              .removal = removal,
+                              .a = array->a,
+                              .b = array->b};
 
-/* What was registered with atexit's kin goes before arrays, as it does when a library is closed. */
-static void finalise_unit(struct session *session, struct removal *removal, const struct unit *unit)
-{
-    if (handle_of(session, unit))
-        add_task(session, removal, CHANNEL_FINALISE_OBJECT, handle_of(session, unit), 0);
-    for (uint32_t i = unit->array_count; i-- > 0;)
-        if (unit->arrays[i].finalisers)
-            add_task(session, removal, CHANNEL_FINALISE, unit->arrays[i].address, unit->arrays[i].count);
+    removal->outstanding++;
+    publish_send_task(session, &task);
 }
 
 static void withdraw(struct session *session, struct unit *unit)
@@ -65,9 +69,10 @@ static void finish(struct session *session, struct removal *removal)
 {
     Jitd__Proto__Removed reply = JITD__PROTO__REMOVED__INIT;
 
-    for (size_t i = 0; i < removal->set.count; i++)
+    for (size_t i = 0; i < removal->set.count; i++) {
+        reply.count += !removal->set.units[i]->internal;
         removal_release(&session->linker, removal->set.units[i]);
-    reply.count = (uint32_t)removal->set.count;
+    }
     removal->set.count = 0;
     unlink_removal(session, removal);
     if (removal->request) {
@@ -78,25 +83,49 @@ static void finish(struct session *session, struct removal *removal)
     remove_reclaim(session);
 }
 
-void remove_task_answered(struct session *session, struct removal *removal)
+/* Initialisers that run again are told of with their units, which must be there for so long. */
+static void finish_if_over(struct session *session, struct removal *removal)
 {
-    if (--removal->outstanding == 0 && !removal->sending)
+    if (removal->outstanding == 0 && session->replaying == 0)
         finish(session, removal);
 }
 
-/* The life that the finalisers would have run in is over. */
+void remove_task_answered(struct session *session, struct removal *removal)
+{
+    removal->outstanding--;
+    finish_if_over(session, removal);
+}
+
+void remove_replayed(struct session *session)
+{
+    for (struct removal *removal = session->removals, *next; removal; removal = next) {
+        next = removal->next;
+        finish_if_over(session, removal);
+    }
+}
+
+/* The life that the finalisers would have run in is over, and what was in zone Z with it. */
 void remove_runner_ended(struct session *session)
 {
     while (session->removals)
         finish(session, session->removals);
-    arena_renew(session->arena);
     remove_reclaim(session);
+    arena_renew(session->arena);
 }
 
+/* Memory that is set apart waits for what was asked of the runner before; what came to lie beside it meanwhile is set
+   apart next. */
 void remove_reclaim(struct session *session)
 {
-    if (session->linker.limbo && runner_is_quiet(session->runner))
-        removal_reclaim(&session->linker);
+    struct linker *linker = &session->linker;
+
+    while (linker->limbo || linker->aged) {
+        if (linker->aged && !runner_is_past(session->runner, &session->reclaim_at))
+            return;
+        removal_reclaim(linker);
+        session->reclaim_at = runner_now(session->runner);
+        removal_age(linker);
+    }
 }
 
 /* Those that wait fail: what depends on them is in the set. */
@@ -108,32 +137,46 @@ static void fail_waiting(struct session *session, struct removal_set *set)
 
         if (unit->state != UNIT_RESOLVED)
             continue;
-        error_set(&error, ERROR_CANCELLED, "%s: removed before it was ready", unit->name);
+        if (unit->internal)
+            error_set(&error, ERROR_DEPENDENCY_FAILED, "%s: what it needs was removed", unit->name);
+        else
+            error_set(&error, ERROR_CANCELLED, "%s: removed before it was ready", unit->name);
         error_set_unit(&error, unit->name);
         link_fail(&session->linker, unit, &error);
     }
 }
 
+static int compare_last_first(const void *left, const void *right)
+{
+    const struct unit *a = *(struct unit *const *)left, *b = *(struct unit *const *)right;
+
+    if (a->ready_number != b->ready_number)
+        return a->ready_number > b->ready_number ? -1 : 1;
+    return a->id > b->id ? -1 : a->id < b->id;
+}
+
 static void begin(struct session *session, struct removal *removal)
 {
     struct removal_set *set = &removal->set;
+    bool live = runner_is_live(session->runner), arrays = false;
 
     removal->next = session->removals;
     session->removals = removal;
-    removal->sending = true;
     fail_waiting(session, set);
-    publish_order_for_removal(session, set->units, set->count);
+    if (set->count > 1)
+        qsort(set->units, set->count, sizeof(struct unit *), compare_last_first);
     for (size_t i = 0; i < set->count; i++) {
-        bool was_ready = set->units[i]->state == UNIT_READY;
+        struct unit *unit = set->units[i];
+        bool was_ready = unit->state == UNIT_READY;
 
-        withdraw(session, set->units[i]);
-        if (was_ready && runner_is_live(session->runner))
-            finalise_unit(session, removal, set->units[i]);
+        withdraw(session, unit);
+        if (was_ready && live && unit->uses_handle)
+            finalise_object(session, removal, unit);
+        arrays |= unit->array_count > 0;
     }
-    publish_forget_removed(session);
-    removal->sending = false;
-    if (removal->outstanding == 0)
-        finish(session, removal);
+    if (arrays)
+        publish_forget_gone(session, removal, live ? finalise_array : NULL);
+    finish_if_over(session, removal);
 }
 
 static int add_listed(struct session *session, const Jitd__Proto__Remove *message, struct removal_set *set)
@@ -189,28 +232,6 @@ static int collect(struct session *session, const Jitd__Proto__Remove *message, 
     return error.code;
 }
 
-void remove_request(struct session *session, uint64_t request, const Jitd__Proto__Remove *message)
-{
-    struct removal *removal = calloc(1, sizeof *removal);
-    struct report report = {0};
-    struct error error;
-
-    if (!removal) {
-        error_set(&error, ERROR_NO_MEMORY, "no memory for a removal");
-        session_fail(session, request, &error);
-        return;
-    }
-    removal->request = request;
-    if (collect(session, message, &removal->set, &report) == 0 &&
-        removal_check(&session->linker, &removal->set, message->cascade, &report) == 0) {
-        begin(session, removal);
-        return;
-    }
-    removal_free(removal);
-    session_fail_report(session, request, &report);
-    report_fini(&report);
-}
-
 void remove_later(struct session *session, struct unit *unit)
 {
     struct removal *removal = calloc(1, sizeof *removal);
@@ -237,6 +258,29 @@ static void remove_leaving(struct session *session)
             removal_free(removal);
         report_fini(&report);
     }
+}
+
+void remove_request(struct session *session, uint64_t request, const Jitd__Proto__Remove *message)
+{
+    struct removal *removal = calloc(1, sizeof *removal);
+    struct report report = {0};
+    struct error error;
+
+    remove_leaving(session); /* they use others no more */
+    if (!removal) {
+        error_set(&error, ERROR_NO_MEMORY, "no memory for a removal");
+        session_fail(session, request, &error);
+        return;
+    }
+    removal->request = request;
+    if (collect(session, message, &removal->set, &report) == 0 &&
+        removal_check(&session->linker, &removal->set, message->cascade, &report) == 0) {
+        begin(session, removal);
+        return;
+    }
+    removal_free(removal);
+    session_fail_report(session, request, &report);
+    report_fini(&report);
 }
 
 void remove_turn_ended(struct session *session)

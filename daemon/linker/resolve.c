@@ -575,7 +575,7 @@ static void keep_groups(struct linker *linker, struct unit *unit)
         const struct contest *contest = symbol_contest(signature, unit->pending->batch->number);
 
         if (contest && contest->comdat == unit)
-            signature->comdat = (uint32_t)unit->id;
+            signature->comdat = unit->id;
     }
 }
 

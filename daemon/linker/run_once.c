@@ -20,6 +20,7 @@ static void forget(struct session *session, struct run_once *once)
     while (*link != once)
         link = &(*link)->next;
     *link = once->next;
+    session->run_count--;
     call_free(once->call);
     free(once);
 }
@@ -47,10 +48,13 @@ void run_once_request(struct session *session, struct frame *frame, const Jitd__
 {
     struct run_once *once = calloc(1, sizeof *once);
     uint64_t request = frame->header.request;
+    uint32_t waiting = session->call_count + session->run_count;
     struct report report = {0};
     struct error error;
     int code = once ? 0 : error_set(&error, ERROR_NO_MEMORY, "no memory for a run");
 
+    if (!code && waiting >= LIMIT_CALLS_QUEUED)
+        code = error_set(&error, ERROR_LIMIT, "%u calls and runs are waiting already", waiting);
     if (!code && (!message->unit || !message->call || message->call->main ||
                   message->call->function_case != JITD__PROTO__CALL__FUNCTION_SYMBOL))
         code = error_set(&error, ERROR_INVALID, "a run needs a unit and a call of one of its functions by name");
@@ -65,6 +69,7 @@ void run_once_request(struct session *session, struct frame *frame, const Jitd__
     once->request = request;
     once->next = session->runs;
     session->runs = once;
+    session->run_count++;
     if (submit_one(session, frame, message->unit, message->entries, &once->waiter, &report))
         return;
     session_fail_report(session, request, &report);

@@ -23,6 +23,7 @@ struct task_queue {
     struct channel_waiter *waiter; /* ...a thread that waits, which takes one request at a time */
     uint32_t head;                 /* ours: the shared word is only written */
     uint64_t number;               /* of the queue, in the high half of its requests' ids */
+    uint64_t answered;             /* tasks ever, or lost with their life */
 };
 
 struct runner {
@@ -226,6 +227,7 @@ static void drop_first(struct task_queue *queue)
     queue->first = (queue->first + 1) & (queue->capacity - 1);
     queue->count--;
     queue->sent--;
+    queue->answered++;
 }
 
 /* A reply answers the oldest task of its queue: request numbers start again with each life. */
@@ -286,18 +288,35 @@ bool runner_end(struct runner *runner, struct task *task)
             *task = *task_at(queue, 0);
             found = true;
         }
+        queue->answered += queue->count;
         queue->count = queue->sent = 0;
     }
     runner->live = false;
     return found;
 }
 
-bool runner_is_quiet(const struct runner *runner)
+const struct task *runner_under_way(const struct runner *runner, enum runner_queue which)
+{
+    const struct task_queue *queue = &runner->queues[which];
+
+    return queue->sent > 0 ? task_at(queue, 0) : NULL;
+}
+
+struct runner_moment runner_now(const struct runner *runner)
+{
+    struct runner_moment now;
+
+    for (int q = 0; q < RUNNER_QUEUES; q++)
+        now.asked[q] = runner->queues[q].answered + runner->queues[q].count;
+    return now;
+}
+
+bool runner_is_past(const struct runner *runner, const struct runner_moment *moment)
 {
     if (!runner->live)
         return true;
     for (int q = 0; q < RUNNER_QUEUES; q++)
-        if (runner->queues[q].count > 0)
+        if (runner->queues[q].answered < moment->asked[q])
             return false;
     return atomic_load(&runner->channel->threads) == 0;
 }

@@ -72,9 +72,17 @@ int runner_take_reply(struct runner *runner, struct task *task, struct channel_r
 /* The life has ended. Gives the task that was being carried out (false: none was) and forgets all of them. */
 bool runner_end(struct runner *runner, struct task *task);
 
-/* Whether no thread of the runner can be in submitted code: nothing is asked of it, and it says that the program has no
-   threads. */
-bool runner_is_quiet(const struct runner *runner);
+/* The task that a queue is busy with, or NULL. Valid until the next call that changes the queue. */
+const struct task *runner_under_way(const struct runner *runner, enum runner_queue queue);
+
+/* All that has been asked so far, in whatever life; once it is past, no thread is in code that was called then: each
+   task has been answered, or its life is over, and the runner says that the program has no threads. What is asked later
+   does not matter, so that the moment comes under constant work, too. */
+struct runner_moment {
+    uint64_t asked[RUNNER_QUEUES];
+};
+struct runner_moment runner_now(const struct runner *runner);
+bool runner_is_past(const struct runner *runner, const struct runner_moment *moment);
 
 /* A copy of the crash record; false where the runner wrote none. Counts are bounded, nothing else is checked. */
 bool runner_read_crash(const struct runner *runner, struct channel_crash *out);

@@ -82,12 +82,15 @@ struct session {
     struct publication *publication_last;
     struct task *replay; /* owned; initialisers of all that is ready, in the order they ran */
     uint32_t replay_count, replay_capacity;
+    uint32_t replaying; /* of them are to run in this life before any call */
     struct call *calls; /* owned list, oldest first; the first one is under way if `calling` */
     uint32_t call_count;
     bool calling;
-    struct removal *removals;          /* owned list; whose finalisers are running */
-    struct removal *leaving;           /* owned list; to be begun when the turn is over */
-    struct run_once *runs;             /* owned list; those whose call has not been queued */
+    struct removal *removals;        /* owned list; whose finalisers are running */
+    struct runner_moment reclaim_at; /* when the memory in linker.aged may be used again */
+    struct removal *leaving;         /* owned list; to be begun when the turn is over */
+    struct run_once *runs;           /* owned list; those whose call has not been queued */
+    uint32_t run_count;
     struct lookup *lookups;            /* owned list; those that wait */
     uint32_t waiters[CHANNEL_WAITERS]; /* threads of the runner that wait, those that came last at the end */
     uint32_t waiter_count;
@@ -180,9 +183,10 @@ void remove_request(struct session *session, uint64_t request, const Jitd__Proto
 void remove_later(struct session *session, struct unit *unit);
 void remove_turn_ended(struct session *session);
 void remove_task_answered(struct session *session, struct removal *removal);
+void remove_replayed(struct session *session); /* all initialisers have run again */
 void remove_runner_ended(struct session *session);
 
-/* Gives the memory of removed units back if no thread can be in it: whenever the runner has become quiet. */
+/* Gives back the memory of removed units in which no thread can be any more: whenever the runner has answered. */
 void remove_reclaim(struct session *session);
 void remove_close(struct session *session);
 
@@ -221,11 +225,10 @@ void publish_component(struct session *session, struct unit *root);
 /* Sends a task to the thread that can do it now. */
 void publish_send_task(struct session *session, const struct task *task);
 
-/* Sorts units so that those come first that were initialised last. */
-void publish_order_for_removal(struct session *session, struct unit **units, size_t count);
-
-/* What further lives must not do again, since its units have been removed. */
-void publish_forget_removed(struct session *session);
+/* Forgets what further lives must not do again, since its units have failed or been removed; has `finalise` (or NULL)
+   called with each array of finalisers among it, the one first that was remembered last. */
+void publish_forget_gone(struct session *session, struct removal *removal,
+                         void (*finalise)(struct session *session, struct removal *removal, const struct task *array));
 
 /* Handles every reply that the runner has written. */
 void publish_drain(struct session *session);
@@ -262,7 +265,12 @@ void deadline_close(struct session *session);
 void trim_when_quiet(struct session *session); /* at the end of every turn */
 
 /* ---- crash.c ---- */
-void crash_describe(struct session *session, int wait_status, const struct unit *initialising, struct pool *pool,
+/* What the runner had been asked to do; NULL: not that. */
+struct crash_suspects {
+    const struct unit *initialising, *finalising;
+};
+
+void crash_describe(struct session *session, int wait_status, const struct crash_suspects *suspects, struct pool *pool,
                     Jitd__Proto__Ended *out);
 
 #endif

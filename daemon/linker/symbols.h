@@ -72,7 +72,7 @@ struct symbol {
     bool no_process : 1; /* the runner's libraries have been asked for the name and do not have it */
     bool unsettled : 1;  /* an alias whose address is not known yet */
     bool wanted : 1;     /* in the table of wanted symbols (wanted.h) */
-    uint32_t comdat;     /* id of the unit whose COMDAT group of this signature was kept, or 0 */
+    uint64_t comdat;     /* id of the unit whose COMDAT group of this signature was kept, or 0 */
     uint64_t address;    /* in the runner; valid unless unbound */
     uint64_t bytes;
     uint64_t convention;           /* calling convention of the definition */

@@ -101,7 +101,7 @@ struct unit {
     uint64_t id;
     uint64_t tag;
     uint64_t kept_bytes;   /* what it has of linker.kept_bytes */
-    uint64_t ready_number; /* counts the session's units in the order in which they became ready */
+    uint64_t ready_number; /* of its component, in the order in which they became ready */
     uint8_t state;         /* enum unit_state */
     uint8_t initialiser_failures;
     bool removing;    /* in the set that is being removed */

@@ -57,6 +57,7 @@ static void copy_end(struct harness_end *to, const struct jitd_end *from)
                                .stack_overflow = from->stack_overflow,
                                .register_count = from->register_count};
     COPY_TEXT(to->initialiser_of, from->initialiser_of);
+    COPY_TEXT(to->finaliser_of, from->finaliser_of);
     for (size_t i = 0; i < from->register_count; i++) {
         if (strcmp(from->registers[i].name, "rip") == 0)
             to->program_counter = from->registers[i].value;
@@ -297,6 +298,48 @@ const struct harness_unit *harness_unit(const struct harness *harness, const cha
     return NULL;
 }
 
+/* ---- removing ---- */
+
+static void on_removed(struct jitd_session *session, size_t count, const struct jitd_errors *errors, void *data)
+{
+    struct harness_removal *removal = data;
+    removal->completed = true;
+    removal->count = count;
+    if (errors)
+        copy_error(&removal->error, &errors->list[0]);
+}
+
+jitd_request harness_remove_begin(struct harness *harness, const struct jitd_removal *what,
+                                  struct harness_removal *removal)
+{
+    jitd_request request;
+    *removal = (struct harness_removal){0};
+    MUST(harness, jitd_remove(harness->session, what, on_removed, removal, &request));
+    MUST(harness, jitd_flush(harness->session));
+    return request;
+}
+
+struct harness_removal harness_remove(struct harness *harness, const struct jitd_removal *what)
+{
+    struct harness_removal removal;
+    harness_wait(harness, harness_remove_begin(harness, what, &removal));
+    return removal;
+}
+
+struct harness_removal harness_try_removing(struct harness *harness, const char *name, bool cascade)
+{
+    const struct jitd_removal what = {.units = &harness_unit(harness, name)->id, .unit_count = 1, .cascade = cascade};
+    return harness_remove(harness, &what);
+}
+
+void harness_remove_unit(struct harness *harness, const char *name)
+{
+    struct harness_removal removal = harness_try_removing(harness, name, false);
+    cr_assert(removal.error.code == 0, "%s: %s", name, removal.error.text);
+    cr_assert_eq(removal.count, 1);
+    cr_assert_eq(harness_unit(harness, name)->state, JITD_UNIT_REMOVED);
+}
+
 /* ---- calling ---- */
 
 static void on_called(struct jitd_session *session, const struct jitd_value *result, const struct jitd_end *end,
@@ -335,6 +378,27 @@ struct harness_call harness_call(struct harness *harness, const char *name, int6
 {
     struct harness_call call;
     harness_wait(harness, harness_call_begin(harness, name, argument, &call));
+    return call;
+}
+
+jitd_request harness_run_begin(struct harness *harness, const char *name, const struct object_bytes *object,
+                               const char *function, int64_t argument, struct harness_call *call)
+{
+    const struct jitd_value value = {.type = JITD_INT64, .integer = argument};
+    const struct jitd_unit_input unit = {.name = name, .object = object->bytes, .bytes = object->length};
+    jitd_request request;
+    *call = (struct harness_call){0};
+    MUST(harness, jitd_run(harness->session, &unit, function, JITD_INT64, &value, 1, on_called, call, &request));
+    MUST(harness, jitd_flush(harness->session));
+    return request;
+}
+
+struct harness_call harness_run(struct harness *harness, const char *source, const char *function, int64_t argument)
+{
+    struct object_bytes object = compile_c(source, HARNESS_FLAGS);
+    struct harness_call call;
+    harness_wait(harness, harness_run_begin(harness, "run.o", &object, function, argument, &call));
+    object_free(&object);
     return call;
 }
 

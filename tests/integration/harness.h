@@ -56,6 +56,7 @@ struct harness_end {
     size_t frame_count;
     struct harness_frame frames[128];
     char initialiser_of[64];
+    char finaliser_of[64];
 };
 
 /* How a call came back: by returning, by the runner's end, or refused. */
@@ -142,12 +143,35 @@ void harness_link(struct harness *harness, const char *name, const struct object
 /* The last unit submitted under that name; the test fails where there is none. */
 const struct harness_unit *harness_unit(const struct harness *harness, const char *name);
 
+/* ---- removing ---- */
+
+struct harness_removal {
+    bool completed;
+    size_t count;
+    struct harness_error error; /* code 0: none */
+};
+
+/* Begun without waiting, and `removal` must outlive it; waited for; of the one unit of that name, which must succeed.
+ */
+jitd_request harness_remove_begin(struct harness *harness, const struct jitd_removal *what,
+                                  struct harness_removal *removal);
+struct harness_removal harness_remove(struct harness *harness, const struct jitd_removal *what);
+void harness_remove_unit(struct harness *harness, const char *name);
+
+/* The same of one unit of that name, whatever becomes of it. */
+struct harness_removal harness_try_removing(struct harness *harness, const char *name, bool cascade);
+
 /* ---- calling ---- */
 
 /* A function of one 64-bit integer that returns one, and the same begun without waiting. `call` must outlive it. */
 struct harness_call harness_call(struct harness *harness, const char *name, int64_t argument);
 jitd_request harness_call_begin(struct harness *harness, const char *name, int64_t argument, struct harness_call *call);
 void harness_wait(struct harness *harness, jitd_request request);
+
+/* jitd_run of a unit, begun without waiting, and waited for. */
+jitd_request harness_run_begin(struct harness *harness, const char *name, const struct object_bytes *object,
+                               const char *function, int64_t argument, struct harness_call *call);
+struct harness_call harness_run(struct harness *harness, const char *source, const char *function, int64_t argument);
 
 /* Runs the program's main. */
 struct harness_call harness_main(struct harness *harness);

@@ -101,12 +101,10 @@ int linker_fixture_submit_c(struct linker_fixture *fixture, bool closed, char *t
 
 uint64_t linker_fixture_address(struct linker_fixture *fixture, const char *name)
 {
-    uint64_t address = 0;
-    bool ready, function;
+    struct link_found found = {0};
 
-    cr_assert(link_lookup(&fixture->linker, LIBRARY_MAIN, name, strlen(name), &address, &ready, &function),
-              "%s is not bound", name);
-    return address;
+    cr_assert(link_lookup(&fixture->linker, LIBRARY_MAIN, name, strlen(name), &found), "%s is not bound", name);
+    return found.address;
 }
 
 enum unit_state linker_fixture_state(const struct linker_fixture *fixture, uint64_t unit)

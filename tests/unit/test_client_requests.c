@@ -1,5 +1,5 @@
 /*
- * What libjitd puts onto the wire for manifests, libraries and cancelling, and what it shows of the answers.
+ * What libjitd puts onto the wire for manifests, libraries, cancelling and removing, and what it shows of the answers.
  */
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -436,6 +436,138 @@ Test(client_cancel, names_a_request_or_units_and_tells_how_many_were_cancelled)
     seen.pair->far = NULL;
     jitd_wait(session, number, 2000);
     cr_expect(answer.completed == 2 && answer.code == JITD_ERROR_DISCONNECTED && answer.count == 0);
+    seen_close(&seen);
+}
+
+/* ---- removing and running ---- */
+
+Test(client_remove, sends_the_lists_as_they_are_and_tells_how_many_have_gone)
+{
+    static const uint64_t units[] = {3, 900000}, tags[] = {UINT64_MAX};
+    static const uint32_t libraries[] = {0, 65535};
+    const struct jitd_removal removal = {units, 2, tags, 1, libraries, 2, true};
+    struct seen seen = seen_open();
+    struct jitd_session *session = seen.pair->session;
+    struct answer answer = {0};
+    jitd_request number;
+    cr_assert_eq(jitd_remove(session, &removal, hear_cancel, &answer, &number), 0);
+    const Jitd__Proto__Remove *wire = seen_decode(&seen, MESSAGE_REMOVE);
+    cr_expect(wire->n_units == 2 && wire->units[1] == 900000);
+    cr_expect(wire->n_tags == 1 && wire->tags[0] == UINT64_MAX);
+    cr_expect(wire->n_libraries == 2 && wire->libraries[1] == 65535);
+    cr_expect(wire->cascade);
+    Jitd__Proto__Removed removed = JITD__PROTO__REMOVED__INIT;
+    removed.count = 5;
+    pair_send(seen.pair, MESSAGE_REMOVED, number, &removed);
+    cr_expect_eq(jitd_wait(session, number, 2000), 0);
+    cr_expect(answer.completed == 1 && answer.code == 0 && answer.count == 5);
+    cr_assert_eq(jitd_remove(session, &(struct jitd_removal){0}, hear_cancel, &answer, &number), 0);
+    wire = seen_decode(&seen, MESSAGE_REMOVE);
+    cr_expect(wire->n_units == 0 && wire->n_tags == 0 && wire->n_libraries == 0 && !wire->cascade);
+    connection_close(seen.pair->far);
+    seen.pair->far = NULL;
+    jitd_wait(session, number, 2000);
+    cr_expect(answer.completed == 2 && answer.code == JITD_ERROR_DISCONNECTED && answer.count == 0);
+    seen_close(&seen);
+}
+
+Test(client_remove, refuses_lists_that_are_none_or_too_long)
+{
+    static const uint64_t numbers[LIMIT_REMOVAL_GROUPS + 1] = {1, 0};
+    static const uint32_t libraries[LIMIT_REMOVAL_GROUPS + 1];
+    static const struct {
+        struct jitd_removal removal;
+        int code;
+    } cases[] = {
+        {{.unit_count = 1}, JITD_ERROR_INVALID},
+        {{.tag_count = 1}, JITD_ERROR_INVALID},
+        {{.library_count = 1}, JITD_ERROR_INVALID},
+        {{.tags = numbers, .tag_count = 2}, JITD_ERROR_INVALID},
+        {{.units = numbers, .unit_count = LIMIT_UNITS_PER_SESSION + 1}, JITD_ERROR_LIMIT},
+        {{.libraries = libraries, .library_count = LIMIT_REMOVAL_GROUPS + 1}, JITD_ERROR_LIMIT},
+        {{.tags = numbers, .tag_count = 1, .libraries = libraries, .library_count = LIMIT_REMOVAL_GROUPS},
+         JITD_ERROR_LIMIT},
+    };
+    struct seen seen = seen_open();
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        cr_expect_eq(jitd_remove(seen.pair->session, &cases[i].removal, NULL, NULL, NULL), cases[i].code, "case %zu",
+                     i);
+    seen_close(&seen);
+}
+
+Test(client_remove, of_a_unit_that_waits_ends_the_waiting_for_it)
+{
+    struct seen seen = seen_open();
+    struct jitd_session *session = seen.pair->session;
+    const struct jitd_unit_input unit = {.name = "u", .object = "object", .bytes = 6, .tag = 77};
+    struct jitd_batch *batch = jitd_batch_new(0);
+    jitd_request number;
+    cr_assert_eq(jitd_batch_add_unit(batch, &unit), 0);
+    cr_assert_eq(jitd_submit(session, batch, NULL, NULL, &number), 0);
+    const Jitd__Proto__Submit *wire = seen_decode(&seen, MESSAGE_SUBMIT);
+    cr_expect_eq(wire->units[0]->tag, 77);
+    Jitd__Proto__Submitted submitted = JITD__PROTO__SUBMITTED__INIT;
+    submitted.n_units = 1;
+    submitted.units = (uint64_t[]){9};
+    pair_send(seen.pair, MESSAGE_SUBMITTED, number, &submitted);
+    cr_expect_eq(jitd_wait_units(session, 20), JITD_ERROR_TIMEOUT);
+    Jitd__Proto__UnitEvent event = JITD__PROTO__UNIT_EVENT__INIT, *events[] = {&event};
+    Jitd__Proto__Units news = JITD__PROTO__UNITS__INIT;
+    event.unit = 9;
+    event.state = JITD__PROTO__UNIT_STATE__REMOVED;
+    news.n_events = 1;
+    news.events = events;
+    pair_send(seen.pair, MESSAGE_UNITS, 0, &news);
+    cr_expect_eq(jitd_wait_units(session, 2000), 0);
+    seen_close(&seen);
+}
+
+static void hear_value(struct jitd_session *session, const struct jitd_value *result, const struct jitd_end *end,
+                       const struct jitd_errors *errors, void *data)
+{
+    *(int64_t *)data = result ? result->integer : -1;
+}
+
+Test(client_run, sends_one_unit_and_one_call_and_gives_the_result)
+{
+    struct seen seen = seen_open();
+    struct jitd_session *session = seen.pair->session;
+    const struct jitd_unit_input unit = {.name = "u", .object = "object", .bytes = 6, .library = 4};
+    const struct jitd_value argument = {.type = JITD_INT64, .integer = 5};
+    jitd_request number;
+    int64_t value = 0;
+    cr_assert_eq(jitd_run(session, &unit, "f", JITD_INT64, &argument, 1, hear_value, &value, &number), 0);
+    const Jitd__Proto__Run *wire = seen_decode(&seen, MESSAGE_RUN);
+    expect_bytes(&wire->unit->name, "u");
+    cr_expect_eq(wire->unit->library, 4);
+    cr_expect(wire->unit->range && wire->unit->range->offset == 0 && wire->unit->range->bytes == 6);
+    cr_expect(memcmp(seen.frame->attachment, "object", 6) == 0);
+    expect_bytes(&wire->call->symbol, "f");
+    cr_expect(wire->call->n_arguments == 1 && wire->call->arguments[0]->bits == 5 && !wire->call->main);
+    Jitd__Proto__Returned returned = JITD__PROTO__RETURNED__INIT;
+    Jitd__Proto__Value result = JITD__PROTO__VALUE__INIT;
+    result.type = JITD__PROTO__VALUE_TYPE__INT64;
+    result.bits = 55;
+    returned.result = &result;
+    pair_send(seen.pair, MESSAGE_RETURNED, number, &returned);
+    cr_expect_eq(jitd_wait(session, number, 2000), 0);
+    cr_expect_eq(value, 55);
+    seen_close(&seen);
+}
+
+Test(client_run, refuses_what_could_not_be_submitted_or_called)
+{
+    static const struct jitd_value none = {.type = JITD_VOID};
+    const struct jitd_unit_input unit = {.name = "u", .object = "object", .bytes = 6}, empty = {.name = "u"},
+                                 nameless = {.object = "object", .bytes = 6};
+    struct seen seen = seen_open();
+    struct jitd_session *session = seen.pair->session;
+    cr_expect_eq(jitd_run(session, &empty, "f", JITD_VOID, NULL, 0, NULL, NULL, NULL), JITD_ERROR_INVALID);
+    cr_expect_eq(jitd_run(session, &nameless, "f", JITD_VOID, NULL, 0, NULL, NULL, NULL), JITD_ERROR_INVALID);
+    cr_expect_eq(jitd_run(session, &unit, "f", (enum jitd_type)99, NULL, 0, NULL, NULL, NULL), JITD_ERROR_INVALID);
+    cr_expect_eq(jitd_run(session, &unit, "f", JITD_VOID, &none, 1, NULL, NULL, NULL), JITD_ERROR_INVALID);
+    cr_expect_eq(jitd_run(session, &unit, "f", JITD_VOID, &none, LIMIT_CALL_ARGUMENTS + 1, NULL, NULL, NULL),
+                 JITD_ERROR_LIMIT);
     seen_close(&seen);
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/bytes.h"
+#include "daemon/linker/removal.h"
 #include "tests/lib/leaks.h"
 #include "tests/unit/linker_fixture.h"
 
@@ -449,13 +450,150 @@ Test(link, counts_what_waiting_units_hold_and_gives_it_back)
 
 Test(link, a_lookup_leaves_no_trace)
 {
-    uint64_t address;
-    bool ready, function;
+    struct link_found found;
 
     linker_fixture_open(&fixture);
     size_t count = symbols_count(fixture.linker.symbols);
-    cr_expect(!link_lookup(&fixture.linker, LIBRARY_MAIN, "nobody", 6, &address, &ready, &function));
-    cr_expect(!link_lookup(&fixture.linker, LIBRARY_MAIN, "", 0, &address, &ready, &function));
+    cr_expect(!link_lookup(&fixture.linker, LIBRARY_MAIN, "nobody", 6, &found));
+    cr_expect(!link_lookup(&fixture.linker, LIBRARY_MAIN, "", 0, &found));
     cr_expect_eq(symbols_count(fixture.linker.symbols), count);
     linker_fixture_close(&fixture);
+}
+
+/* ---- removal ---- */
+
+/* As a session does where nothing runs: what is to go has gone when it returns. */
+static int remove_units(struct linker_fixture *f, const uint64_t *ids, size_t count, bool cascade,
+                        struct report *report)
+{
+    struct removal_set set = {0};
+
+    report_fini(report);
+    *report = (struct report){0};
+    for (size_t i = 0; i < count; i++)
+        cr_assert_eq(removal_set_add(&set, link_unit(&f->linker, ids[i])), 0);
+    int code = removal_check(&f->linker, &set, cascade, report);
+    for (size_t i = 0; i < set.count && !code; i++)
+        removal_withdraw(&f->linker, set.units[i]);
+    for (size_t i = 0; i < set.count && !code; i++)
+        removal_release(&f->linker, set.units[i]);
+    if (!code)
+        set.count = 0;
+    removal_set_free(&set);
+    return code;
+}
+
+Test(link, a_removed_unit_leaves_nothing_once_its_memory_is_reclaimed)
+{
+    uint64_t before[ZONE_COUNT], during[ZONE_COUNT];
+    struct report report = {0};
+
+    linker_fixture_open(&fixture);
+    cr_assert_eq(linker_fixture_submit_c(&fixture, true, NULL, SOURCES("int base(void) { return 1; }")), 0);
+    take_digests(&fixture, before);
+    uint64_t kept = fixture.linker.kept_bytes;
+    for (uint64_t id = 2; id < 5; id++) {
+        cr_assert_eq(linker_fixture_submit_c(&fixture, true, NULL,
+                                             SOURCES("int base(void); int data = 1; int zero; const int c[9] = {3};\n"
+                                                     "int f(void) { return base() + data + zero; }")),
+                     0);
+        uint64_t address = linker_fixture_address(&fixture, "f");
+        take_digests(&fixture, during);
+        cr_assert_eq(remove_units(&fixture, &id, 1, false, &report), 0);
+        expect_zones(&fixture, during);
+        cr_expect_eq(fixture.linker.units.count, 1);
+        cr_expect_eq(fixture.linker.kept_bytes, kept);
+        cr_expect(removal_age(&fixture.linker));
+        removal_reclaim(&fixture.linker);
+        expect_zones(&fixture, before);
+        cr_expect_not(removal_age(&fixture.linker));
+        cr_expect_eq(address, FIXTURE_BASE + ARENA_FIRST + 16, "memory is used again");
+    }
+    linker_fixture_close(&fixture);
+    report_fini(&report);
+    expect_no_leaks();
+}
+
+Test(link, memory_that_is_released_after_it_was_set_apart_waits_for_the_next_time)
+{
+    struct report report = {0};
+
+    linker_fixture_open(&fixture);
+    cr_assert_eq(linker_fixture_submit_c(&fixture, true, NULL, SOURCES("int f(void) { return 1; }")), 0);
+    cr_assert_eq(linker_fixture_submit_c(&fixture, true, NULL, SOURCES("int g(void) { return 1; }")), 0);
+    cr_assert_eq(remove_units(&fixture, (const uint64_t[]){1}, 1, false, &report), 0);
+    cr_expect(removal_age(&fixture.linker));
+    cr_assert_eq(remove_units(&fixture, (const uint64_t[]){2}, 1, false, &report), 0);
+    removal_reclaim(&fixture.linker);
+    cr_expect_eq(*arena_bytes(fixture.linker.arena, ZONE_X, ARENA_FIRST), 0xcc);
+    cr_expect_neq(*arena_bytes(fixture.linker.arena, ZONE_X, ARENA_FIRST + 16), 0xcc);
+    linker_fixture_close(&fixture); /* frees what is left */
+    report_fini(&report);
+    expect_no_leaks();
+}
+
+Test(link, a_refused_removal_leaves_its_marks_nowhere)
+{
+    struct report report = {0};
+
+    linker_fixture_open(&fixture);
+    cr_assert_eq(
+        linker_fixture_submit_c(&fixture, true, NULL,
+                                SOURCES("int f(void) { return 1; }", "int f(void); int g(void) { return f(); }",
+                                        "int g(void); int h(void) { return g(); }")),
+        0);
+    cr_expect_eq(remove_units(&fixture, (const uint64_t[]){1}, 1, false, &report), ERROR_DEPENDENTS);
+    cr_assert_eq(report.count, 1);
+    cr_expect_eq(report.entries[0].reference_count, 1);
+    cr_expect_eq(remove_units(&fixture, (const uint64_t[]){2, 1}, 2, false, &report), ERROR_DEPENDENTS);
+    for (uint64_t id = 1; id <= 3; id++)
+        cr_expect_not(link_unit(&fixture.linker, id)->removing);
+    cr_expect_eq(remove_units(&fixture, (const uint64_t[]){1}, 1, true, &report), 0);
+    cr_expect_eq(fixture.linker.units.count, 0);
+    cr_assert_eq(linker_fixture_submit_c(&fixture, true, NULL, SOURCES("int f(void) { return 1; }")), 0);
+    linker_fixture_close(&fixture);
+    report_fini(&report);
+    expect_no_leaks();
+}
+
+Test(link, a_unit_that_the_runner_has_is_not_removed)
+{
+    struct report report = {0};
+
+    linker_fixture_open(&fixture);
+    fixture.hold = true;
+    cr_assert_eq(linker_fixture_submit_c(&fixture, true, NULL, SOURCES("int f(void) { return 1; }")), 0);
+    cr_expect_eq(remove_units(&fixture, (const uint64_t[]){1}, 1, false, &report), ERROR_INVALID);
+    link_ready(&fixture.linker, fixture.held[0]);
+    cr_expect_eq(remove_units(&fixture, (const uint64_t[]){1}, 1, false, &report), 0);
+    linker_fixture_close(&fixture);
+    report_fini(&report);
+    expect_no_leaks();
+}
+
+Test(link, names_that_are_defined_anew_each_time_are_forgotten)
+{
+    struct object_bytes object = compile_c("int name_0000000(void) { return 1; }", "-O1 -fPIC");
+    struct report report = {0};
+    char name[16];
+
+    linker_fixture_open(&fixture);
+    for (uint64_t id = 1; id <= 20000; id++) {
+        uint8_t *place = memmem(object.bytes, object.length, "name_", 5);
+
+        snprintf(name, sizeof name, "%07u", (unsigned)id);
+        memcpy(place + 5, name, 7);
+        fixture.event_count = 0;
+        cr_assert_eq(linker_fixture_submit(&fixture, &object, 1, true, NULL), 0);
+        cr_assert_eq(remove_units(&fixture, &id, 1, false, &report), 0);
+        removal_reclaim(&fixture.linker);
+        removal_age(&fixture.linker);
+    }
+    cr_expect_leq(symbols_count(fixture.linker.symbols), 4200);
+    cr_expect_eq(fixture.linker.kept_bytes, 0);
+    cr_expect_leq(arena_used(fixture.linker.arena, ZONE_X), 64);
+    object_free(&object);
+    linker_fixture_close(&fixture);
+    report_fini(&report);
+    expect_no_leaks();
 }

@@ -51,3 +51,76 @@ Test(symbols, a_use_can_be_taken_out_of_the_middle_of_its_list)
     symbol_remove_use(&uses[0]);
     cr_expect_null(symbol.uses);
 }
+
+static bool is_kept(const struct symbol *symbol, void *kept)
+{
+    return symbol == kept;
+}
+
+static struct symbol *intern_many(struct symbols *symbols, int from, int to)
+{
+    struct symbol *symbol = NULL;
+    char name[32];
+
+    for (int i = from; i < to; i++)
+        symbol = symbols_intern(symbols, 0, name, (size_t)sprintf(name, "symbol_%d", i));
+    return symbol;
+}
+
+Test(symbols, that_nobody_speaks_of_are_swept_and_no_others)
+{
+    struct symbols *symbols = symbols_new(3);
+    struct symbol *bound, *used, *needed, *wanted, *kept;
+    struct use use = {0};
+    size_t memory = symbols_memory(symbols);
+
+    intern_many(symbols, 0, 10000);
+    bound = intern_many(symbols, 10000, 10001);
+    bound->binding = SYMBOL_UNIT;
+    used = intern_many(symbols, 10001, 10002);
+    used->users = 1;
+    needed = intern_many(symbols, 10002, 10003);
+    symbol_add_use(needed, &use);
+    wanted = intern_many(symbols, 10003, 10004);
+    wanted->wanted = true;
+    kept = intern_many(symbols, 10004, 10005);
+    symbols_sweep(symbols, is_kept, kept);
+    cr_expect_eq(symbols_count(symbols), 5);
+    cr_expect_eq(symbols_find(symbols, 0, "symbol_10000", 12), bound);
+    cr_expect_eq(symbols_find(symbols, 0, "symbol_10004", 12), kept);
+    cr_expect_null(symbols_find(symbols, 0, "symbol_9", 8));
+    cr_expect_lt(symbols_memory(symbols), memory + 200000, "buckets stay");
+    symbols_free(symbols);
+    expect_no_leaks();
+}
+
+Test(symbols, are_swept_again_only_when_there_are_twice_as_many_as_were_left)
+{
+    struct symbols *symbols = symbols_new(4);
+
+    for (int i = 0; i < 6000; i++)
+        intern_many(symbols, i, i + 1)->users = 1;
+    symbols_sweep(symbols, is_kept, NULL);
+    intern_many(symbols, 6000, 11000);
+    symbols_sweep(symbols, is_kept, NULL);
+    cr_expect_eq(symbols_count(symbols), 11000);
+    intern_many(symbols, 11000, 12001);
+    symbols_sweep(symbols, is_kept, NULL);
+    cr_expect_eq(symbols_count(symbols), 6000);
+    symbols_free(symbols);
+    expect_no_leaks();
+}
+
+Test(symbols, that_come_and_go_by_the_million_take_bounded_memory)
+{
+    struct symbols *symbols = symbols_new(5);
+    size_t most = 0;
+
+    for (int i = 0; i < 1000000; i++) {
+        intern_many(symbols, i, i + 1);
+        symbols_sweep(symbols, is_kept, NULL);
+        most = symbols_memory(symbols) > most ? symbols_memory(symbols) : most;
+    }
+    cr_expect_lt(most, 1 << 20);
+    symbols_free(symbols);
+}
