@@ -541,7 +541,7 @@ struct jitd_unit {
     const uint64_t *uses; /* units, each once, in the order of their ids */
     size_t use_count;
     uint64_t waits_for;         /* the unit that it waits for now, or 0 */
-    const char *const *missing; /* names that it needs and nobody offers */
+    const char *const *missing; /* names that it needs and nobody offers, as often as there are uses */
     size_t missing_count;
 };
 

@@ -1,38 +1,27 @@
 /*
  * What the calculator's three files have in common: one line of its language, compiled.
  *
- *     gcd(a, b) = if b == 0 then a else gcd(b, a % b)        a function of up to six parameters
- *     gcd(1071, 462) * 2                                     an expression: a function of none, called once
+ *     fib(n) = if n < 2 then n else fib(n - 1) + fib(n - 2)      a function of up to six parameters
+ *     fib(20) * 2                                                an expression: a function of none, called once
  *
- * Values are 64-bit integers that wrap; operators mean what they do in C.
+ * Values are 64-bit integers that wrap; operators mean what they do in C, but that `=` compares.
  */
 #ifndef CALCULATOR_H
 #define CALCULATOR_H
 
-#include <stddef.h>
+#include <elf.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #define NAME_BYTES      32
-#define LOCAL_BYTES     16
+#define LOCAL_BYTES     8
 #define MOST_PARAMETERS 6 /* as many as travel in registers */
-#define MOST_CALLEES    64
-#define MOST_CALLS      512
-#define MOST_CODE       16384
+#define MOST_CALLS      64
+#define MOST_CODE       4096
 
-#define FUNCTION_LOCAL "f_0" /* what the function is called in its object */
-
-/* A function that this one calls, which may be itself. */
-struct callee {
+struct call {
     char name[NAME_BYTES];
     unsigned argument_count;
-    char local[LOCAL_BYTES]; /* what it is called in the object: g_0, g_1, ... in the order of the text */
-};
-
-/* The displacement of a call instruction, at code + at. */
-struct call {
-    uint32_t at;
-    uint32_t callee;
+    uint32_t at; /* its displacement is at code + at */
 };
 
 struct function {
@@ -41,18 +30,34 @@ struct function {
     unsigned parameter_count;
     uint8_t code[MOST_CODE];
     uint32_t code_bytes;
-    struct callee callees[MOST_CALLEES];
-    uint32_t callee_count;
     struct call calls[MOST_CALLS];
     uint32_t call_count;
 };
 
-/* compile.c. NULL, or what is wrong with the line; *where is then the place in it. Whether what it calls exists is not
-   asked. */
-const char *compile(const char *line, struct function *function, size_t *where);
+/* compile.c. NULL, or what is wrong with the line. Whether what it calls exists is not asked. */
+const char *compile(const char *line, struct function *function);
 
-/* object.c. Writes a relocatable ELF object; errors are the stream's. Equal code gives equal bytes, whatever the names
-   of functions are. */
-void object_write(const struct function *function, FILE *stream);
+enum { TEXT = 1, TEXT_RELOCATIONS, EH_FRAME, EH_FRAME_RELOCATIONS, STACK_NOTE, SYMBOLS, NAMES, SECTIONS };
+enum { SYMBOL_TEXT = 1, SYMBOL_FUNCTION, SYMBOL_CALLS };
+
+/* A relocatable ELF object, as it lies in a file. ELF leaves it open where in a file its parts are, and how far apart:
+   with room for the longest function the layout is a C structure. */
+struct object {
+    Elf64_Ehdr header;
+    Elf64_Shdr sections[SECTIONS];
+    uint8_t code[MOST_CODE];
+    uint8_t frame[64];
+    Elf64_Rela unwind; /* of the frame */
+    Elf64_Rela calls[MOST_CALLS];
+    Elf64_Sym symbols[SYMBOL_CALLS + MOST_CALLS];
+    struct {
+        char sections[80];
+        char function[LOCAL_BYTES];          /* "f_0": what the function is called in its object */
+        char calls[MOST_CALLS][LOCAL_BYTES]; /* "g_0", "g_1", ...: what its calls refer to */
+    } names;
+};
+
+/* object.c. Equal code gives equal bytes, whatever the names of functions are. */
+void object_make(const struct function *function, struct object *object);
 
 #endif

@@ -9,26 +9,19 @@
 
 #include "calculator.h"
 
-#define MOST_NESTING 200
-
 struct compiler {
     struct function *function;
     const char *at;
-    const char *error, *error_at; /* the first */
-    unsigned nesting;
+    const char *error; /* the first */
 };
 
 static void expression(struct compiler *compiler, int precedence);
 
 static void fail(struct compiler *compiler, const char *error)
 {
-    if (compiler->error)
-        return;
-    compiler->error = error;
-    compiler->error_at = compiler->at;
+    if (!compiler->error)
+        compiler->error = error;
 }
-
-/* ---- code ---- */
 
 static void emit(struct compiler *compiler, const void *bytes, size_t count)
 {
@@ -36,10 +29,10 @@ static void emit(struct compiler *compiler, const void *bytes, size_t count)
 
     if (function->code_bytes + count > sizeof function->code) {
         fail(compiler, "too much for one function");
-        return;
+    } else {
+        memcpy(function->code + function->code_bytes, bytes, count);
+        function->code_bytes += (uint32_t)count;
     }
-    memcpy(function->code + function->code_bytes, bytes, count);
-    function->code_bytes += (uint32_t)count;
 }
 
 /* Instructions as a string of their bytes. */
@@ -60,8 +53,6 @@ static void jump_here(struct compiler *compiler, uint32_t at)
 static const char *const push_parameter[MOST_PARAMETERS] = {"WW", "VV", "RR", "QQ", "APAP", "AQAQ"};
 static const char *const pop_argument[MOST_PARAMETERS] = {"__", "^^", "ZZ", "YY", "AXAX", "AYAY"};
 
-/* ---- words ---- */
-
 /* Whether the text goes on with that sign, which is then behind us. */
 static bool take(struct compiler *compiler, const char *sign)
 {
@@ -74,38 +65,20 @@ static bool take(struct compiler *compiler, const char *sign)
 
 static bool take_name(struct compiler *compiler, char name[NAME_BYTES])
 {
-    size_t length = 0;
-
     take(compiler, "");
-    while (isalpha((unsigned char)*compiler->at) &&
-           (isalnum((unsigned char)compiler->at[length]) || compiler->at[length] == '_'))
-        length++;
-    if (length >= NAME_BYTES)
-        fail(compiler, "a name of more than 31 letters");
+    size_t length = strspn(compiler->at, "abcdefghijklmnopqrstuvwxyz_");
+
     if (length == 0 || length >= NAME_BYTES)
         return false;
     memcpy(name, compiler->at, length);
     name[length] = '\0';
-    compiler->at += length;
-    return true;
+    return take(compiler, name);
 }
 
 static void want(struct compiler *compiler, const char *sign, const char *error)
 {
     if (!take(compiler, sign))
         fail(compiler, error);
-}
-
-/* ---- expressions ---- */
-
-static void number(struct compiler *compiler)
-{
-    char *end;
-    uint64_t value = strtoull(compiler->at, &end, 10);
-
-    compiler->at = end;
-    EMIT(compiler, "\x48\xb8"); /* mov rax, value */
-    emit(compiler, &value, sizeof value);
 }
 
 static void parameter(struct compiler *compiler, const char *name)
@@ -119,29 +92,6 @@ static void parameter(struct compiler *compiler, const char *name)
         fail(compiler, "no parameter is called that");
     const uint8_t load[] = {0x48, 0x8b, 0x45, (uint8_t)(-16 * (int)(i + 1))}; /* mov rax, [rbp - 16 * (i + 1)] */
     emit(compiler, load, sizeof load);
-}
-
-/* Its number; new where it has not been called with that many arguments before. */
-static uint32_t callee(struct compiler *compiler, const char *name, unsigned argument_count)
-{
-    struct function *function = compiler->function;
-    uint32_t i = 0;
-
-    if (strcmp(name, function->name) == 0 && argument_count != function->parameter_count)
-        fail(compiler, "the function has another number of parameters");
-    while (i < function->callee_count &&
-           (strcmp(function->callees[i].name, name) != 0 || function->callees[i].argument_count != argument_count))
-        i++;
-    if (i == MOST_CALLEES) {
-        fail(compiler, "too much for one function");
-    } else if (i == function->callee_count) {
-        struct callee *new = &function->callees[function->callee_count++];
-
-        new->argument_count = argument_count;
-        strcpy(new->name, name);
-        snprintf(new->local, sizeof new->local, "g_%u", i);
-    }
-    return i;
 }
 
 /* Behind "NAME(". Arguments wait until all of them are known, since each may hold calls of its own. */
@@ -160,11 +110,12 @@ static void call(struct compiler *compiler, const char *name)
     }
     for (unsigned i = count; i-- > 0;)
         emit(compiler, pop_argument[i], strlen(pop_argument[i]));
-    uint32_t at = EMIT_JUMP(compiler, "\xe8"); /* call */
-    if (function->call_count == MOST_CALLS)
-        fail(compiler, "too much for one function");
+    struct call call = {.argument_count = count, .at = EMIT_JUMP(compiler, "\xe8")}; /* call */
+    strcpy(call.name, name);
+    if (function->call_count < MOST_CALLS)
+        function->calls[function->call_count++] = call;
     else
-        function->calls[function->call_count++] = (struct call){at, callee(compiler, name, count)};
+        fail(compiler, "too much for one function");
 }
 
 /* Behind "if". */
@@ -185,16 +136,17 @@ static void operand(struct compiler *compiler)
 {
     char name[NAME_BYTES];
 
-    if (take(compiler, "-")) {
-        expression(compiler, 3);
-        EMIT(compiler, "\x48\xf7\xd8"); /* neg rax */
-    } else if (take(compiler, "(")) {
+    if (take(compiler, "(")) {
         expression(compiler, 0);
         want(compiler, ")", "')' is missing");
     } else if (isdigit((unsigned char)*compiler->at)) {
-        number(compiler);
+        char *end;
+        uint64_t value = strtoull(compiler->at, &end, 10);
+        compiler->at = end;
+        EMIT(compiler, "\x48\xb8"); /* mov rax, value */
+        emit(compiler, &value, sizeof value);
     } else if (!take_name(compiler, name)) {
-        fail(compiler, "a number, a name or '(' is missing");
+        fail(compiler, "a number, a short name or '(' is missing");
     } else if (strcmp(name, "if") == 0) {
         conditional(compiler);
     } else if (take(compiler, "(")) {
@@ -204,24 +156,19 @@ static void operand(struct compiler *compiler)
     }
 }
 
-/* Code that makes rax of rax and rcx. A sign that another one begins with stands behind that one. */
+/* Code that makes rax of rax and rcx. */
 #define COMPARE(condition) "\x48\x39\xc8\x0f" condition "\xc0\x0f\xb6\xc0" /* cmp rax, rcx; setCC al; movzx eax, al */
 static const struct {
     const char *sign;
     int precedence;
     const char *code;
 } operators[] = {
-    {"==", 1, COMPARE("\x94")},
-    {"!=", 1, COMPARE("\x95")},
-    {"<=", 1, COMPARE("\x9e")},
-    {">=", 1, COMPARE("\x9d")},
-    {"<", 1, COMPARE("\x9c")},
-    {">", 1, COMPARE("\x9f")},
-    {"+", 2, "\x48\x01\xc8"},                     /* add rax, rcx */
-    {"-", 2, "\x48\x29\xc8"},                     /* sub rax, rcx */
-    {"*", 3, "\x48\x0f\xaf\xc1"},                 /* imul rax, rcx */
-    {"/", 3, "\x48\x99\x48\xf7\xf9"},             /* cqo; idiv rcx */
-    {"%", 3, "\x48\x99\x48\xf7\xf9\x48\x89\xd0"}, /* cqo; idiv rcx; mov rax, rdx */
+    {"=", 1, COMPARE("\x94")},        /* sete */
+    {"<", 1, COMPARE("\x9c")},        /* setl */
+    {"+", 2, "\x48\x01\xc8"},         /* add rax, rcx */
+    {"-", 2, "\x48\x29\xc8"},         /* sub rax, rcx */
+    {"*", 3, "\x48\x0f\xaf\xc1"},     /* imul rax, rcx */
+    {"/", 3, "\x48\x99\x48\xf7\xf9"}, /* cqo; idiv rcx */
 };
 
 /* As far as signs go that bind more closely than `precedence`. */
@@ -229,22 +176,17 @@ static void expression(struct compiler *compiler, int precedence)
 {
     size_t i = 0;
 
-    if (++compiler->nesting > MOST_NESTING)
-        fail(compiler, "too deep");
-    else
-        operand(compiler);
-    while (!compiler->error && i < sizeof operators / sizeof operators[0]) {
-        if (operators[i].precedence <= precedence || !take(compiler, operators[i].sign)) {
+    operand(compiler);
+    while (!compiler->error && i < sizeof operators / sizeof operators[0])
+        if (operators[i].precedence > precedence && take(compiler, operators[i].sign)) {
+            EMIT(compiler, "\x50\x50"); /* push rax, twice */
+            expression(compiler, operators[i].precedence);
+            EMIT(compiler, "\x48\x89\xc1\x58\x58"); /* mov rcx, rax; pop rax, twice */
+            emit(compiler, operators[i].code, strlen(operators[i].code));
+            i = 0;
+        } else {
             i++;
-            continue;
         }
-        EMIT(compiler, "\x50\x50"); /* push rax, twice */
-        expression(compiler, operators[i].precedence);
-        EMIT(compiler, "\x48\x89\xc1\x58\x58"); /* mov rcx, rax; pop rax, twice */
-        emit(compiler, operators[i].code, strlen(operators[i].code));
-        i = 0;
-    }
-    compiler->nesting--;
 }
 
 /* "NAME(NAME, ...) =", or nothing of it: then the line is an expression. */
@@ -254,23 +196,20 @@ static bool head(struct compiler *compiler)
 
     if (!take_name(compiler, function->name) || !take(compiler, "("))
         return false;
-    while (function->parameter_count < MOST_PARAMETERS &&
-           take_name(compiler, function->parameters[function->parameter_count])) {
-        function->parameter_count++;
-        if (!take(compiler, ","))
-            break;
-    }
-    return take(compiler, ")") && !take(compiler, "==") && take(compiler, "=");
+    do
+        function->parameter_count += take_name(compiler, function->parameters[function->parameter_count]);
+    while (function->parameter_count < MOST_PARAMETERS && take(compiler, ","));
+    return take(compiler, ")") && take(compiler, "=");
 }
 
-const char *compile(const char *line, struct function *function, size_t *where)
+const char *compile(const char *line, struct function *function)
 {
     struct compiler compiler = {.function = function, .at = line};
 
     *function = (struct function){0};
     if (!head(&compiler)) {
         *function = (struct function){0};
-        compiler = (struct compiler){.function = function, .at = line};
+        compiler.at = line;
     }
     EMIT(&compiler, "\x55\x48\x89\xe5"); /* push rbp; mov rbp, rsp */
     for (unsigned i = 0; i < function->parameter_count; i++)
@@ -280,6 +219,5 @@ const char *compile(const char *line, struct function *function, size_t *where)
     take(&compiler, "");
     if (*compiler.at)
         fail(&compiler, "the line goes on where it should end");
-    *where = compiler.error ? (size_t)(compiler.error_at - line) : 0;
     return compiler.error;
 }
