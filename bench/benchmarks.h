@@ -24,6 +24,7 @@ void benchmark_crash(const struct benchmark *benchmark);
 void benchmark_removal(const struct benchmark *benchmark);
 
 void benchmark_session_start(const struct benchmark *benchmark);
+void benchmark_lazy(const struct benchmark *benchmark);
 void benchmark_tree(const struct benchmark *benchmark);
 void benchmark_large_tree(const struct benchmark *benchmark);
 

@@ -110,6 +110,18 @@ void client_submit(struct jitd_session *session, const struct written_object *ob
     free(manifests);
 }
 
+void client_submit_unit(struct jitd_session *session, const struct written_object *object,
+                        const struct jitd_manifest *manifest)
+{
+    struct jitd_batch *batch = jitd_batch_new(0);
+    const struct jitd_unit_input unit = {
+        .name = object->name, .object = object->bytes, .bytes = object->length, .manifest = manifest};
+    if (!batch)
+        measure_die("out of memory for a batch");
+    client_check(session, jitd_batch_add_unit(batch, &unit));
+    client_check(session, jitd_submit(session, batch, client_submitted, NULL, NULL));
+}
+
 void client_send(struct jitd_session *session)
 {
     client_check(session, jitd_flush(session));

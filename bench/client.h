@@ -20,6 +20,10 @@ void client_wait_welcome(struct jitd_session *session);
 /* Queues one batch. */
 void client_submit(struct jitd_session *session, const struct written_object *objects, size_t count);
 
+/* Queues a batch of one unit with a manifest, or NULL; the object's bytes are copied. */
+void client_submit_unit(struct jitd_session *session, const struct written_object *object,
+                        const struct jitd_manifest *manifest);
+
 /* Sends what is queued and, meanwhile, reads what comes: the queue is empty when it returns. */
 void client_send(struct jitd_session *session);
 

@@ -91,6 +91,7 @@ static void run_measure(char **arguments)
     listener_start(arguments[0], arguments[1]);
     wire_count(listener.path, TREE_UNITS, &benchmark.wire);
     benchmark_session_start(&benchmark);
+    benchmark_lazy(&benchmark);
     benchmark_tree(&benchmark);
     for (int placement = PLACEMENT_FREE; placement <= PLACEMENT_APART; placement++) {
         benchmark.placement = (enum placement)placement;

@@ -167,6 +167,9 @@ static const struct jitd_frame *convert_frames(struct converter *converter, Jitd
     return out;
 }
 
+static const struct jitd_error convert_no_error = {
+    .text = "", .unit = "", .section = "", .relocation = "", .symbol = ""};
+
 void convert_end(struct converter *converter, const Jitd__Proto__Ended *ended, struct jitd_end *out)
 {
     *out = (struct jitd_end){
@@ -186,6 +189,8 @@ void convert_end(struct converter *converter, const Jitd__Proto__Ended *ended, s
         .frame_count = ended->n_frames,
         .initialiser_of = convert_string(converter, &ended->initialiser_of),
         .finaliser_of = convert_string(converter, &ended->finaliser_of),
+        .lazy_symbol = convert_string(converter, &ended->lazy_symbol),
+        .lazy_error = ended->lazy_error ? convert_error_message(converter, ended->lazy_error) : convert_no_error,
     };
 }
 

@@ -58,6 +58,28 @@ static int event_runner_ended(struct jitd_session *session, const Jitd__Proto__R
     return code;
 }
 
+/* Where nobody listens the answer is given here, so that no thread waits for it. */
+static int event_refuse(struct jitd_session *session, uint64_t ask, struct error *error)
+{
+    int code = jitd_refuse(session, ask, "the program does not listen for it", NULL, NULL, NULL);
+    return code == 0 ? 0 : error_set(error, code, "%s", session->error.text);
+}
+
+static int event_materialize(struct jitd_session *session, const Jitd__Proto__Materialize *event, struct error *error)
+{
+    if (!session->listener.materialize)
+        return event_refuse(session, event->ask, error);
+    struct converter converter = {.pool = &session->shown};
+    const struct jitd_materialize shown = {.ask = event->ask,
+                                           .symbol = convert_string(&converter, &event->symbol),
+                                           .library = event->library,
+                                           .convention = event->convention};
+    int code = convert_result(&converter, error);
+    if (code == 0)
+        session->listener.materialize(session, &shown, session->data);
+    return code;
+}
+
 int event_deliver(struct jitd_session *session, const struct frame_header *header, const ProtobufCMessage *message,
                   struct error *error)
 {
@@ -67,5 +89,7 @@ int event_deliver(struct jitd_session *session, const struct frame_header *heade
         return event_units(session, (const Jitd__Proto__Units *)message, error);
     if (header->type == MESSAGE_RUNNER_ENDED)
         return event_runner_ended(session, (const Jitd__Proto__RunnerEnded *)message, error);
+    if (header->type == MESSAGE_MATERIALIZE)
+        return event_materialize(session, (const Jitd__Proto__Materialize *)message, error);
     return error_set(error, ERROR_PROTOCOL, "the daemon sent an event of type %u, which is not known", header->type);
 }

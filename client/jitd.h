@@ -124,6 +124,7 @@ struct jitd_options {
     uint64_t address_space_bytes;   /* limits of the runner; 0: the daemon's own */
     uint64_t cpu_seconds;
     uint64_t open_files;
+    uint32_t lazy_deadline_ms;           /* how long a thread waits for a lazy function; 0: 30,000 */
     size_t queue_bytes;                  /* see jitd_queued; 0: 1 GiB */
     const char *daemon;                  /* jitd_spawn: path of jitd; NULL: $JITD, else the installed one */
     const char *const *daemon_arguments; /* jitd_spawn: further arguments, NULL-terminated, or NULL */
@@ -156,9 +157,23 @@ struct jitd_unit_event {
 
 struct jitd_end; /* below */
 
+/* A thread of the program has called a lazy function that no unit offers, and waits. */
+struct jitd_materialize {
+    uint64_t ask;        /* for jitd_refuse */
+    const char *symbol;  /* that a unit is to define... */
+    uint32_t library;    /* ...in this library, or in one that it searches */
+    uint64_t convention; /* by which it is called */
+};
+
 struct jitd_listener {
     void (*unit)(struct jitd_session *session, const struct jitd_unit_event *event, void *data);
     void (*runner_ended)(struct jitd_session *session, const struct jitd_end *end, void *data);
+    /* Asked once, however many threads wait. The answer is a unit that defines the symbol (jitd_submit; from within the
+       callback, or later), or jitd_refuse. Threads go on when that unit is ready. A submission that is refused leaves
+       the question open. Where the unit fails, the question is refused or lazy_deadline_ms have passed, the program's
+       life ends, and jitd_end says why. After a unit that had answered is gone the next call asks again. Where the
+       member is NULL the library refuses. */
+    void (*materialize)(struct jitd_session *session, const struct jitd_materialize *wanted, void *data);
     /* The connection is gone; called once, after every outstanding request was completed. The descriptor that jitd_fd
        gave is closed when this returns: an event loop drops its watch here. */
     void (*disconnected)(struct jitd_session *session, const struct jitd_error *why, void *data);
@@ -253,13 +268,13 @@ enum jitd_definition_flags {
     JITD_DEFINITION_HIDDEN = 2,   /* for the units of its library alone */
     JITD_DEFINITION_FUNCTION = 4, /* what it is, where the object's symbol does not say */
     JITD_DEFINITION_DATA = 8,
-    JITD_DEFINITION_REDIRECTABLE = 16 /* may be replaced later; JITD_ERROR_UNSUPPORTED in this version */
+    JITD_DEFINITION_REDIRECTABLE = 16 /* a function of the object that jitd_redirect may replace later */
 };
 
 enum jitd_use_flags {
     JITD_USE_WEAK = 1,      /* waits for nobody; its address is 0 where nobody offers it when the unit comes */
     JITD_USE_BY_SLOT = 2,   /* reached through a pointer that only the daemon writes */
-    JITD_USE_LAZY = 4,      /* need not be there before it is called; JITD_ERROR_UNSUPPORTED in this version */
+    JITD_USE_LAZY = 4,      /* a function that need not be there before it is called: see jitd_listener.materialize */
     JITD_USE_LIBRARY = 1024 /* looked for in `library` and what that re-exports, not from the unit's own library on */
 };
 
@@ -296,6 +311,17 @@ struct jitd_alias {
     uint32_t library; /* with JITD_USE_LIBRARY */
 };
 
+/* A name for a function that need not be there yet. It is callable at once, has an address that stays, and its calls
+   reach `target`, which is looked for as a use is: the first of them asks for it where no unit offers it
+   (jitd_listener.materialize). */
+struct jitd_lazy_definition {
+    const char *name;
+    const char *target;
+    unsigned flags; /* enum jitd_definition_flags, and JITD_USE_LIBRARY */
+    uint64_t convention;
+    uint32_t library; /* with JITD_USE_LIBRARY */
+};
+
 /* With a manifest the names of an object are its own but for those that stand here. Symbols that the object refers to
    and neither defines nor lists must be the runner's libraries' own (memcpy and the like). */
 struct jitd_manifest {
@@ -307,6 +333,8 @@ struct jitd_manifest {
     size_t absolute_count;
     const struct jitd_alias *aliases;
     size_t alias_count;
+    const struct jitd_lazy_definition *lazies;
+    size_t lazy_count;
 };
 
 /* One unit. Zero-initialise it. */
@@ -320,7 +348,8 @@ struct jitd_unit_input {
 };
 
 /* Adds a unit. The object's bytes, the manifest and all that it leads to are borrowed until the batch is submitted or
-   freed. Without an object the unit is its manifest alone: absolute symbols, aliases, and uses to wait for. */
+   freed. Without an object the unit is its manifest alone: absolute symbols, aliases, lazy
+   definitions, and uses to wait for. */
 int jitd_batch_add_unit(struct jitd_batch *batch, const struct jitd_unit_input *input);
 
 /* Units of the batch that still wait for others so many milliseconds after the daemon has taken it fail with
@@ -419,6 +448,25 @@ typedef void jitd_remove_callback(struct jitd_session *session, size_t count, co
 int jitd_remove(struct jitd_session *session, const struct jitd_removal *removal, jitd_remove_callback *callback,
                 void *data, jitd_request *request);
 
+/* ---- functions that come when they are called, and that others replace ---- */
+
+/* Says that no unit will define what jitd_materialize.ask asked for: the threads that wait end their process, and
+   jitd_end.lazy_error has the text (borrowed during the call; NULL: none). `callback` gets JITD_ERROR_NOT_FOUND where
+   no such question is open any more. */
+int jitd_refuse(struct jitd_session *session, uint64_t ask, const char *text, jitd_done_callback *callback, void *data,
+                jitd_request *request);
+
+/* Puts the functions `targets` in the place of `symbols`, both looked for from `library` on and borrowed during the
+   call; a target that is NULL or "" gives a function its own body back. A symbol is a redirectable definition of a
+   ready unit or a lazy one; a target is a function of a ready unit with the same calling convention, whose unit cannot
+   be removed while it stands there. Calls and function pointers alike reach the one or the other from one moment to the
+   next, threads that wait for a lazy function go on at its target, and crashes change nothing of it. All of them are
+   done or, with the first error, none: JITD_ERROR_NOT_FOUND, JITD_ERROR_NOT_CALLABLE, JITD_ERROR_CONVENTION, and
+   JITD_ERROR_INVALID where a symbol is not redirectable or calls would go in a circle. At most 65,536. */
+int jitd_redirect(struct jitd_session *session, uint32_t library, const char *const *symbols,
+                  const char *const *targets, size_t count, jitd_done_callback *callback, void *data,
+                  jitd_request *request);
+
 /* ---- calls ---- */
 
 enum jitd_type {
@@ -474,8 +522,10 @@ struct jitd_end {
     size_t register_count;
     const struct jitd_frame *frames; /* innermost first */
     size_t frame_count;
-    const char *initialiser_of; /* L; the unit whose initialiser ran, or "" */
-    const char *finaliser_of;   /* L; the unit whose finaliser ran because it was being removed, or "" */
+    const char *initialiser_of;   /* L; the unit whose initialiser ran, or "" */
+    const char *finaliser_of;     /* L; the unit whose finaliser ran because it was being removed, or "" */
+    const char *lazy_symbol;      /* L; the lazy function that a thread waited for and that will not come, or ""... */
+    struct jitd_error lazy_error; /* L; ...and why; code 0: no thread waited in vain */
 };
 
 /* Exactly one of result, end and errors is not NULL. */

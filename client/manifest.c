@@ -78,6 +78,15 @@ static int check_alias(const struct jitd_manifest *manifest, size_t i, bool with
     return code ? code : check_flags(alias->flags, MANIFEST_DEFINITION_FLAGS | JITD_USE_LIBRARY, alias->library);
 }
 
+static int check_lazy(const struct jitd_manifest *manifest, size_t i, bool with_object)
+{
+    (void)with_object;
+    const struct jitd_lazy_definition *lazy = &manifest->lazies[i];
+    int code = check_name(lazy->name);
+    code = code ? code : check_name(lazy->target);
+    return code ? code : check_flags(lazy->flags, MANIFEST_DEFINITION_FLAGS | JITD_USE_LIBRARY, lazy->library);
+}
+
 int manifest_check(const struct jitd_manifest *manifest, bool with_object)
 {
     const struct {
@@ -89,6 +98,7 @@ int manifest_check(const struct jitd_manifest *manifest, bool with_object)
         {manifest->uses, manifest->use_count, check_use},
         {manifest->absolutes, manifest->absolute_count, check_absolute},
         {manifest->aliases, manifest->alias_count, check_alias},
+        {manifest->lazies, manifest->lazy_count, check_lazy},
     };
     int code = 0;
     for (size_t l = 0; l < ARRAY_LENGTH(lists) && code == 0; l++) {
@@ -104,7 +114,8 @@ int manifest_check(const struct jitd_manifest *manifest, bool with_object)
 
 size_t manifest_entries(const struct jitd_manifest *manifest)
 {
-    return manifest->definition_count + manifest->use_count + manifest->absolute_count + manifest->alias_count;
+    return manifest->definition_count + manifest->use_count + manifest->absolute_count + manifest->alias_count +
+           manifest->lazy_count;
 }
 
 /* ---- packing ---- */
@@ -128,7 +139,7 @@ static size_t name_bytes(const char *local, const char *global)
 /* Whether it takes a message of its own: one that mentions nothing must be told from none. */
 static bool has_message(const struct jitd_manifest *manifest)
 {
-    return manifest->absolute_count || manifest->alias_count ||
+    return manifest->absolute_count || manifest->alias_count || manifest->lazy_count ||
            (manifest->definition_count == 0 && manifest->use_count == 0);
 }
 
@@ -143,7 +154,8 @@ void manifest_measure(const struct jitd_manifest *manifest, struct manifest_meas
     if (has_message(manifest))
         measure->message_bytes += column_bytes(1, sizeof(Jitd__Proto__Manifest)) +
                                   manifest->absolute_count * (sizeof(Jitd__Proto__Absolute) + sizeof(void *)) +
-                                  manifest->alias_count * (sizeof(Jitd__Proto__Alias) + sizeof(void *));
+                                  manifest->alias_count * (sizeof(Jitd__Proto__Alias) + sizeof(void *)) +
+                                  manifest->lazy_count * (sizeof(Jitd__Proto__LazyDefinition) + sizeof(void *));
 }
 
 size_t manifest_room(const struct manifest_measure *measure)
@@ -255,12 +267,29 @@ static void pack_aliases(const struct jitd_manifest *manifest, Jitd__Proto__Mani
     }
 }
 
+static void pack_lazies(const struct jitd_manifest *manifest, Jitd__Proto__Manifest *out, char **room)
+{
+    Jitd__Proto__LazyDefinition *lazies = take(room, manifest->lazy_count, sizeof *lazies);
+    out->lazies = take(room, manifest->lazy_count, sizeof *out->lazies);
+    for (size_t i = 0; i < manifest->lazy_count; i++) {
+        const struct jitd_lazy_definition *lazy = &manifest->lazies[i];
+        lazies[i] = (Jitd__Proto__LazyDefinition)JITD__PROTO__LAZY_DEFINITION__INIT;
+        lazies[i].name = convert_borrow(lazy->name);
+        lazies[i].target = convert_borrow(lazy->target);
+        lazies[i].library = wire_library(lazy->flags, lazy->library);
+        lazies[i].flags = lazy->flags & ~(unsigned)JITD_USE_LIBRARY;
+        lazies[i].convention = lazy->convention;
+        out->lazies[out->n_lazies++] = &lazies[i];
+    }
+}
+
 static Jitd__Proto__Manifest *pack_message(const struct jitd_manifest *manifest, char **room)
 {
     Jitd__Proto__Manifest *out = take(room, 1, sizeof *out);
     *out = (Jitd__Proto__Manifest)JITD__PROTO__MANIFEST__INIT;
     pack_absolutes(manifest, out, room);
     pack_aliases(manifest, out, room);
+    pack_lazies(manifest, out, room);
     return out;
 }
 

@@ -117,8 +117,9 @@ static int reply_inspection(struct jitd_session *session, const struct request *
     return 0;
 }
 
-static int reply_library_defined(struct jitd_session *session, const struct request *request,
-                                 const ProtobufCMessage *message, struct error *error)
+/* Of those that say no more than that it was done. */
+static int reply_done(struct jitd_session *session, const struct request *request, const ProtobufCMessage *message,
+                      struct error *error)
 {
     (void)message;
     (void)error;
@@ -176,9 +177,11 @@ static const struct reply_rule {
     {MESSAGE_RETURNED, REQUEST_CALL, reply_returned},
     {MESSAGE_ENDED, REQUEST_CALL, reply_ended},
     {MESSAGE_INSPECTION, REQUEST_INSPECT, reply_inspection},
-    {MESSAGE_LIBRARY_DEFINED, REQUEST_DEFINE_LIBRARY, reply_library_defined},
+    {MESSAGE_LIBRARY_DEFINED, REQUEST_DEFINE_LIBRARY, reply_done},
     {MESSAGE_CANCELLED, REQUEST_CANCEL, reply_cancelled},
     {MESSAGE_REMOVED, REQUEST_REMOVE, reply_removed},
+    {MESSAGE_REFUSED, REQUEST_REFUSE, reply_done},
+    {MESSAGE_REDIRECTED, REQUEST_REDIRECT, reply_done},
 };
 
 int reply_deliver(struct jitd_session *session, const struct frame_header *header, const ProtobufCMessage *message,

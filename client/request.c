@@ -110,6 +110,8 @@ void request_fail(struct jitd_session *session, const struct request *request, c
             request->callback.inspect(session, NULL, errors, request->data);
         break;
     case REQUEST_DEFINE_LIBRARY:
+    case REQUEST_REFUSE:
+    case REQUEST_REDIRECT:
         if (request->callback.done)
             request->callback.done(session, errors, request->data);
         break;

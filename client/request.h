@@ -26,7 +26,9 @@ enum request_kind {
     REQUEST_INSPECT,
     REQUEST_DEFINE_LIBRARY,
     REQUEST_CANCEL,
-    REQUEST_REMOVE
+    REQUEST_REMOVE,
+    REQUEST_REFUSE,
+    REQUEST_REDIRECT
 };
 
 struct request {

@@ -54,6 +54,21 @@ static void crash_report_json_record(struct json *json, const struct jitd_end *e
     json_close(json, '}');
 }
 
+static void crash_report_json_linker(struct json *json, const struct jitd_end *end)
+{
+    if (!*end->initialiser_of && end->lazy_error.code == 0)
+        return;
+    json_open(json, "linker", '{');
+    if (*end->initialiser_of)
+        json_string(json, "initialiser_of", end->initialiser_of);
+    if (end->lazy_error.code != 0) {
+        json_string(json, "lazy_symbol", end->lazy_symbol);
+        json_string(json, "lazy_error", end->lazy_error.text);
+        json_string(json, "lazy_error_code", jitd_error_name(end->lazy_error.code));
+    }
+    json_close(json, '}');
+}
+
 void crash_report_print_json(FILE *out, const char *program, const struct jitd_end *end, struct places *places)
 {
     char name[32];
@@ -66,11 +81,7 @@ void crash_report_print_json(FILE *out, const char *program, const struct jitd_e
     json_string(&json, "signal_name", signal_text_name(end->signal, name));
     json_string(&json, "meaning", signal_text_meaning(end->signal));
     json_close(&json, '}');
-    if (*end->initialiser_of) {
-        json_open(&json, "linker", '{');
-        json_string(&json, "initialiser_of", end->initialiser_of);
-        json_close(&json, '}');
-    }
+    crash_report_json_linker(&json, end);
     if (end->record)
         crash_report_json_record(&json, end, places);
     json_close(&json, '}');

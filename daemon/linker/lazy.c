@@ -119,7 +119,7 @@ static struct lazy *find_lazy(struct lazies *lazies, const struct trampoline *tr
         return NULL;
     *lazy = (struct lazy){
         .next = *bucket, .wanted = trampoline->wanted, .library = trampoline->library, .exact = trampoline->exact};
-    lazy->wanted->users++;
+    lazy->wanted->lazies++;
     *bucket = lazy;
     lazies->count++;
     return lazy;
@@ -132,9 +132,16 @@ static void forget_lazy(struct lazies *lazies, struct lazy *lazy)
     while (*link != lazy)
         link = &(*link)->next;
     *link = lazy->next;
-    lazy->wanted->users--;
+    lazy->wanted->lazies--;
     lazies->count--;
     free(lazy);
+}
+
+/* Called by whoever has let threads go on: nobody may come through it any more, and nobody waits. */
+static void forget_idle(struct lazies *lazies, struct lazy *lazy)
+{
+    if (!lazy->trampolines && !lazy->waiters)
+        forget_lazy(lazies, lazy);
 }
 
 void lazies_close(struct linker *linker)
@@ -177,20 +184,37 @@ static void lead(struct linker *linker, const struct trampoline *trampoline, con
 
 static void resume(struct linker *linker, uint32_t waiter, uint64_t address, const struct error *why)
 {
-    struct lazy *lazy = linker->lazies.waiting[waiter];
+    struct lazy *lazy = linker->lazies.waiters[waiter].lazy;
 
-    linker->lazies.waiting[waiter] = NULL;
+    linker->lazies.waiters[waiter] = (struct lazy_waiter){0};
     lazy->waiters &= ~(1ull << waiter);
+    if (!lazy->waiters)
+        lazy->ask = 0;
     linker->hooks->lazy_resumed(linker->owner, waiter, address, lazy, why);
 }
 
-/* Every thread that waits goes on, or learns that it cannot. */
-static void resume_all(struct linker *linker, struct lazy *lazy, uint64_t address, const struct error *why)
+/* It goes on at the function, if that is called as the thread calls it. */
+static void resume_at(struct linker *linker, uint32_t waiter, const struct symbol *target)
 {
-    lazy->ask = 0;
+    const struct lazy_waiter *waiting = &linker->lazies.waiters[waiter];
+    struct error why;
+
+    if (target->convention == waiting->convention) {
+        resume(linker, waiter, target->address, NULL);
+        return;
+    }
+    error_set(&why, ERROR_CONVENTION, "'%s' was called by convention %llu, but is defined with %llu", target->name,
+              (unsigned long long)waiting->convention, (unsigned long long)target->convention);
+    resume(linker, waiter, 0, &why);
+}
+
+/* With its last thread what was asked for may be gone, too: not to be used after this. */
+void lazy_give_up(struct linker *linker, struct lazy *lazy, const struct error *why)
+{
     for (uint32_t waiter = 0; waiter < CHANNEL_WAITERS; waiter++)
         if (lazy->waiters & 1ull << waiter)
-            resume(linker, waiter, address, why);
+            resume(linker, waiter, 0, why);
+    forget_idle(&linker->lazies, lazy);
 }
 
 static void bind(struct linker *linker, struct lazy *lazy, struct symbol *target)
@@ -198,8 +222,9 @@ static void bind(struct linker *linker, struct lazy *lazy, struct symbol *target
     lazy->bound = target;
     for (struct trampoline *trampoline = lazy->trampolines; trampoline; trampoline = trampoline->next)
         lead(linker, trampoline, target);
-    if (target)
-        resume_all(linker, lazy, target->address, NULL);
+    for (uint32_t waiter = 0; waiter < CHANNEL_WAITERS && target && lazy->waiters; waiter++)
+        if (lazy->waiters & 1ull << waiter)
+            resume_at(linker, waiter, target);
 }
 
 static void ask(struct linker *linker, struct lazy *lazy)
@@ -210,12 +235,12 @@ static void ask(struct linker *linker, struct lazy *lazy)
     linker->hooks->lazy_wanted(linker->owner, lazy);
 }
 
-/* Whether a unit that is there, but not ready, will bring it. */
-static bool is_coming(struct linker *linker, const struct lazy *lazy)
+/* What a unit that is there, but not ready, will bring; NULL: nobody does. */
+static struct symbol *find_coming(struct linker *linker, const struct lazy *lazy)
 {
     const struct search search = {lazy->wanted, lazy->library, lazy->exact};
 
-    return search_find(linker, &search, NULL) != NULL;
+    return search_find(linker, &search, NULL);
 }
 
 int lazy_link(struct linker *linker, struct unit *unit, struct error *error)
@@ -250,6 +275,8 @@ void lazy_unlink(struct linker *linker, struct unit *unit)
         struct trampoline *trampoline = &unit->trampolines[i];
         struct lazy *lazy = trampoline->lazy;
 
+        if (trampoline->wanted)
+            trampoline->wanted->lazies--;
         if (!lazy)
             continue;
         struct trampoline **link = &lazy->trampolines;
@@ -257,9 +284,11 @@ void lazy_unlink(struct linker *linker, struct unit *unit)
             link = &(*link)->next;
         *link = trampoline->next;
         trampoline->lazy = NULL;
+        for (uint32_t waiter = 0; lazy->waiters && waiter < CHANNEL_WAITERS; waiter++)
+            if (linker->lazies.waiters[waiter].trampoline == trampoline)
+                linker->lazies.waiters[waiter].trampoline = NULL;
         displace(&linker->lazies, trampoline);
-        if (!lazy->trampolines && !lazy->waiters)
-            forget_lazy(&linker->lazies, lazy);
+        forget_idle(&linker->lazies, lazy);
     }
 }
 
@@ -273,13 +302,15 @@ void lazy_offered(struct linker *linker, const struct symbol *symbol)
 {
     if (linker->lazies.count == 0)
         return;
-    for (struct lazy *lazy = *bucket_of(&linker->lazies, symbol); lazy; lazy = lazy->next)
-        if (is_namesake(lazy, symbol) && !lazy->bound) {
-            struct symbol *ready = find_ready(linker, lazy);
-
-            if (ready)
-                bind(linker, lazy, ready);
-        }
+    for (struct lazy *lazy = *bucket_of(&linker->lazies, symbol), *next; lazy; lazy = next) {
+        next = lazy->next;
+        if (!is_namesake(lazy, symbol) || lazy->bound)
+            continue;
+        struct symbol *ready = find_ready(linker, lazy);
+        if (ready)
+            bind(linker, lazy, ready);
+        forget_idle(&linker->lazies, lazy);
+    }
 }
 
 void lazy_withdrawn(struct linker *linker, const struct symbol *symbol, const struct error *why)
@@ -292,54 +323,102 @@ void lazy_withdrawn(struct linker *linker, const struct symbol *symbol, const st
             continue;
         if (lazy->bound == symbol)
             bind(linker, lazy, find_ready(linker, lazy));
-        if (lazy->bound || !lazy->waiters || is_coming(linker, lazy))
+        if (!lazy->waiters) {
+            forget_idle(&linker->lazies, lazy);
+            continue;
+        }
+        if (lazy->bound || find_coming(linker, lazy))
             continue;
         /* Threads wait, and what was to come has failed. */
         if (why)
-            resume_all(linker, lazy, 0, why);
+            lazy_give_up(linker, lazy, why);
         else
             ask(linker, lazy);
     }
 }
 
-int lazy_called(struct linker *linker, uint32_t waiter, uint64_t number, struct error *error)
+void lazy_search_again(struct linker *linker)
+{
+    for (uint32_t waiter = 0; waiter < CHANNEL_WAITERS; waiter++) {
+        struct lazy *lazy = linker->lazies.waiters[waiter].lazy;
+        struct symbol *ready = lazy ? find_ready(linker, lazy) : NULL;
+
+        if (!ready)
+            continue;
+        bind(linker, lazy, ready);
+        forget_idle(&linker->lazies, lazy);
+    }
+}
+
+/* An initialiser has called a function of its own component, whose initialisers run as one: it would wait for itself.
+ */
+static bool is_own_component(const struct trampoline *trampoline, const struct symbol *symbol)
+{
+    return symbol->binding == SYMBOL_UNIT && trampoline->unit->state == UNIT_LINKED &&
+           symbol->definer->state == UNIT_LINKED && graph_root(trampoline->unit) == graph_root(symbol->definer);
+}
+
+/* The thread has been entered as waiting: goes on at once, or waits for what is coming, or it is asked for. */
+static void serve(struct linker *linker, uint32_t waiter, const struct trampoline *trampoline)
+{
+    struct lazy *lazy = trampoline->lazy;
+    const struct symbol *coming;
+
+    if (trampoline->target) {
+        resume(linker, waiter, trampoline->target->address, NULL);
+        return;
+    }
+    if (!lazy->bound) {
+        struct symbol *ready = find_ready(linker, lazy);
+
+        if (ready)
+            bind(linker, lazy, ready);
+    } else
+        resume_at(linker, waiter, lazy->bound);
+    if (!linker->lazies.waiters[waiter].lazy)
+        return;
+    coming = find_coming(linker, lazy);
+    if (!coming)
+        ask(linker, lazy);
+    else if (is_own_component(trampoline, coming))
+        resume_at(linker, waiter, coming);
+}
+
+int lazy_called(struct linker *linker, uint32_t waiter, uint64_t number, uint64_t deadline, struct error *error)
 {
     struct trampoline *trampoline = find_trampoline(&linker->lazies, number);
-    struct lazy *lazy = trampoline ? trampoline->lazy : NULL;
     struct error why;
 
-    if (waiter >= CHANNEL_WAITERS || linker->lazies.waiting[waiter])
+    if (waiter >= CHANNEL_WAITERS || linker->lazies.waiters[waiter].lazy)
         return error_set(error, ERROR_RUNNER_PROTOCOL, "the runner claims that thread %u waits, which cannot be",
                          waiter);
-    if (!lazy) {
+    if (!trampoline || !trampoline->lazy) {
         error_set(&why, ERROR_NOT_FOUND, "the function that was called has been removed");
         linker->hooks->lazy_resumed(linker->owner, waiter, 0, NULL, &why);
         return 0;
     }
-    linker->lazies.waiting[waiter] = lazy;
-    lazy->waiters |= 1ull << waiter;
-    if (!lazy->bound) {
-        if (!is_coming(linker, lazy))
-            ask(linker, lazy);
-        return 0;
-    }
-    if (lazy->bound->convention == trampoline->convention) {
-        resume(linker, waiter, lazy->bound->address, NULL);
-        return 0;
-    }
-    resolve_refuse_convention(trampoline->unit, lazy->bound, trampoline->convention, &why);
-    resume(linker, waiter, 0, &why);
+    linker->lazies.waiters[waiter] =
+        (struct lazy_waiter){trampoline->lazy, trampoline, trampoline->convention, deadline};
+    trampoline->lazy->waiters |= 1ull << waiter;
+    serve(linker, waiter, trampoline);
     return 0;
+}
+
+void lazy_redirected(struct linker *linker, const struct trampoline *trampoline, uint64_t address)
+{
+    for (uint32_t waiter = 0; trampoline->lazy && waiter < CHANNEL_WAITERS; waiter++)
+        if (linker->lazies.waiters[waiter].trampoline == trampoline)
+            resume(linker, waiter, address, NULL);
 }
 
 bool lazy_refuse(struct linker *linker, uint64_t number, const struct error *why)
 {
     for (uint32_t waiter = 0; waiter < CHANNEL_WAITERS; waiter++) {
-        struct lazy *lazy = linker->lazies.waiting[waiter];
+        struct lazy *lazy = linker->lazies.waiters[waiter].lazy;
 
         if (!lazy || lazy->ask != number)
             continue;
-        resume_all(linker, lazy, 0, why);
+        lazy_give_up(linker, lazy, why);
         return true;
     }
     return false;
@@ -348,27 +427,28 @@ bool lazy_refuse(struct linker *linker, uint64_t number, const struct error *why
 void lazy_runner_ended(struct linker *linker)
 {
     for (uint32_t waiter = 0; waiter < CHANNEL_WAITERS; waiter++) {
-        struct lazy *lazy = linker->lazies.waiting[waiter];
+        struct lazy *lazy = linker->lazies.waiters[waiter].lazy;
 
-        linker->lazies.waiting[waiter] = NULL;
+        linker->lazies.waiters[waiter] = (struct lazy_waiter){0};
         if (!lazy)
             continue;
-        lazy->waiters = 0;
+        lazy->waiters &= ~(1ull << waiter);
         lazy->ask = 0;
-        if (!lazy->trampolines)
-            forget_lazy(&linker->lazies, lazy);
+        forget_idle(&linker->lazies, lazy);
     }
 }
 
-struct lazy *lazy_soonest(const struct linker *linker)
+struct lazy *lazy_soonest(const struct linker *linker, uint64_t *deadline)
 {
     struct lazy *soonest = NULL;
 
     for (uint32_t waiter = 0; waiter < CHANNEL_WAITERS; waiter++) {
-        struct lazy *lazy = linker->lazies.waiting[waiter];
+        const struct lazy_waiter *waiting = &linker->lazies.waiters[waiter];
 
-        if (lazy && lazy->ask && (!soonest || lazy->deadline < soonest->deadline))
-            soonest = lazy;
+        if (!waiting->lazy || (soonest && waiting->deadline >= *deadline))
+            continue;
+        soonest = waiting->lazy;
+        *deadline = waiting->deadline;
     }
     return soonest;
 }

@@ -18,14 +18,21 @@
 
 struct lazy {
     struct lazy *next;     /* in its hash bucket */
-    struct symbol *wanted; /* borrowed, and counted as used */
+    struct symbol *wanted; /* borrowed, and counted in its `lazies` */
     uint32_t library;
     bool exact;
     struct trampoline *trampolines; /* borrowed; those that wait for it, or lead to it */
     struct symbol *bound;           /* borrowed; what they lead to; NULL: nothing yet */
     uint64_t waiters;               /* bits: threads of the runner that wait */
     uint64_t ask;                   /* the number of the question that the controller has not answered; 0: none */
-    uint64_t deadline;              /* of that: milliseconds of the owner's clock */
+};
+
+/* A thread of the runner. */
+struct lazy_waiter {
+    struct lazy *lazy;                   /* borrowed; what it waits for; NULL: it does not wait */
+    const struct trampoline *trampoline; /* borrowed; that it came through; NULL once that is gone */
+    uint64_t convention;                 /* by which it calls */
+    uint64_t deadline;                   /* milliseconds of the owner's clock */
 };
 
 struct lazies {
@@ -35,8 +42,8 @@ struct lazies {
     struct trampoline **places; /* owned table of borrowed ones; by number */
     uint32_t place_count;       /* a power of two */
     uint32_t placed, removed;
-    struct lazy *waiting[CHANNEL_WAITERS]; /* borrowed; what each thread waits for */
-    uint64_t asked;                        /* questions so far */
+    struct lazy_waiter waiters[CHANNEL_WAITERS];
+    uint64_t asked; /* questions so far */
 };
 
 void lazies_close(struct linker *linker);
@@ -51,8 +58,15 @@ void lazy_unlink(struct linker *linker, struct unit *unit);
 void lazy_offered(struct linker *linker, const struct symbol *symbol);
 void lazy_withdrawn(struct linker *linker, const struct symbol *symbol, const struct error *why);
 
-/* A thread of the runner came through the trampoline of that number and waits. Anything may be claimed. */
-int lazy_called(struct linker *linker, uint32_t waiter, uint64_t number, struct error *error);
+/* A thread of the runner came through the trampoline of that number and waits, at most until the deadline, of which
+   only lazy_soonest makes use. Anything may be claimed. */
+int lazy_called(struct linker *linker, uint32_t waiter, uint64_t number, uint64_t deadline, struct error *error);
+
+/* The trampoline leads to another function: the threads that came through it go on there. */
+void lazy_redirected(struct linker *linker, const struct trampoline *trampoline, uint64_t address);
+
+/* Search orders have changed: what threads wait for may be there. */
+void lazy_search_again(struct linker *linker);
 
 /* The controller will not supply it: its threads are told so. False where no such question is open. */
 bool lazy_refuse(struct linker *linker, uint64_t ask, const struct error *why);
@@ -60,7 +74,10 @@ bool lazy_refuse(struct linker *linker, uint64_t ask, const struct error *why);
 /* All that waited has ended with its process. */
 void lazy_runner_ended(struct linker *linker);
 
-/* The open question with the earliest deadline, or NULL. */
-struct lazy *lazy_soonest(const struct linker *linker);
+/* It has taken too long, or will not come: all its threads are told so. */
+void lazy_give_up(struct linker *linker, struct lazy *lazy, const struct error *why);
+
+/* What the thread with the earliest deadline waits for, or NULL. */
+struct lazy *lazy_soonest(const struct linker *linker, uint64_t *deadline);
 
 #endif

@@ -143,6 +143,7 @@ int link_define_library(struct linker *linker, const struct library_definition *
     if (search_open_spaces(linker) != 0)
         return error_set(error, ERROR_NO_MEMORY, "no memory for library %u", definition->library);
     search_again(linker);
+    lazy_search_again(linker);
     link_run_queue(linker);
     return 0;
 }

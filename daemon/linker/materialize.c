@@ -15,28 +15,29 @@ static void arm(struct session *session);
 static void on_timer(uv_timer_t *timer)
 {
     struct session *session = timer->data;
-    struct lazy *lazy = lazy_soonest(&session->linker);
+    uint64_t deadline;
+    struct lazy *lazy;
     struct error error;
 
-    while (lazy && lazy->deadline <= uv_now(&session->loop)) {
-        error_set(&error, ERROR_TIMEOUT, "'%s' was called and not supplied within %u ms", lazy->wanted->name,
-                  session->lazy_deadline_ms);
-        error_set_symbol(&error, lazy->wanted->name);
-        lazy_refuse(&session->linker, lazy->ask, &error);
-        lazy = lazy_soonest(&session->linker);
+    while ((lazy = lazy_soonest(&session->linker, &deadline)) && deadline <= uv_now(&session->loop)) {
+        error_set(&error, ERROR_TIMEOUT,
+                  lazy->ask ? "'%s' was called and not supplied within %u ms"
+                            : "'%s' was called, and the unit that defines it did not become ready within %u ms",
+                  lazy->wanted->name, session->lazy_deadline_ms);
+        lazy_give_up(&session->linker, lazy, &error);
     }
-    materialize_resume(session);
     session_send_news(session);
     arm(session);
 }
 
 static void arm(struct session *session)
 {
-    const struct lazy *lazy = lazy_soonest(&session->linker);
-    uint64_t now = uv_now(&session->loop);
+    uint64_t deadline, now = uv_now(&session->loop);
 
-    if (lazy)
-        uv_timer_start(&session->lazy_timer, on_timer, lazy->deadline > now ? lazy->deadline - now : 0, 0);
+    if (lazy_soonest(&session->linker, &deadline))
+        uv_timer_start(&session->lazy_timer, on_timer, deadline > now ? deadline - now : 0, 0);
+    else
+        uv_timer_stop(&session->lazy_timer);
 }
 
 void materialize_wanted(void *owner, struct lazy *lazy)
@@ -44,14 +45,12 @@ void materialize_wanted(void *owner, struct lazy *lazy)
     Jitd__Proto__Materialize event = JITD__PROTO__MATERIALIZE__INIT;
     struct session *session = owner;
 
-    lazy->deadline = uv_now(&session->loop) + session->lazy_deadline_ms;
     event.ask = lazy->ask;
     event.symbol = (ProtobufCBinaryData){lazy->wanted->name_length, (uint8_t *)lazy->wanted->name};
     event.library = lazy->library;
     event.convention = lazy->trampolines ? lazy->trampolines->convention : 0;
     event_flush(session);
     session_send(session, MESSAGE_MATERIALIZE, 0, &event.base);
-    arm(session);
 }
 
 void materialize_resumed(void *owner, uint32_t waiter, uint64_t address, const struct lazy *lazy,
@@ -106,10 +105,13 @@ int materialize_called(struct session *session, const struct channel_record *not
                          (unsigned long long)notice->id);
     if (!code) {
         session->waiters[session->waiter_count++] = waiter;
-        code = lazy_called(&session->linker, waiter, notice->a, &error);
+        code = lazy_called(&session->linker, waiter, notice->a, uv_now(&session->loop) + session->lazy_deadline_ms,
+                           &error);
     }
     if (code)
         session_end(session, &error);
+    else
+        arm(session);
     return code;
 }
 
@@ -130,7 +132,6 @@ void refuse_request(struct session *session, uint64_t request, const Jitd__Proto
     log_escape(shown, sizeof shown, message->text.data, message->text.len);
     error_set(&error, ERROR_NOT_FOUND, "the controller does not supply it%s%s", *shown ? ": " : "", shown);
     if (message->ask && lazy_refuse(&session->linker, message->ask, &error)) {
-        materialize_resume(session);
         session_send(session, MESSAGE_REFUSED, request, &reply.base);
         return;
     }

@@ -23,7 +23,7 @@ struct publication {
     struct unit *root;
     struct task *tasks; /* owned; in the order in which the runner carries them out */
     uint32_t task_count;
-    uint32_t outstanding; /* tasks not answered */
+    uint32_t outstanding; /* tasks not answered; 0: not sent */
 };
 
 static void end_without_memory(struct session *session)
@@ -36,13 +36,20 @@ static void end_without_memory(struct session *session)
 
 /* The main thread is in a call, or in an initialiser that has called a function which is not there: what must happen
    meanwhile is done by a thread that waits, or by the agent. */
+static enum runner_queue next_queue(const struct session *session)
+{
+    if (session->waiter_count)
+        return RUNNER_WAITER + session->waiters[session->waiter_count - 1];
+    return session->calling ? RUNNER_AGENT : RUNNER_MAIN;
+}
+
 void publish_send_task(struct session *session, const struct task *task)
 {
-    enum runner_queue queue = session->calling ? RUNNER_AGENT : RUNNER_MAIN;
+    enum runner_queue queue = next_queue(session);
 
     /* Finalisers come after the initialisers that run again. */
-    if (session->waiter_count && !(session->replaying && task->purpose == TASK_REMOVE))
-        queue = RUNNER_WAITER + session->waiters[session->waiter_count - 1];
+    if (session->replaying && task->purpose == TASK_REMOVE)
+        queue = session->calling ? RUNNER_AGENT : RUNNER_MAIN;
     if (runner_send(session->runner, queue, task) != 0)
         end_without_memory(session);
 }
@@ -137,6 +144,19 @@ static void send_publication(struct session *session, struct publication *public
         publish_send_task(session, &publication->tasks[i]);
 }
 
+/* Sends what has not been sent. Where functions are lazy an initialiser may wait for any of it, and what stands behind
+   that initialiser in its queue would wait for ever: it is kept until the queue is free, or until the initialiser says
+   that it waits and another queue is there. */
+static void send_publications(struct session *session)
+{
+    while (session->unsent && runner_is_live(session->runner)) {
+        if (session->linker.lazies.count && runner_queue_may_wait(session->runner, next_queue(session)))
+            return;
+        send_publication(session, session->unsent);
+        session->unsent = session->unsent->next;
+    }
+}
+
 static bool needs_runner(const struct unit *root)
 {
     for (const struct unit *unit = root; unit; unit = graph_next_member(unit))
@@ -166,8 +186,9 @@ void publish_component(struct session *session, struct unit *root)
     else
         session->publications = publication;
     session->publication_last = publication;
-    if (runner_is_live(session->runner))
-        send_publication(session, publication);
+    if (!session->unsent)
+        session->unsent = publication;
+    send_publications(session);
 }
 
 /* Mostly the oldest: the runner answers in order. */
@@ -180,6 +201,8 @@ static void remove_publication(struct session *session, struct publication *publ
         link = &previous->next;
     }
     *link = publication->next;
+    if (session->unsent == publication)
+        session->unsent = publication->next;
     if (session->publication_last == publication)
         session->publication_last = previous;
     free(publication->tasks);
@@ -276,6 +299,7 @@ void publish_drain(struct session *session)
         else
             publication_answered(session, &task);
         materialize_resume(session);
+        send_publications(session);
     }
 }
 
@@ -341,6 +365,7 @@ static void runner_ended(struct session *session, const struct lifecycle *messag
         give_up(session, initialising, message->value);
     publish_forget_gone(session, NULL, NULL);
     forget_failed_publications(session);
+    session->unsent = session->publications;
     materialize_runner_ended(session);
     session->replaying = 0;
     remove_runner_ended(session);
@@ -355,9 +380,8 @@ static void runner_started(struct session *session, uint32_t epoch)
         session->replaying++;
         publish_send_task(session, &session->replay[i]);
     }
-    for (struct publication *publication = session->publications; publication; publication = publication->next)
-        send_publication(session, publication);
     runner_begin(session->runner, epoch);
+    send_publications(session);
     call_next(session);
 }
 

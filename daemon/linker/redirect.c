@@ -52,20 +52,37 @@ int redirect_check(struct linker *linker, uint32_t library, const struct manifes
         return refuse(ERROR_NOT_FOUND, target, "is not defined", error);
     if (!is_ready_function(out->target))
         return refuse(ERROR_NOT_CALLABLE, target, "is not a function that is ready", error);
-    if (out->target == out->symbol)
+    if (out->target->address == out->symbol->address)
         return refuse(ERROR_INVALID, target, "would lead to itself: an empty target gives its own body back", error);
     if (out->target->convention != out->symbol->convention)
         return refuse(ERROR_CONVENTION, target, "has another calling convention", error);
     return 0;
 }
 
-/* Whether following what is in force from the target comes back: then a call would never end. */
+/* Where a call of the function goes on; NULL: nowhere, it is what is called. */
+static const struct symbol *next_of(const struct symbol *symbol)
+{
+    const struct trampoline *trampoline = symbol->trampoline;
+
+    if (!trampoline)
+        return NULL;
+    return !trampoline->target && trampoline->lazy ? trampoline->lazy->bound : trampoline->target;
+}
+
+/* Whether following what is in force from the target comes back: then a call would never end. What a lazy function is
+   bound to may have closed a circle without us; `behind`, half as fast, is met in one. Addresses are compared, since an
+   alias has that of what it stands for. */
 static bool would_circle(const struct redirect_request *request)
 {
-    const struct symbol *at = request->target;
+    const struct symbol *at = request->target, *behind = at;
 
-    while (at && at != request->symbol)
-        at = at->trampoline ? at->trampoline->target : NULL;
+    for (bool odd = false; at && at->address != request->symbol->address; odd = !odd) {
+        at = next_of(at);
+        if (at == behind)
+            return at != NULL;
+        if (odd)
+            behind = next_of(behind);
+    }
     return at != NULL;
 }
 
@@ -78,20 +95,43 @@ static void set_target(struct trampoline *trampoline, struct symbol *target)
         target->users++;
 }
 
-int redirect_apply(struct linker *linker, const struct redirect_request *request, struct error *error)
+static void lead(struct linker *linker, const struct trampoline *trampoline)
 {
-    struct trampoline *trampoline = request->symbol->trampoline;
-    const struct symbol *bound = trampoline->lazy ? trampoline->lazy->bound : NULL;
+    const struct symbol *target = trampoline->target;
+    uint64_t address = trampoline->body;
 
-    if (would_circle(request))
-        return error_set(error, ERROR_INVALID, "'%s' leads to '%s' already", request->target->name,
-                         request->symbol->name);
-    set_target(trampoline, request->target);
-    if (request->target)
-        trampoline_lead(linker, trampoline, request->target->address);
-    else
-        trampoline_lead(linker, trampoline, bound ? bound->address : trampoline->body);
-    return 0;
+    if (!target && trampoline->lazy && trampoline->lazy->bound)
+        target = trampoline->lazy->bound;
+    if (target)
+        address = target->address;
+    trampoline_lead(linker, trampoline, address);
+    if (trampoline->target)
+        lazy_redirected(linker, trampoline, address);
+}
+
+/* Circles show only when the ones before are in force; so it is done on paper first. */
+int redirect_apply(struct linker *linker, struct redirect_request *requests, size_t count, struct error *error)
+{
+    size_t done = 0;
+    int code = 0;
+
+    for (; done < count && !code; done += !code) {
+        struct redirect_request *request = &requests[done];
+
+        if (would_circle(request)) {
+            code = error_set(error, ERROR_INVALID, "'%s' leads to '%s' already", request->target->name,
+                             request->symbol->name);
+            error_set_symbol(error, request->symbol->name);
+            continue;
+        }
+        request->before = request->symbol->trampoline->target;
+        set_target(request->symbol->trampoline, request->target);
+    }
+    while (code && done-- > 0)
+        set_target(requests[done].symbol->trampoline, requests[done].before);
+    for (size_t i = 0; i < count && !code; i++)
+        lead(linker, requests[i].symbol->trampoline);
+    return code;
 }
 
 void redirect_forget(const struct unit *unit)

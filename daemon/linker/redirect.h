@@ -9,6 +9,7 @@
 struct redirect_request {
     struct symbol *symbol;
     struct symbol *target; /* NULL: its own body */
+    struct symbol *before; /* what was in force */
 };
 
 /* Looks both names up as a unit of the library would find them, and checks that the one may take the place of the
@@ -16,9 +17,9 @@ struct redirect_request {
 int redirect_check(struct linker *linker, uint32_t library, const struct manifest_name *symbol,
                    const struct manifest_name *target, struct redirect_request *out, struct error *error);
 
-/* One store. While it is in force the target's unit cannot be removed. INVALID where calls would go in a circle; then
-   nothing has changed. */
-int redirect_apply(struct linker *linker, const struct redirect_request *request, struct error *error);
+/* All of them, each one store, or with an error none: INVALID where calls would go in a circle. While it is in force
+   the target's unit cannot be removed. */
+int redirect_apply(struct linker *linker, struct redirect_request *requests, size_t count, struct error *error);
 
 /* The unit goes, with all redirections of its symbols. */
 void redirect_forget(const struct unit *unit);

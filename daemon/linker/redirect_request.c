@@ -34,8 +34,8 @@ void redirect_request(struct session *session, uint64_t request, const Jitd__Pro
     struct error error;
     int code = check(session, message, requests, &error);
 
-    for (size_t i = 0; i < message->n_symbols && !code; i++)
-        code = redirect_apply(&session->linker, &requests[i], &error);
+    if (!code)
+        code = redirect_apply(&session->linker, requests, message->n_symbols, &error);
     if (code)
         session_fail(session, request, &error);
     else

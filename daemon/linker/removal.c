@@ -59,20 +59,30 @@ static bool is_external(const struct unit *user, const struct symbol *symbol)
     return !user->removing && symbol->binding == SYMBOL_UNIT && symbol->definer->removing;
 }
 
+/* Adds to the counts what the set's own units use, redirections included. */
+static void count_own_uses(const struct removal_set *set, uint32_t change)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        const struct unit *unit = set->units[i];
+
+        for (uint32_t n = 0; n < unit->need_count; n++)
+            unit_needs(unit)[n]->users += change;
+        for (uint32_t t = 0; t < unit->trampoline_count; t++)
+            if (unit->trampolines[t].target)
+                unit->trampolines[t].target->users += change;
+    }
+}
+
 /* Whether anybody outside of the set uses it: uses by the set's own units are taken off the counts meanwhile. */
 static bool is_used(const struct removal_set *set)
 {
     bool used = false;
 
-    for (size_t i = 0; i < set->count; i++)
-        for (uint32_t n = 0; n < set->units[i]->need_count; n++)
-            unit_needs(set->units[i])[n]->users--;
+    count_own_uses(set, (uint32_t)-1);
     for (size_t i = 0; i < set->count; i++)
         for (uint32_t d = 0; d < set->units[i]->definition_count; d++)
             used |= set->units[i]->definitions[d]->users > 0;
-    for (size_t i = 0; i < set->count; i++)
-        for (uint32_t n = 0; n < set->units[i]->need_count; n++)
-            unit_needs(set->units[i])[n]->users++;
+    count_own_uses(set, 1);
     return used;
 }
 
@@ -207,6 +217,8 @@ int removal_check(struct linker *linker, struct removal_set *set, bool cascade, 
 
     if (!code && is_used(set))
         code = cascade ? add_users(linker, set, report) : refuse_used(linker, report);
+    if (!code && cascade && is_used(set))
+        code = refuse_used(linker, report); /* by a redirection, whose function is not of the set */
     return code ? code : check_states(set, report);
 }
 

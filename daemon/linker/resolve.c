@@ -340,13 +340,14 @@ static bool is_function(const struct unit *unit, const struct offer *offer)
     return offer->index && ELF64_ST_TYPE(unit->pending->object.symbols[offer->index].st_info) == STT_FUNC;
 }
 
-/* How many of the unit's names have a trampoline. */
-static uint32_t count_trampolines(const struct manifest *manifest)
+/* At most how many trampolines the unit has. An object may have many symbols of the one name that a manifest lists. */
+static uint32_t count_trampolines(const struct pending *pending)
 {
-    uint32_t count = 0;
+    const struct manifest *manifest = pending->manifest;
+    uint32_t globals = pending->object.symbol_count - pending->object.first_global, count = 0;
 
-    for (uint32_t i = 0; i < manifest->use_count; i++)
-        count += (manifest->uses[i].flags & USE_LAZY) != 0;
+    for (uint32_t i = 0; i < globals; i++)
+        count += pending->listed[i] && (pending->listed[i]->flags & USE_LAZY);
     for (uint32_t i = 0; i < manifest->definition_count; i++)
         count += manifest->definitions[i].kind == DEFINITION_LAZY ||
                  (manifest->definitions[i].flags & DEFINITION_REDIRECTABLE);
@@ -389,8 +390,7 @@ static int add_redirectable(struct unit *unit, struct offer *offer, struct repor
 /* Definitions that have one; lazy uses get theirs when they are resolved. */
 static int resolve_trampolines(struct linker *linker, struct unit *unit, struct report *report)
 {
-    const struct manifest *manifest = unit->pending->manifest;
-    uint32_t count = manifest ? count_trampolines(manifest) : 0;
+    uint32_t count = unit->pending->manifest ? count_trampolines(unit->pending) : 0;
     int code = 0;
 
     if (count == 0)
@@ -588,6 +588,9 @@ void resolve_commit(struct linker *linker, struct batch *batch)
             if (is_own(unit, i))
                 bind(linker, unit, &unit->pending->offers[i]);
         keep_groups(linker, unit);
+        for (uint32_t i = 0; i < unit->trampoline_count; i++)
+            if (unit->trampolines[i].wanted)
+                unit->trampolines[i].wanted->lazies++;
         for (uint32_t i = 0; i < unit->pending->use_count; i++) {
             symbol_add_use(unit->pending->uses[i].symbol, &unit->pending->uses[i]);
             unit->pending->uses[i].symbol->users++;
@@ -614,6 +617,7 @@ uint32_t resolve_settle_aliases(struct unit *unit)
         symbol->bytes = target->bytes;
         symbol->function = target->function;
         symbol->convention = target->convention;
+        symbol->trampoline = target->trampoline;
     }
     return unsettled;
 }

@@ -19,6 +19,7 @@ struct task_queue {
     uint32_t first; /* of the oldest, modulo capacity */
     uint32_t count;
     uint32_t sent;
+    uint32_t running;              /* of all of them, those that run the program's code */
     struct channel_queue *ring;    /* in the channel; NULL for that of... */
     struct channel_waiter *waiter; /* ...a thread that waits, which takes one request at a time */
     uint32_t head;                 /* ours: the shared word is only written */
@@ -162,6 +163,16 @@ bool runner_queue_is_empty(const struct runner *runner, enum runner_queue queue)
     return runner->queues[queue].count == 0;
 }
 
+static bool runs_program(uint32_t kind)
+{
+    return kind != CHANNEL_COPY_DATA && kind != CHANNEL_ZERO && kind != CHANNEL_FINALISERS;
+}
+
+bool runner_queue_may_wait(const struct runner *runner, enum runner_queue queue)
+{
+    return runner->queues[queue].running > 0;
+}
+
 void runner_begin(struct runner *runner, uint32_t epoch)
 {
     struct channel *channel = runner->channel;
@@ -217,6 +228,7 @@ int runner_send(struct runner *runner, enum runner_queue which, const struct tas
         return ERROR_NO_MEMORY;
     queue->tasks[(queue->first + queue->count) & (queue->capacity - 1)] = *task;
     queue->count++;
+    queue->running += runs_program(task->kind);
     if (runner->live)
         send_waiting(queue);
     return 0;
@@ -224,6 +236,7 @@ int runner_send(struct runner *runner, enum runner_queue which, const struct tas
 
 static void drop_first(struct task_queue *queue)
 {
+    queue->running -= runs_program(task_at(queue, 0)->kind);
     queue->first = (queue->first + 1) & (queue->capacity - 1);
     queue->count--;
     queue->sent--;
@@ -289,7 +302,7 @@ bool runner_end(struct runner *runner, struct task *task)
             found = true;
         }
         queue->answered += queue->count;
-        queue->count = queue->sent = 0;
+        queue->count = queue->sent = queue->running = 0;
     }
     runner->live = false;
     return found;

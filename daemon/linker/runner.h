@@ -64,6 +64,9 @@ void runner_resume(struct runner *runner, uint32_t waiter, uint64_t address);
 /* Whether everything that was asked in a queue has been answered. */
 bool runner_queue_is_empty(const struct runner *runner, enum runner_queue queue);
 
+/* Whether something was asked there that runs the program's code, which may wait for what comes after it. */
+bool runner_queue_may_wait(const struct runner *runner, enum runner_queue queue);
+
 /* Takes the next reply: 0 with *task and *reply filled and *got true; *got false when there is none. A notice of
    CHANNEL_LAZY has no task: task->kind says so. RUNNER_PROTOCOL. */
 int runner_take_reply(struct runner *runner, struct task *task, struct channel_record *reply, bool *got,

@@ -80,7 +80,8 @@ struct session {
 
     struct publication *publications; /* owned list, oldest first */
     struct publication *publication_last;
-    struct task *replay; /* owned; initialisers of all that is ready, in the order they ran */
+    struct publication *unsent; /* borrowed; the first of them that the runner has not been asked for */
+    struct task *replay;        /* owned; initialisers of all that is ready, in the order they ran */
     uint32_t replay_count, replay_capacity;
     uint32_t replaying; /* of them are to run in this life before any call */
     struct call *calls; /* owned list, oldest first; the first one is under way if `calling` */

@@ -158,7 +158,8 @@ void symbols_visit(const struct symbols *symbols, void (*visit)(struct symbol *s
 
 static bool is_forgotten(const struct symbol *symbol)
 {
-    return symbol->binding == SYMBOL_UNBOUND && symbol->users == 0 && !symbol->uses && !symbol->wanted;
+    return symbol->binding == SYMBOL_UNBOUND && symbol->users == 0 && symbol->lazies == 0 && !symbol->uses &&
+           !symbol->wanted;
 }
 
 void symbols_sweep(struct symbols *symbols, bool (*is_spoken_of)(const struct symbol *symbol, void *data), void *data)

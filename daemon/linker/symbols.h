@@ -79,8 +79,9 @@ struct symbol {
     struct unit *definer;          /* borrowed; SYMBOL_UNIT only */
     struct trampoline *trampoline; /* borrowed; that has its address, or NULL: it is what it says */
     uint32_t users;                /* entries of units' lists of needs that point here, ready units included */
-    struct use *uses;              /* by units that are not ready; borrowed */
-    struct contest *contest;       /* borrowed; valid while the batch numbered contest_batch is being decided */
+    uint32_t lazies;         /* trampolines that wait for it or lead to it, and lazy.h's own; none keeps it bound */
+    struct use *uses;        /* by units that are not ready; borrowed */
+    struct contest *contest; /* borrowed; valid while the batch numbered contest_batch is being decided */
     uint64_t contest_batch;
     char name[]; /* NUL-terminated */
 };

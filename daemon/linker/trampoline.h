@@ -23,10 +23,10 @@ struct unit;
 enum trampoline_kind { TRAMPOLINE_LAZY_USE, TRAMPOLINE_LAZY_DEFINITION, TRAMPOLINE_REDIRECTABLE };
 
 struct trampoline {
-    struct unit *unit;         /* whose array it lies in */
-    struct lazy *lazy;         /* borrowed; once the unit is linked, of those that are lazy */
-    struct trampoline *next;   /* of the same lazy symbol */
-    struct symbol *wanted;     /* borrowed; what a lazy one waits for: its symbol in its own library */
+    struct unit *unit;       /* whose array it lies in */
+    struct lazy *lazy;       /* borrowed; once the unit is linked, of those that are lazy */
+    struct trampoline *next; /* of the same lazy symbol */
+    struct symbol *wanted;   /* borrowed, and counted in its `lazies`; what a lazy one waits for, in its own library */
     struct symbol *definition; /* borrowed; the symbol that has the trampoline's address; NULL for a use */
     struct symbol *target;     /* borrowed, and counted as used; what it was redirected to, or NULL */
     uint64_t body;             /* of a redirectable one: the function that came with the unit */

@@ -58,6 +58,8 @@ static void copy_end(struct harness_end *to, const struct jitd_end *from)
                                .register_count = from->register_count};
     COPY_TEXT(to->initialiser_of, from->initialiser_of);
     COPY_TEXT(to->finaliser_of, from->finaliser_of);
+    COPY_TEXT(to->lazy_symbol, from->lazy_symbol);
+    copy_error(&to->lazy_error, &from->lazy_error);
     for (size_t i = 0; i < from->register_count; i++) {
         if (strcmp(from->registers[i].name, "rip") == 0)
             to->program_counter = from->registers[i].value;
@@ -97,6 +99,16 @@ static void on_runner_ended(struct jitd_session *session, const struct jitd_end 
     copy_end(&harness->last_end, end);
 }
 
+static void on_materialize(struct jitd_session *session, const struct jitd_materialize *wanted, void *data)
+{
+    struct harness *harness = data;
+    cr_assert(harness->asked < HARNESS_QUESTIONS, "the program asks again and again");
+    struct harness_question *question = &harness->questions[harness->asked++];
+    *question =
+        (struct harness_question){.ask = wanted->ask, .library = wanted->library, .convention = wanted->convention};
+    COPY_TEXT(question->symbol, wanted->symbol);
+}
+
 static void on_disconnected(struct jitd_session *session, const struct jitd_error *why, void *data)
 {
     ((struct harness *)data)->disconnected = true;
@@ -125,8 +137,10 @@ static pid_t only_child(void)
 
 static struct harness *open_session(struct harness *harness, struct jitd_options options)
 {
-    static const struct jitd_listener listener = {
-        .unit = on_unit, .runner_ended = on_runner_ended, .disconnected = on_disconnected};
+    static const struct jitd_listener listener = {.unit = on_unit,
+                                                  .runner_ended = on_runner_ended,
+                                                  .materialize = on_materialize,
+                                                  .disconnected = on_disconnected};
     if (!options.daemon)
         options.daemon = harness_daemon_path();
     cr_assert(jitd_spawn(&options, &listener, harness, &harness->session) == 0, "%s: %s", options.daemon,
@@ -220,6 +234,11 @@ static void add_input(struct harness *harness, const struct jitd_unit_input *uni
 void harness_add_unit(struct harness *harness, const struct jitd_unit_input *unit, const char *source)
 {
     add_input(harness, unit, source ? compile_c(source, HARNESS_FLAGS) : (struct object_bytes){0});
+}
+
+void harness_add_object(struct harness *harness, const struct jitd_unit_input *unit, const struct object_bytes *object)
+{
+    add_input(harness, unit, object_copy(object));
 }
 
 void harness_add(struct harness *harness, const char *name, const struct object_bytes *object)
@@ -451,6 +470,35 @@ static void poll_session(const struct harness *harness)
 {
     struct pollfd polled = {.fd = jitd_fd(harness->session), .events = jitd_events(harness->session)};
     poll(&polled, 1, 10);
+}
+
+static void on_done(struct jitd_session *session, const struct jitd_errors *errors, void *data)
+{
+    if (data)
+        *(int *)data = errors ? errors->list[0].code : 0;
+}
+
+void harness_refuse(struct harness *harness, uint64_t ask, const char *text)
+{
+    MUST(harness, jitd_refuse(harness->session, ask, text, on_done, NULL, NULL));
+    MUST(harness, jitd_flush(harness->session));
+}
+
+int harness_redirect(struct harness *harness, const char *symbol, const char *target)
+{
+    int code = -1;
+    jitd_request request;
+    MUST(harness, jitd_redirect(harness->session, JITD_LIBRARY_MAIN, &symbol, &target, 1, on_done, &code, &request));
+    harness_wait(harness, request);
+    return code;
+}
+
+void harness_dispatch_for(struct harness *harness, int milliseconds)
+{
+    for (int waited = 0; waited < milliseconds; waited += 10) {
+        poll_session(harness);
+        MUST(harness, jitd_dispatch(harness->session));
+    }
 }
 
 void harness_dispatch_until(struct harness *harness, const int *value, int wanted)

@@ -57,7 +57,19 @@ struct harness_end {
     struct harness_frame frames[128];
     char initialiser_of[64];
     char finaliser_of[64];
+    char lazy_symbol[64];
+    struct harness_error lazy_error;
 };
+
+/* A question of the program's, as jitd_listener.materialize brought it. */
+struct harness_question {
+    uint64_t ask;
+    char symbol[64];
+    uint32_t library;
+    uint64_t convention;
+};
+
+#define HARNESS_QUESTIONS 256
 
 /* How a call came back: by returning, by the runner's end, or refused. */
 struct harness_call {
@@ -92,6 +104,8 @@ struct harness {
     int runner_ends;             /* RunnerEnded events */
     struct harness_end last_end; /* of the last one */
     bool disconnected;
+    int asked; /* Materialize events; the first of them: */
+    struct harness_question questions[HARNESS_QUESTIONS];
     int output; /* memfd that is the program's stdout and stderr; -1 where none was asked for */
     pid_t daemon;
 };
@@ -129,6 +143,9 @@ void harness_add_assembly(struct harness *harness, const char *name, const char 
 /* All that a unit can be: its manifest is borrowed until the batch is submitted, the object is compiled from C; without
    a source there is none. */
 void harness_add_unit(struct harness *harness, const struct jitd_unit_input *unit, const char *source);
+
+/* The same with an object that is there already. */
+void harness_add_object(struct harness *harness, const struct jitd_unit_input *unit, const struct object_bytes *object);
 
 /* Submits the batch and waits for the reply: 0, or the code of the first of harness->errors. */
 int harness_submit(struct harness *harness, unsigned flags);
@@ -181,6 +198,15 @@ int64_t harness_value(struct harness *harness, const char *name, int64_t argumen
 
 /* 0 where the name is not known. */
 uint64_t harness_address(struct harness *harness, const char *name);
+
+/* Refuses the question, without waiting. */
+void harness_refuse(struct harness *harness, uint64_t ask, const char *text);
+
+/* One redirection; the error's code, or 0. */
+int harness_redirect(struct harness *harness, const char *symbol, const char *target);
+
+/* Dispatches for so many milliseconds. */
+void harness_dispatch_for(struct harness *harness, int milliseconds);
 
 /* Dispatches until *value is at least `wanted`; the test fails where that takes too long. */
 void harness_dispatch_until(struct harness *harness, const int *value, int wanted);

@@ -9,6 +9,7 @@
 
 #include "common/bytes.h"
 #include "tests/integration/harness.h"
+#include "tests/integration/manifest.h"
 #include "tests/integration/peer.h"
 
 #define MUST(harness, expression)                                                                                      \
@@ -16,20 +17,6 @@
         int code_ = (expression);                                                                                      \
         cr_assert(code_ == 0, #expression ": %s", jitd_last_error((harness)->session)->text);                          \
     } while (0)
-
-#define DEFINITIONS(...)                                                                                               \
-    .definitions = (const struct jitd_manifest_definition[]){__VA_ARGS__},                                             \
-    .definition_count =                                                                                                \
-        sizeof((const struct jitd_manifest_definition[]){__VA_ARGS__}) / sizeof(struct jitd_manifest_definition)
-#define USES(...)                                                                                                      \
-    .uses = (const struct jitd_manifest_use[]){__VA_ARGS__},                                                           \
-    .use_count = sizeof((const struct jitd_manifest_use[]){__VA_ARGS__}) / sizeof(struct jitd_manifest_use)
-#define ABSOLUTES(...)                                                                                                 \
-    .absolutes = (const struct jitd_absolute[]){__VA_ARGS__},                                                          \
-    .absolute_count = sizeof((const struct jitd_absolute[]){__VA_ARGS__}) / sizeof(struct jitd_absolute)
-#define ALIASES(...)                                                                                                   \
-    .aliases = (const struct jitd_alias[]){__VA_ARGS__},                                                               \
-    .alias_count = sizeof((const struct jitd_alias[]){__VA_ARGS__}) / sizeof(struct jitd_alias)
 
 static void add_to(struct harness *harness, uint32_t library, const char *name, const char *source,
                    const struct jitd_manifest *manifest)

@@ -1,5 +1,6 @@
 /*
- * What libjitd puts onto the wire for manifests, libraries, cancelling and removing, and what it shows of the answers.
+ * What libjitd puts onto the wire for manifests, libraries, cancelling, removing and lazy functions, and what it shows
+ * of the answers.
  */
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -568,6 +569,76 @@ Test(client_run, refuses_what_could_not_be_submitted_or_called)
     cr_expect_eq(jitd_run(session, &unit, "f", JITD_VOID, &none, 1, NULL, NULL, NULL), JITD_ERROR_INVALID);
     cr_expect_eq(jitd_run(session, &unit, "f", JITD_VOID, &none, LIMIT_CALL_ARGUMENTS + 1, NULL, NULL, NULL),
                  JITD_ERROR_LIMIT);
+    seen_close(&seen);
+}
+
+/* ---- lazy functions ---- */
+
+Test(client_lazy, definitions_are_sent_with_a_manifest)
+{
+    static const struct jitd_lazy_definition lazies[] = {
+        {.name = "stub", .target = "body", .flags = JITD_DEFINITION_WEAK, .convention = 5},
+        {.name = "other", .target = "body", .flags = JITD_USE_LIBRARY, .library = 3}};
+    const struct jitd_manifest manifest = {.lazies = lazies, .lazy_count = 2};
+    struct seen seen = seen_open();
+    const Jitd__Proto__Submit *submit =
+        submit_units(&seen, 0, &(struct jitd_unit_input){.name = "names", .manifest = &manifest}, 1);
+    const Jitd__Proto__Manifest *wire = submit->units[0]->manifest;
+    cr_assert_eq(wire->n_lazies, 2);
+    expect_bytes(&wire->lazies[0]->name, "stub");
+    expect_bytes(&wire->lazies[0]->target, "body");
+    cr_expect(wire->lazies[0]->flags == 1 && wire->lazies[0]->convention == 5 && wire->lazies[0]->library == 0);
+    cr_expect(wire->lazies[1]->flags == 0 && wire->lazies[1]->library == 4);
+    seen_close(&seen);
+}
+
+Test(client_lazy, definitions_are_refused_where_they_cannot_be_meant)
+{
+    static const struct {
+        int code;
+        struct jitd_lazy_definition lazy;
+    } rows[] = {
+        {JITD_ERROR_INVALID, {.name = "a"}},
+        {JITD_ERROR_INVALID, {.target = "a"}},
+        {JITD_ERROR_INVALID, {.name = "a", .target = "b", .flags = 32}},
+        {JITD_ERROR_LIMIT, {.name = "a", .target = "b", .flags = JITD_USE_LIBRARY, .library = 65536}},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        const struct jitd_manifest manifest = {.lazies = &rows[i].lazy, .lazy_count = 1};
+        cr_expect_eq(manifest_check(&manifest, false), rows[i].code, "row %zu", i);
+    }
+    cr_expect_eq(manifest_check(&(struct jitd_manifest){.lazy_count = 1}, false), JITD_ERROR_INVALID);
+}
+
+Test(client_lazy, questions_are_refused_where_nobody_listens)
+{
+    struct seen seen = seen_open();
+    Jitd__Proto__Materialize event = JITD__PROTO__MATERIALIZE__INIT;
+    event.ask = 9;
+    pair_send(seen.pair, MESSAGE_MATERIALIZE, 0, &event);
+    jitd_dispatch(seen.pair->session);
+    const Jitd__Proto__Refuse *wire = seen_decode(&seen, MESSAGE_REFUSE);
+    cr_expect_eq(wire->ask, 9);
+    expect_bytes(&wire->text, "the program does not listen for it");
+    seen_close(&seen);
+}
+
+Test(client_lazy, redirections_are_sent_in_two_columns_and_answered)
+{
+    static const char *const symbols[] = {"f", "g"}, *const targets[] = {"h", NULL};
+    struct seen seen = seen_open();
+    jitd_request number;
+    struct answer answer = {0};
+    cr_assert_eq(jitd_redirect(seen.pair->session, 4, symbols, targets, 2, hear_done, &answer, &number), 0);
+    const Jitd__Proto__Redirect *wire = seen_decode(&seen, MESSAGE_REDIRECT);
+    cr_assert(wire->library == 4 && wire->n_symbols == 2 && wire->n_targets == 2);
+    expect_bytes(&wire->symbols[1], "g");
+    expect_bytes(&wire->targets[0], "h");
+    expect_bytes(&wire->targets[1], "");
+    Jitd__Proto__Redirected redirected = JITD__PROTO__REDIRECTED__INIT;
+    pair_send(seen.pair, MESSAGE_REDIRECTED, number, &redirected);
+    cr_expect_eq(jitd_wait(seen.pair->session, number, 2000), 0);
+    cr_expect(answer.completed == 1 && answer.code == 0);
     seen_close(&seen);
 }
 
