@@ -839,3 +839,30 @@ Test(run, is_refused_where_a_thousand_wait_already)
     free(calls);
     harness_close(harness);
 }
+
+static void on_run(struct jitd_session *session, const struct jitd_value *result, const struct jitd_end *end,
+                   const struct jitd_errors *errors, void *data)
+{
+    cr_assert(result, "%s", errors ? errors->list[0].text : "the runner ended");
+    *(int64_t *)data = result->integer;
+}
+
+Test(run, of_a_unit_with_a_manifest_calls_it_by_its_global_name)
+{
+    static const struct jitd_manifest_definition definition = {.local = "f", .global = "run:7"};
+    static const struct jitd_manifest_use use = {.local = "g", .global = "base"};
+    static const struct jitd_manifest manifest = {&definition, 1, &use, 1, NULL, 0, NULL, 0};
+    const struct jitd_value argument = {.type = JITD_INT64, .integer = 4};
+    struct harness *harness = harness_open(NULL);
+    struct object_bytes object = compile_c("long g(long); long f(long x) { return g(x) + 1; }", HARNESS_FLAGS);
+    const struct jitd_unit_input unit = {
+        .name = "run.o", .object = object.bytes, .bytes = object.length, .manifest = &manifest};
+    jitd_request request;
+    int64_t value = 0;
+    harness_link_c(harness, "base.o", "long base(long x) { return x * 10; }");
+    cr_assert_eq(jitd_run(harness->session, &unit, "run:7", JITD_INT64, &argument, 1, on_run, &value, &request), 0);
+    harness_wait(harness, request);
+    cr_expect_eq(value, 41);
+    object_free(&object);
+    harness_close(harness);
+}
