@@ -167,7 +167,7 @@ $(O)/bin/jitd-runner: $(RUNNER) $(SANDBOX) $(O)/lib/libcommon.a daemon/runner/ex
 TESTFLAGS := -Itests
 
 $(O)/test/unit: $(UNIT) $(TESTLIB) $(filter-out %/main.o,$(LINKER)) $(filter-out %/main.o,$(JITCTL)) $(SANDBOX) $(CLIENT) \
-                $(O)/lib/libcommon.a
+                $(O)/obj/daemon/runner/waiters.o $(O)/lib/libcommon.a
 	$(link) -o $@ $^ -lcriterion -luv -lprotobuf-c -lelf -ldw
 
 $(O)/test/integration: $(INTEGRATION) $(TESTLIB) $(O)/lib/libjitd.a $(O)/lib/libcommon.a
@@ -184,15 +184,16 @@ test: setup
 	@+$(MAKE) --no-print-directory check
 
 # What has threads, and all that is linked with them, under ThreadSanitizer; beside which Criterion does not run.
-THREADED := $(patsubst %.c,$(O)/obj/plain/%.o,$(addprefix tests/,plain/main.c unit/test_workers.c unit/linker_fixture.c \
-                                                lib/compile.c lib/temp.c))
+THREADED := $(patsubst %.c,$(O)/obj/plain/%.o,$(addprefix tests/,plain/main.c unit/test_workers.c unit/test_waiters.c \
+                                                unit/linker_fixture.c lib/compile.c lib/temp.c))
 
 $(O)/obj/plain/%.o: %.c | $(O)/gen/proto/jitd.pb-c.h
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
 	$(Q)$(COMPILE) -Itests/plain -Wall -Wextra -Werror -Wno-unused-parameter $(SANFLAGS) -c -o $@ $<
 
-$(O)/test/threaded: $(THREADED) $(filter-out %/main.o,$(LINKER)) $(SANDBOX) $(O)/lib/libcommon.a
+$(O)/test/threaded: $(THREADED) $(filter-out %/main.o,$(LINKER)) $(O)/obj/daemon/runner/waiters.o $(SANDBOX) \
+                    $(O)/lib/libcommon.a
 	$(link) -o $@ $^ -luv -lprotobuf-c
 
 .PHONY: tsan
