@@ -851,7 +851,8 @@ Test(run, of_a_unit_with_a_manifest_calls_it_by_its_global_name)
 {
     static const struct jitd_manifest_definition definition = {.local = "f", .global = "run:7"};
     static const struct jitd_manifest_use use = {.local = "g", .global = "base"};
-    static const struct jitd_manifest manifest = {&definition, 1, &use, 1, NULL, 0, NULL, 0};
+    static const struct jitd_manifest manifest = {
+        .definitions = &definition, .definition_count = 1, .uses = &use, .use_count = 1};
     const struct jitd_value argument = {.type = JITD_INT64, .integer = 4};
     struct harness *harness = harness_open(NULL);
     struct object_bytes object = compile_c("long g(long); long f(long x) { return g(x) + 1; }", HARNESS_FLAGS);
