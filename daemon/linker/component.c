@@ -10,6 +10,7 @@
 #include "daemon/linker/relocate.h"
 #include "daemon/linker/resolve.h"
 #include "daemon/linker/unwind.h"
+#include "daemon/linker/uses.h"
 
 /* One unit as relocation sees it. */
 static void describe_local(const struct linker *linker, const struct unit *unit, uint32_t index, uint64_t *own_commons,
@@ -330,7 +331,7 @@ static int settle_aliases(struct unit *root, struct unit **culprit, struct error
         before = left;
         left = 0;
         for (struct unit *unit = root; unit; unit = graph_next_member(unit)) {
-            uint32_t unsettled = resolve_settle_aliases(unit);
+            uint32_t unsettled = uses_settle_aliases(unit);
 
             left += unsettled;
             *culprit = unsettled ? unit : *culprit;
@@ -346,7 +347,7 @@ static int check_conventions(const struct unit *unit, struct error *error)
         const struct use *use = &unit->pending->uses[i];
 
         if (!use->any_convention && use->symbol->definer != unit && use->convention != use->symbol->convention)
-            return resolve_refuse_convention(unit, use->symbol, use->convention, error);
+            return uses_refuse_convention(unit, use->symbol, use->convention, error);
     }
     return 0;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/bytes.h"
+#include "daemon/linker/resolve.h"
 #include "daemon/linker/unwind.h"
 
 /* gABI: a section without a number runs after all that have one, which go up to 65535. */
@@ -153,9 +154,9 @@ static int plan_section(struct unit *unit, uint32_t index, const struct arch *ar
 static void plan_commons(struct unit *unit, struct arena_need *need)
 {
     for (uint32_t i = 0; i < unit->pending->offer_count; i++) {
-        struct contest *contest = symbol_contest(unit->pending->offers[i].symbol, unit->pending->batch->number);
+        struct contest *contest = unit->pending->offers[i].symbol->contest;
 
-        if (contest && contest->unit == unit && contest->offer == i && contest->strength == STRENGTH_COMMON)
+        if (resolve_offer_stands(unit, i) && contest->strength == STRENGTH_COMMON)
             contest->common_offset = append(need, contest->common_bytes, contest->common_alignment);
     }
 }

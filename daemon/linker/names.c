@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "daemon/linker/resolve.h"
 #include "daemon/linker/search.h"
+#include "daemon/linker/uses.h"
 
 struct naming {
     struct linker *linker;
@@ -98,8 +99,8 @@ static int name_implicit(const struct naming *naming, uint32_t index)
     if (libraries_wants_process_symbol(naming->linker->libraries, naming->unit->library, name, strlen(name)))
         symbol = search_process(naming->linker, name, strlen(name));
     if (!symbol && ELF64_ST_BIND(object->symbols[index].st_info) != STB_WEAK)
-        resolve_report_missing(naming->report, naming->unit, index, name,
-                               ", neither in the manifest nor in the runner's libraries");
+        uses_report_missing(naming->report, naming->unit, index, name,
+                            ", neither in the manifest nor in the runner's libraries");
     naming->pending->globals[index - object->first_global] = symbol;
     return 0;
 }

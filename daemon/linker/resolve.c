@@ -8,7 +8,7 @@
 #include "common/log.h"
 #include "daemon/linker/names.h"
 #include "daemon/linker/relocate.h"
-#include "daemon/linker/search.h"
+#include "daemon/linker/uses.h"
 
 enum symbol_strength resolve_strength_of(const struct unit *unit, uint32_t index)
 {
@@ -184,151 +184,11 @@ static int resolve_definitions(struct linker *linker, struct unit *unit, struct 
     return code;
 }
 
-/* Which symbols the unit's kept sections refer to. A symbol that is listed as undefined and never used is not needed.
- */
-static int mark_references(struct linker *linker, struct unit *unit, struct report *report)
-{
-    unit->pending->referenced = pool_allocate(&linker->deciding, unit->pending->object.symbol_count);
-    if (!unit->pending->referenced)
-        return resolve_no_memory(report, unit);
-    for (uint32_t i = 1; i < unit->pending->object.section_count; i++) {
-        struct error error;
-
-        if (unit->pending->placements[i].zone == ZONE_COUNT || !unit->pending->object.sections[i].relocations ||
-            !object_section_is_loaded(&unit->pending->object.sections[i]))
-            continue;
-        if (relocate_check(linker->arch, &unit->pending->object, i, unit->pending->referenced, unit->name, &error) != 0)
-            report_add(report, &error);
-    }
-    return report_code(report);
-}
-
-/* A later unit that refers to the name finds the entry and adds itself. */
-static struct report_entry *find_missing(const struct report *report, const char *name)
-{
-    for (uint32_t i = 0; i < report->count; i++)
-        if (report->entries[i].error.code == ERROR_SYMBOL_MISSING && strcmp(report->entries[i].error.symbol, name) == 0)
-            return &report->entries[i];
-    return NULL;
-}
-
-void resolve_report_missing(struct report *report, const struct unit *unit, uint32_t index, const char *name,
-                            const char *why)
-{
-    const struct object *object = &unit->pending->object;
-    struct report_entry *entry = find_missing(report, name);
-    const char *section_name = "";
-    uint32_t section = 0;
-    uint64_t offset = 0;
-
-    if (index && relocate_find_reference(object, index, &section, &offset))
-        section_name = object->sections[section].name;
-    if (!entry) {
-        char place[192] = "";
-        struct error error;
-
-        if (index)
-            snprintf(place, sizeof place, ":%.100s+0x%llx", section_name, (unsigned long long)offset);
-        error_set(&error, ERROR_SYMBOL_MISSING, "%s%s: undefined symbol '%s'%s", unit->name, place, name, why);
-        error_set_unit(&error, unit->name);
-        error_set_section(&error, section_name, offset);
-        error_set_symbol(&error, name);
-        entry = report_add(report, &error);
-    }
-    report_add_reference(entry, unit->name, section_name, offset);
-}
-
-static bool is_own(const struct unit *unit, uint32_t number)
+bool resolve_offer_stands(const struct unit *unit, uint32_t number)
 {
     const struct contest *contest = symbol_contest(unit->pending->offers[number].symbol, unit->pending->batch->number);
 
     return contest && contest->unit == unit && contest->offer == number;
-}
-
-static bool is_weak(const struct unit *unit, uint32_t index, const struct manifest_use *listed)
-{
-    return (index && ELF64_ST_BIND(unit->pending->object.symbols[index].st_info) == STB_WEAK) ||
-           (listed && (listed->flags & USE_WEAK));
-}
-
-static void add_use(struct unit *unit, struct symbol *symbol, uint32_t index, const struct manifest_use *listed,
-                    const struct search *search)
-{
-    struct use *use = &unit->pending->uses[unit->pending->use_count++];
-
-    *use = (struct use){
-        .symbol = symbol, .unit = unit, .index = index, .library = search->library, .exact = search->exact};
-    if (!listed)
-        return;
-    use->number = (uint32_t)(listed - unit->pending->manifest->uses);
-    use->by_slot = (listed->flags & USE_BY_SLOT) != 0;
-    use->any_convention = listed->any_convention;
-    use->convention = listed->convention;
-}
-
-int resolve_refuse_convention(const struct unit *unit, const struct symbol *symbol, uint64_t wanted,
-                              struct error *error)
-{
-    error_set(error, ERROR_CONVENTION,
-              "%s: needs '%s' by calling convention %llu, but it is defined with %llu, and no adapter is known",
-              unit->name, symbol->name, (unsigned long long)wanted, (unsigned long long)symbol->convention);
-    error_set_unit(error, unit->name);
-    error_set_symbol(error, symbol->name);
-    return ERROR_CONVENTION;
-}
-
-/* The runner's libraries have the platform's own convention. */
-static struct symbol *use_process(const struct unit *unit, struct symbol *symbol, const struct manifest_use *listed,
-                                  struct report *report)
-{
-    struct error error;
-
-    if (listed && listed->convention) {
-        resolve_refuse_convention(unit, symbol, listed->convention, &error);
-        report_add(report, &error);
-    }
-    return symbol;
-}
-
-/* A function of the unit's own libraries, or of the unit itself, is there already; so is what is weak and missing. */
-static struct symbol *use_lazily(struct unit *unit, uint32_t index, struct symbol *wanted,
-                                 const struct manifest_use *listed, const struct search *search)
-{
-    struct trampoline *trampoline = trampoline_add(unit, TRAMPOLINE_LAZY_USE);
-
-    trampoline->wanted = wanted;
-    trampoline->index = index;
-    trampoline->library = search->library;
-    trampoline->exact = search->exact;
-    trampoline->convention = listed->convention;
-    return wanted;
-}
-
-/* One use of a name: becomes one of the unit's needs where another unit must meet it. A weak symbol that nobody offers
-   now stays missing, whoever may come to offer it before the unit is linked: what a reference means depends on the
-   order of submission alone. Gives what it is bound to, or waits for; NULL: missing for good. */
-static struct symbol *resolve_use(struct linker *linker, struct unit *unit, uint32_t index, struct symbol *wanted,
-                                  const struct manifest_use *listed, struct report *report)
-{
-    const struct batch *batch = unit->pending->batch;
-    bool exact = listed && listed->library != USE_LIBRARY_OWN;
-    const struct search search = {wanted, exact ? listed->library : unit->library, exact};
-    struct symbol *found = search_find(linker, &search, batch);
-
-    if (found && found->binding == SYMBOL_PROCESS)
-        return use_process(unit, found, listed, report);
-    if (found && resolve_winner(found, batch) == unit)
-        return found;
-    if (listed && index && (listed->flags & USE_LAZY))
-        return use_lazily(unit, index, wanted, listed, &search);
-    if (!found && is_weak(unit, index, listed))
-        return NULL;
-    if (!found && batch->closed)
-        resolve_report_missing(report, unit, index, wanted->name, "");
-    if (!found && linker->many_spaces && wanted_add(&linker->wanted, wanted) != 0)
-        resolve_no_memory(report, unit);
-    add_use(unit, found ? found : wanted, index, listed, &search);
-    return found ? found : wanted;
 }
 
 static bool is_function(const struct unit *unit, const struct offer *offer)
@@ -401,86 +261,13 @@ static int resolve_trampolines(struct linker *linker, struct unit *unit, struct 
     for (uint32_t i = 0; i < unit->pending->offer_count && !code; i++) {
         struct offer *offer = &unit->pending->offers[i];
 
-        if (!is_own(unit, i))
+        if (!resolve_offer_stands(unit, i))
             continue;
         if (offer->definition->kind == DEFINITION_LAZY) {
             offer->trampoline = add_lazy_definition(linker, unit, offer);
             code = offer->trampoline ? 0 : resolve_no_memory(report, unit);
         } else if (offer->definition->flags & DEFINITION_REDIRECTABLE)
             code = add_redirectable(unit, offer, report);
-    }
-    return code;
-}
-
-static int resolve_references(struct linker *linker, struct unit *unit, struct report *report)
-{
-    struct pending *pending = unit->pending;
-    const struct object *object = &pending->object;
-    uint32_t most = pending->manifest ? pending->manifest->use_count : 0;
-
-    for (uint32_t i = object->first_global; i < object->symbol_count; i++)
-        most += pending->referenced[i];
-    pending->uses = pool_allocate_array(&pending->batch->pool, most, sizeof *pending->uses);
-    if (!pending->uses)
-        return resolve_no_memory(report, unit);
-    for (uint32_t i = object->first_global; i < object->symbol_count; i++) {
-        struct symbol **global = &pending->globals[i - object->first_global];
-
-        /* A definition of this unit's that stands, or that a manifest keeps local, is no question. */
-        if (!pending->referenced[i] && *global && resolve_winner(*global, pending->batch) != unit)
-            *global = NULL; /* nobody asks, and it may go before the unit is linked */
-        else if (pending->referenced[i] && *global && (*global)->binding != SYMBOL_PROCESS)
-            *global = resolve_use(linker, unit, i, *global,
-                                  pending->listed ? pending->listed[i - object->first_global] : NULL, report);
-    }
-    return 0;
-}
-
-/* Uses to which nothing in the object refers: what aliases stand for, and what is only to be waited for. */
-static int resolve_unreferenced(struct linker *linker, struct unit *unit, struct symbol **bound, struct report *report)
-{
-    const struct manifest *manifest = unit->pending->manifest;
-
-    for (uint32_t i = 0; i < manifest->use_count; i++) {
-        const struct manifest_use *use = &manifest->uses[i];
-        uint32_t library = use->library == USE_LIBRARY_OWN ? unit->library : use->library;
-
-        if (use->local.length)
-            continue;
-        bound[i] = symbols_intern(linker->symbols, SPACE_EXPORTED(library), use->global.bytes, use->global.length);
-        if (!bound[i])
-            return resolve_no_memory(report, unit);
-        bound[i] = resolve_use(linker, unit, 0, bound[i], use, report);
-    }
-    return 0;
-}
-
-static bool has_unreferenced(const struct manifest *manifest)
-{
-    for (uint32_t i = 0; i < manifest->use_count; i++)
-        if (manifest->uses[i].local.length == 0)
-            return true;
-    return false;
-}
-
-static int resolve_aliases(struct linker *linker, struct unit *unit, struct report *report)
-{
-    struct pending *pending = unit->pending;
-    const struct manifest *manifest = pending->manifest;
-
-    if (!manifest || !has_unreferenced(manifest))
-        return 0;
-    struct symbol **bound = pool_allocate_array(&linker->deciding, manifest->use_count, sizeof(struct symbol *));
-    pending->aliases = pool_allocate_array(&pending->batch->pool, manifest->definition_count, sizeof *pending->aliases);
-    if (!bound || !pending->aliases)
-        return resolve_no_memory(report, unit);
-    int code = resolve_unreferenced(linker, unit, bound, report);
-    for (uint32_t i = 0; i < pending->offer_count && !code; i++) {
-        const struct offer *offer = &pending->offers[i];
-
-        if (offer->definition->kind == DEFINITION_ALIAS && is_own(unit, i))
-            pending->aliases[pending->alias_count++] =
-                (struct alias){offer->symbol, bound[offer->definition->use], offer->definition->use};
     }
     return code;
 }
@@ -492,12 +279,12 @@ static int enter_names(struct unit *unit, struct report *report)
     uint32_t definitions = 0;
 
     for (uint32_t i = 0; i < pending->offer_count; i++)
-        definitions += is_own(unit, i);
+        definitions += resolve_offer_stands(unit, i);
     unit->definitions = malloc((definitions + pending->use_count + 1u) * sizeof(struct symbol *));
     if (!unit->definitions)
         return resolve_no_memory(report, unit);
     for (uint32_t i = 0; i < pending->offer_count; i++)
-        if (is_own(unit, i))
+        if (resolve_offer_stands(unit, i))
             unit->definitions[unit->definition_count++] = pending->offers[i].symbol;
     for (uint32_t i = 0; i < pending->use_count; i++)
         unit_needs(unit)[i] = pending->uses[i].symbol;
@@ -507,7 +294,7 @@ static int enter_names(struct unit *unit, struct report *report)
 
 /* The phases of resolving one unit; each is done for all units before the next. */
 static int (*const phases[])(struct linker *linker, struct unit *unit, struct report *report) = {
-    resolve_groups, mark_references, resolve_definitions, resolve_trampolines, resolve_references, resolve_aliases,
+    resolve_groups, uses_mark, resolve_definitions, resolve_trampolines, uses_resolve, uses_resolve_unreferenced,
 };
 
 int resolve_batch(struct linker *linker, struct batch *batch, struct report *report)
@@ -517,7 +304,7 @@ int resolve_batch(struct linker *linker, struct batch *batch, struct report *rep
             if (phases[phase](linker, batch->units[i], report) == ERROR_NO_MEMORY)
                 return ERROR_NO_MEMORY;
         /* All that is missing is listed at once, and so are all errors of one phase. */
-        if (report_code(report) && phases[phase] != resolve_references)
+        if (report_code(report) && phases[phase] != uses_resolve)
             return report_code(report);
     }
     for (uint32_t i = 0; i < batch->unit_count; i++)
@@ -585,7 +372,7 @@ void resolve_commit(struct linker *linker, struct batch *batch)
         struct unit *unit = batch->units[u];
 
         for (uint32_t i = 0; i < unit->pending->offer_count; i++)
-            if (is_own(unit, i))
+            if (resolve_offer_stands(unit, i))
                 bind(linker, unit, &unit->pending->offers[i]);
         keep_groups(linker, unit);
         for (uint32_t i = 0; i < unit->trampoline_count; i++)
@@ -597,29 +384,7 @@ void resolve_commit(struct linker *linker, struct batch *batch)
         }
     }
     for (uint32_t u = 0; u < batch->unit_count; u++)
-        resolve_settle_aliases(batch->units[u]);
-}
-
-uint32_t resolve_settle_aliases(struct unit *unit)
-{
-    uint32_t unsettled = 0;
-
-    for (uint32_t i = 0; i < unit->pending->alias_count; i++) {
-        const struct symbol *target = unit->pending->aliases[i].target;
-        struct symbol *symbol = unit->pending->aliases[i].symbol;
-
-        if (target->binding == SYMBOL_UNBOUND || target->unsettled) {
-            unsettled++;
-            continue;
-        }
-        symbol->unsettled = false;
-        symbol->address = target->address;
-        symbol->bytes = target->bytes;
-        symbol->function = target->function;
-        symbol->convention = target->convention;
-        symbol->trampoline = target->trampoline;
-    }
-    return unsettled;
+        uses_settle_aliases(batch->units[u]);
 }
 
 void resolve_withdraw(struct unit *unit)

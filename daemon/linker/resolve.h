@@ -19,13 +19,6 @@ int resolve_batch(struct linker *linker, struct batch *batch, struct report *rep
 /* The batch has its room: binds its definitions, with their addresses, and enters its uses. */
 void resolve_commit(struct linker *linker, struct batch *batch);
 
-/* "needs 'f' by calling convention 1, but it is defined with 0". */
-int resolve_refuse_convention(const struct unit *unit, const struct symbol *symbol, uint64_t wanted,
-                              struct error *error);
-
-/* Gives the unit's aliases the addresses of what they stand for; how many of them have none yet. */
-uint32_t resolve_settle_aliases(struct unit *unit);
-
 /* Takes back what a committed unit has bound. */
 void resolve_withdraw(struct unit *unit);
 
@@ -39,9 +32,7 @@ enum symbol_strength resolve_strength_of(const struct unit *unit, uint32_t index
 int resolve_no_memory(struct report *report, const struct unit *unit);
 int resolve_refuse_unit(struct report *report, const struct unit *unit, struct error *error);
 
-/* Reports a name that is referred to by the object's symbol `index` and missing; `why` ends the text. A later reference
-   to the same name joins the entry. */
-void resolve_report_missing(struct report *report, const struct unit *unit, uint32_t index, const char *name,
-                            const char *why);
+/* Whether it is the unit's definition of that number that stands so far. */
+bool resolve_offer_stands(const struct unit *unit, uint32_t number);
 
 #endif

@@ -1,0 +1,31 @@
+/*
+ * What a unit uses of others: which symbols its sections refer to, what each of these is bound to or waits for, and the
+ * further names that it gives to what it uses. Phases of resolving a batch (resolve.h), each done for all units before
+ * the next; errors go to the report, and NO_MEMORY alone ends the batch at once.
+ */
+#ifndef LINKER_USES_H
+#define LINKER_USES_H
+
+#include "daemon/linker/link.h"
+
+/* Marks the symbols to which the unit's kept sections refer; checks their relocations. */
+int uses_mark(struct linker *linker, struct unit *unit, struct report *report);
+
+/* Binds what is referred to, or makes it one of the unit's uses. All definitions of the batch have contended. */
+int uses_resolve(struct linker *linker, struct unit *unit, struct report *report);
+
+/* The same for uses to which nothing refers, and the aliases that stand for them. */
+int uses_resolve_unreferenced(struct linker *linker, struct unit *unit, struct report *report);
+
+/* Gives the unit's aliases the addresses of what they stand for; how many of them have none yet. */
+uint32_t uses_settle_aliases(struct unit *unit);
+
+/* "needs 'f' by calling convention 1, but it is defined with 0". */
+int uses_refuse_convention(const struct unit *unit, const struct symbol *symbol, uint64_t wanted, struct error *error);
+
+/* Reports a name that is referred to by the object's symbol `index` and missing; `why` ends the text. A later reference
+   to the same name joins the entry. */
+void uses_report_missing(struct report *report, const struct unit *unit, uint32_t index, const char *name,
+                         const char *why);
+
+#endif
