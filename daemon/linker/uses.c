@@ -36,7 +36,7 @@ static struct report_entry *find_missing(const struct report *report, const char
 }
 
 void uses_report_missing(struct report *report, const struct unit *unit, uint32_t index, const char *name,
-                            const char *why)
+                         const char *why)
 {
     const struct object *object = &unit->pending->object;
     struct report_entry *entry = find_missing(report, name);
@@ -82,8 +82,7 @@ static void add_use(struct unit *unit, struct symbol *symbol, uint32_t index, co
     use->convention = listed->convention;
 }
 
-int uses_refuse_convention(const struct unit *unit, const struct symbol *symbol, uint64_t wanted,
-                              struct error *error)
+int uses_refuse_convention(const struct unit *unit, const struct symbol *symbol, uint64_t wanted, struct error *error)
 {
     error_set(error, ERROR_CONVENTION,
               "%s: needs '%s' by calling convention %llu, but it is defined with %llu, and no adapter is known",
@@ -124,7 +123,7 @@ static struct symbol *use_lazily(struct unit *unit, uint32_t index, struct symbo
    now stays missing, whoever may come to offer it before the unit is linked: what a reference means depends on the
    order of submission alone. Gives what it is bound to, or waits for; NULL: missing for good. */
 static struct symbol *bind_use(struct linker *linker, struct unit *unit, uint32_t index, struct symbol *wanted,
-                                  const struct manifest_use *listed, struct report *report)
+                               const struct manifest_use *listed, struct report *report)
 {
     const struct batch *batch = unit->pending->batch;
     bool exact = listed && listed->library != USE_LIBRARY_OWN;
@@ -166,7 +165,7 @@ int uses_resolve(struct linker *linker, struct unit *unit, struct report *report
             *global = NULL; /* nobody asks, and it may go before the unit is linked */
         else if (pending->referenced[i] && *global && (*global)->binding != SYMBOL_PROCESS)
             *global = bind_use(linker, unit, i, *global,
-                                  pending->listed ? pending->listed[i - object->first_global] : NULL, report);
+                               pending->listed ? pending->listed[i - object->first_global] : NULL, report);
     }
     return 0;
 }

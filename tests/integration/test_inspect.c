@@ -6,7 +6,6 @@
 #include <criterion/criterion.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,17 +20,14 @@
 #include "common/bytes.h"
 #include "proto/inspect.h"
 #include "tests/integration/peer.h"
-#include "tests/lib/temp.h"
+#include "tests/integration/shell.h"
 
 TestSuite(inspect, .timeout = 60);
 
 struct fixture {
-    struct temp temp;
+    struct shell shell; /* the daemon's socket is called "socket" in its directory */
     char socket[512];
-    char jitctl[512];
     pid_t daemon;
-    int status; /* of the last command */
-    struct object_bytes out, error;
 };
 
 /* ---- the daemon and its sessions ---- */
@@ -43,15 +39,9 @@ static void pause_ms(long milliseconds)
 
 static struct fixture fixture_open(void)
 {
-    struct fixture fixture = {.temp = temp_make()};
+    struct fixture fixture = {.shell = shell_open()};
     char own[512];
-    temp_path(&fixture.temp, "socket", fixture.socket);
-    const char *build = getenv("O");
-    snprintf(own, sizeof own, "%s/bin/jitctl", build ? build : "build");
-    char *path = realpath(own, NULL);
-    cr_assert(path, "%s is not there", own);
-    snprintf(fixture.jitctl, sizeof fixture.jitctl, "%s", path);
-    free(path);
+    temp_path(&fixture.shell.temp, "socket", fixture.socket);
     fixture.daemon = fork();
     cr_assert_geq(fixture.daemon, 0);
     if (fixture.daemon == 0) {
@@ -60,7 +50,7 @@ static struct fixture fixture_open(void)
         execl(harness_daemon_path(), "jitd", "--listen", fixture.socket, NULL);
         _exit(126);
     }
-    for (int i = 0; access(temp_path(&fixture.temp, "socket.inspect", own), F_OK) != 0 && i < 500; i++)
+    for (int i = 0; access(temp_path(&fixture.shell.temp, "socket.inspect", own), F_OK) != 0 && i < 500; i++)
         pause_ms(10);
     return fixture;
 }
@@ -73,10 +63,8 @@ static void fixture_close(struct fixture *fixture)
     cr_expect_eq(waitpid(fixture->daemon, &status, 0), fixture->daemon);
     cr_expect_eq(status, 0);
     cr_expect_lt(access(fixture->socket, F_OK), 0);
-    cr_expect_lt(access(temp_path(&fixture->temp, "socket.inspect", path), F_OK), 0);
-    object_free(&fixture->out);
-    object_free(&fixture->error);
-    temp_remove(&fixture->temp);
+    cr_expect_lt(access(temp_path(&fixture->shell.temp, "socket.inspect", path), F_OK), 0);
+    shell_close(&fixture->shell);
 }
 
 static int connect_to(const struct fixture *fixture, const char *suffix)
@@ -219,47 +207,19 @@ static struct peer open_populated(const struct fixture *fixture)
 
 /* ---- jitctl ---- */
 
-static struct object_bytes read_text(const char *path)
-{
-    struct object_bytes file = object_read(path);
-    struct object_bytes text = {.bytes = calloc(1, file.length + 1), .length = file.length};
-    cr_assert(text.bytes);
-    memcpy(text.bytes, file.bytes, file.length);
-    object_free(&file);
-    return text;
-}
-
-/* Runs a shell command in the directory, with $J for jitctl; the daemon's socket is called "socket" there. */
-static int shell(struct fixture *fixture, const char *format, ...)
-{
-    char text[2048], command[4096], path[512];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    snprintf(command, sizeof command, "cd %s && { J=%s; %s; } >out 2>error </dev/null", fixture->temp.path,
-             fixture->jitctl, text);
-    int status = system(command);
-    fixture->status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    object_free(&fixture->out);
-    object_free(&fixture->error);
-    fixture->out = read_text(temp_path(&fixture->temp, "out", path));
-    fixture->error = read_text(temp_path(&fixture->temp, "error", path));
-    return fixture->status;
-}
-
 static void expect_shown(const struct fixture *fixture, const char *const *wanted, size_t count)
 {
-    cr_expect(fixture->status == 0, "status %d: %s", fixture->status, (char *)fixture->error.bytes);
+    cr_expect(fixture->shell.status == 0, "status %d: %s", fixture->shell.status, (char *)fixture->shell.error.bytes);
     for (size_t i = 0; i < count; i++)
-        cr_expect(strstr((char *)fixture->out.bytes, wanted[i]), "no '%s' in:\n%s", wanted[i],
-                  (char *)fixture->out.bytes);
+        cr_expect(strstr((char *)fixture->shell.out.bytes, wanted[i]), "no '%s' in:\n%s", wanted[i],
+                  (char *)fixture->shell.out.bytes);
 }
 
 static void expect_refused(const struct fixture *fixture, const char *words)
 {
-    cr_expect(fixture->status == 125, "status %d", fixture->status);
-    cr_expect(strstr((char *)fixture->error.bytes, words), "no '%s' in: %s", words, (char *)fixture->error.bytes);
+    cr_expect(fixture->shell.status == 125, "status %d", fixture->shell.status);
+    cr_expect(strstr((char *)fixture->shell.error.bytes, words), "no '%s' in: %s", words,
+              (char *)fixture->shell.error.bytes);
 }
 
 Test(inspect, tells_people_what_waits_and_for_what)
@@ -282,10 +242,10 @@ Test(inspect, tells_people_what_waits_and_for_what)
     };
     struct fixture fixture = fixture_open();
     struct peer peer = open_populated(&fixture);
-    shell(&fixture, "$J inspect socket");
+    shell_run(&fixture.shell, "$J inspect socket");
     expect_shown(&fixture, shown, ARRAY_LENGTH(shown));
-    cr_expect_null(strstr((char *)fixture.out.bytes, "ready.o"), "a unit that nobody wonders about is shown");
-    shell(&fixture, "$J inspect --units socket");
+    cr_expect_null(strstr((char *)fixture.shell.out.bytes, "ready.o"), "a unit that nobody wonders about is shown");
+    shell_run(&fixture.shell, "$J inspect --units socket");
     expect_shown(&fixture, detailed, ARRAY_LENGTH(detailed));
     expect_answers(&peer);
     hang_up(&peer);
@@ -313,10 +273,11 @@ Test(inspect, tells_programs_everything_as_json)
         "\"re_export\":False}]}, i\n";
     struct fixture fixture = fixture_open();
     struct peer peer = open_populated(&fixture);
-    shell(&fixture, "$J inspect --json --session 1 socket");
+    shell_run(&fixture.shell, "$J inspect --json --session 1 socket");
     expect_shown(&fixture, shown, ARRAY_LENGTH(shown));
-    shell(&fixture, "command -v python3 >/dev/null || exit 0; $J inspect --json socket | python3 -c '%s'", check);
-    cr_expect(fixture.status == 0, "%s", (char *)fixture.error.bytes);
+    shell_run(&fixture.shell, "command -v python3 >/dev/null || exit 0; $J inspect --json socket | python3 -c '%s'",
+              check);
+    cr_expect(fixture.shell.status == 0, "%s", (char *)fixture.shell.error.bytes);
     hang_up(&peer);
     fixture_close(&fixture);
 }
@@ -336,11 +297,11 @@ Test(inspect, draws_units_and_what_connects_them)
     };
     struct fixture fixture = fixture_open();
     struct peer peer = open_populated(&fixture);
-    shell(&fixture, "$J inspect --dot socket");
+    shell_run(&fixture.shell, "$J inspect --dot socket");
     expect_shown(&fixture, shown, ARRAY_LENGTH(shown));
-    cr_expect_str_eq((char *)fixture.out.bytes + fixture.out.length - 3, "\n}\n");
-    shell(&fixture, "command -v dot >/dev/null || exit 0; $J inspect --dot socket | dot -Tsvg >/dev/null");
-    cr_expect(fixture.status == 0 && fixture.error.length == 0, "%s", (char *)fixture.error.bytes);
+    cr_expect_str_eq((char *)fixture.shell.out.bytes + fixture.shell.out.length - 3, "\n}\n");
+    shell_run(&fixture.shell, "command -v dot >/dev/null || exit 0; $J inspect --dot socket | dot -Tsvg >/dev/null");
+    cr_expect(fixture.shell.status == 0 && fixture.shell.error.length == 0, "%s", (char *)fixture.shell.error.bytes);
     hang_up(&peer);
     fixture_close(&fixture);
 }
@@ -352,21 +313,22 @@ Test(inspect, lists_sessions_where_there_is_not_exactly_one)
     static const char *const second[] = {"session 2, open, ", "\n0 units\n"};
     static const char *const early[] = {"\n3        starting "};
     struct fixture fixture = fixture_open();
-    shell(&fixture, "$J inspect socket");
+    shell_run(&fixture.shell, "$J inspect socket");
     expect_shown(&fixture, none, ARRAY_LENGTH(none));
-    shell(&fixture, "$J inspect --json socket | tr -d ' \\n'");
-    cr_expect_str_eq((char *)fixture.out.bytes, "{\"sessions\":[]}");
+    shell_run(&fixture.shell, "$J inspect --json socket | tr -d ' \\n'");
+    cr_expect_str_eq((char *)fixture.shell.out.bytes, "{\"sessions\":[]}");
     struct peer first = open_populated(&fixture), other = open_session(&fixture);
-    shell(&fixture, "$J inspect socket");
+    shell_run(&fixture.shell, "$J inspect socket");
     expect_shown(&fixture, both, ARRAY_LENGTH(both));
-    shell(&fixture, "$J inspect --session 2 socket");
+    shell_run(&fixture.shell, "$J inspect --session 2 socket");
     expect_shown(&fixture, second, ARRAY_LENGTH(second));
-    expect_refused((shell(&fixture, "$J inspect --dot socket"), &fixture), "there are 2 sessions; --session");
-    expect_refused((shell(&fixture, "$J inspect --session 3 socket"), &fixture), "there is no session 3");
+    expect_refused((shell_run(&fixture.shell, "$J inspect --dot socket"), &fixture), "there are 2 sessions; --session");
+    expect_refused((shell_run(&fixture.shell, "$J inspect --session 3 socket"), &fixture), "there is no session 3");
     int mute = connect_to(&fixture, "");
-    shell(&fixture, "$J inspect socket");
+    shell_run(&fixture.shell, "$J inspect socket");
     expect_shown(&fixture, early, ARRAY_LENGTH(early));
-    expect_refused((shell(&fixture, "$J inspect --session 3 socket"), &fixture), "session 3 is still starting");
+    expect_refused((shell_run(&fixture.shell, "$J inspect --session 3 socket"), &fixture),
+                   "session 3 is still starting");
     close(mute);
     hang_up(&first);
     hang_up(&other);
@@ -387,7 +349,7 @@ Test(inspect, says_what_is_wrong_with_a_command_line)
     };
     struct fixture fixture = fixture_open();
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
-        shell(&fixture, "$J %s", rows[i].line);
+        shell_run(&fixture.shell, "$J %s", rows[i].line);
         expect_refused(&fixture, rows[i].words);
     }
     fixture_close(&fixture);
@@ -446,7 +408,7 @@ Test(inspect, has_a_socket_for_its_owner_alone)
     struct stat status;
     char path[512];
     struct fixture fixture = fixture_open();
-    cr_assert_eq(stat(temp_path(&fixture.temp, "socket.inspect", path), &status), 0);
+    cr_assert_eq(stat(temp_path(&fixture.shell.temp, "socket.inspect", path), &status), 0);
     cr_expect_eq(status.st_mode & 0777, 0600);
     fixture_close(&fixture);
 }
@@ -459,10 +421,10 @@ Test(inspect, drops_clients_that_ask_for_nothing_and_has_few_of_them)
     for (size_t i = 0; i < ARRAY_LENGTH(silent); i++)
         silent[i] = connect_to(&fixture, INSPECT_SUFFIX);
     send(silent[0], "half", 4, MSG_NOSIGNAL);
-    expect_refused((shell(&fixture, "$J inspect socket"), &fixture), "too many inspectors");
+    expect_refused((shell_run(&fixture.shell, "$J inspect socket"), &fixture), "too many inspectors");
     for (size_t i = 0; i < ARRAY_LENGTH(silent); i++)
         expect_end(silent[i], "saying nothing");
-    shell(&fixture, "$J inspect socket");
+    shell_run(&fixture.shell, "$J inspect socket");
     expect_shown(&fixture, NULL, 0);
     int pending = connect_to(&fixture, INSPECT_SUFFIX); /* does not keep the daemon from ending */
     expect_answers(&peer);
@@ -586,7 +548,7 @@ Test(inspect, goes_on_whatever_an_observer_sends)
             close(fd);
         expect_answers(&peer);
     }
-    shell(&fixture, "$J inspect socket");
+    shell_run(&fixture.shell, "$J inspect socket");
     expect_shown(&fixture, NULL, 0);
     hang_up(&peer);
     fixture_close(&fixture);
@@ -604,11 +566,11 @@ Test(inspect, takes_four_observers_of_a_session_and_tells_the_fifth)
     struct peer fifth = observe(&fixture);
     peer_expect_failed(&fifth, 0, ERROR_LIMIT);
     hang_up(&fifth);
-    expect_refused((shell(&fixture, "$J inspect socket"), &fixture), "the session has 4 observers already");
+    expect_refused((shell_run(&fixture.shell, "$J inspect socket"), &fixture), "the session has 4 observers already");
     for (size_t i = 0; i < ARRAY_LENGTH(observers); i++)
         hang_up(&observers[i]);
     expect_answers(&peer); /* by now the linker has seen them go */
-    shell(&fixture, "$J inspect socket");
+    shell_run(&fixture.shell, "$J inspect socket");
     expect_shown(&fixture, NULL, 0);
     hang_up(&peer);
     fixture_close(&fixture);
@@ -650,8 +612,8 @@ Test(inspect, lists_a_large_session_in_pages_that_are_bounded)
     cr_expect_eq(units, CROWD);
     cr_expect_gt(pages, 2);
     hang_up(&observer);
-    shell(&fixture, "$J inspect --units socket | grep -c number_");
-    cr_expect_eq(atoi((char *)fixture.out.bytes), CROWD);
+    shell_run(&fixture.shell, "$J inspect --units socket | grep -c number_");
+    cr_expect_eq(atoi((char *)fixture.shell.out.bytes), CROWD);
     expect_answers(&peer);
     hang_up(&peer);
     fixture_close(&fixture);
@@ -674,8 +636,8 @@ Test(inspect, is_not_disturbed_by_observers_that_go_in_the_middle)
         hang_up(&observer);
         expect_answers(&peer);
     }
-    shell(&fixture, "for i in 1 2 3 4 5; do $J inspect --units socket | head -n 1; done");
-    shell(&fixture, "$J inspect socket");
+    shell_run(&fixture.shell, "for i in 1 2 3 4 5; do $J inspect --units socket | head -n 1; done");
+    shell_run(&fixture.shell, "$J inspect socket");
     expect_shown(&fixture, NULL, 0);
     expect_answers(&peer);
     hang_up(&peer);
