@@ -7,7 +7,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #define SAMPLES_FOR_P99 100
 
@@ -133,4 +135,14 @@ void samples_report(struct samples *samples, const char *key)
         printf("%s %.3f %.3f %zu\n", key, median, samples->values[count * 99 / 100], count);
     free(samples->values);
     *samples = (struct samples){0};
+}
+
+void measure_touch_memory(size_t bytes)
+{
+    char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        measure_die("no memory");
+    for (size_t i = 0; i < bytes; i += (size_t)sysconf(_SC_PAGESIZE))
+        memory[i] = 1;
+    munmap(memory, bytes);
 }

@@ -58,4 +58,9 @@ void measure_skip(const char *key);
 /* Prints the line and frees the samples. */
 void samples_report(struct samples *samples, const char *key);
 
+/* Has that much memory of the machine's touched and free. A hypervisor takes from its guest what has been free for some
+   seconds, and gives it back page by page, at three times the cost of a page that the guest still has: without this,
+   work on much memory would seem to cost more for each byte than work on little. */
+void measure_touch_memory(size_t bytes);
+
 #endif

@@ -1,6 +1,7 @@
 #include "daemon/linker/graph.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 
 #include "daemon/linker/unit.h"
 
@@ -50,7 +51,10 @@ struct unit *graph_next_member(const struct unit *unit)
 {
     const struct graph_node *next = node_of(unit)->member_next;
 
-    return next ? next->unit : NULL;
+    if (!next)
+        return NULL;
+    __builtin_prefetch(next->member_next);
+    return next->unit;
 }
 
 static void enqueue(struct graph *graph, struct graph_node *root)
@@ -64,6 +68,41 @@ static void enqueue(struct graph *graph, struct graph_node *root)
     graph->queue_last = root;
 }
 
+struct numbered {
+    uint64_t id;
+    struct graph_node *node;
+};
+
+static int compare_numbers(const void *left, const void *right)
+{
+    const struct numbered *a = left, *b = right;
+
+    return a->id < b->id ? -1 : a->id > b->id;
+}
+
+/* Behind the root, the members in the order of submission: as they lie in memory, which a large component's walks would
+   otherwise jump about in. The order in which they were found tells nothing; without memory for the sorting it stays.
+ */
+static void order_members(struct graph_node *root)
+{
+    size_t count = 0;
+
+    for (const struct graph_node *member = root->member_next; member; member = member->member_next)
+        count++;
+    struct numbered *members = count > 1 ? malloc(count * sizeof *members) : NULL;
+    if (!members)
+        return;
+    count = 0;
+    for (struct graph_node *member = root->member_next; member; member = member->member_next)
+        members[count++] = (struct numbered){member->unit->id, member};
+    qsort(members, count, sizeof *members, compare_numbers);
+    for (size_t i = 0; i < count; i++)
+        members[i].node->member_next = i + 1 < count ? members[i + 1].node : NULL;
+    root->member_next = members[0].node;
+    root->member_last = members[count - 1].node;
+    free(members);
+}
+
 struct unit *graph_take(struct graph *graph)
 {
     struct graph_node *root = graph->queue_first;
@@ -73,6 +112,7 @@ struct unit *graph_take(struct graph *graph)
     graph->queue_first = root->queue_next;
     if (!graph->queue_first)
         graph->queue_last = NULL;
+    order_members(root);
     return root->unit;
 }
 

@@ -73,7 +73,8 @@ void graph_symbol_bound(struct graph *graph, struct symbol *symbol);
 /* One of the unit's uses is met by another symbol than the one that it waited for: goes on where it watched that. */
 void graph_use_moved(struct graph *graph, struct unit *unit, const struct symbol *waited_for);
 
-/* The next component to link, by its root, or NULL. graph_next_member walks its units. */
+/* The next component to link, by its root, or NULL. graph_next_member walks its units: behind the root, from now on, in
+   the order of submission. */
 struct unit *graph_take(struct graph *graph);
 struct unit *graph_next_member(const struct unit *unit);
 

@@ -17,13 +17,18 @@ struct model {
     struct symbol symbols[UNITS];
     struct use uses[UNITS][UNITS];
     struct graph graph;
-    uint64_t ready_events;
+    uint64_t ready_events, last_id;
 };
 
 static void work(struct model *model)
 {
     for (struct unit *root = graph_take(&model->graph); root; root = graph_take(&model->graph)) {
+        const struct unit *before = NULL;
+
         for (struct unit *unit = root; unit; unit = graph_next_member(unit)) {
+            cr_assert(!before || before == root || before->id < unit->id, "%llu comes before %llu",
+                      (unsigned long long)before->id, (unsigned long long)unit->id);
+            before = unit;
             cr_assert_eq(unit->state, UNIT_RESOLVED, "unit %d became ready twice", (int)(unit - model->units));
             unit->state = UNIT_READY;
             model->ready_events++;
@@ -39,6 +44,7 @@ static void arrive(struct model *model, int i)
 {
     struct unit *unit = &model->units[i];
 
+    unit->id = ++model->last_id;
     unit->pending = &model->pendings[i];
     unit->pending->uses = model->uses[i];
     for (int to = 0; to < model->count; to++) {
