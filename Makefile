@@ -213,7 +213,9 @@ demo: setup
 
 # The peers are measured where they are installed; `tools/setup bench` installs them.
 LLVM  := /usr/lib/llvm-19
-PEERS := $(O)/bench/peer-native $(if $(wildcard $(LLVM)/include/llvm-c/LLJIT.h),$(O)/bench/peer-lljit)
+LLVM_EXECUTOR := $(LLVM)/bin/llvm-jitlink-executor
+PEERS := $(O)/bench/peer-native $(if $(wildcard $(LLVM)/include/llvm-c/LLJIT.h),$(O)/bench/peer-lljit) \
+         $(if $(wildcard $(LLVM_EXECUTOR)),$(O)/bench/peer-executor)
 
 bench: setup
 	@+$(MAKE) --no-print-directory all $(O)/bench/bench $(PEERS)
@@ -232,9 +234,20 @@ soak: all $(O)/bench/soak
 $(O)/bench/soak: $(addprefix $(O)/obj/bench/,soak.o measure.o process.o) $(O)/lib/libjitd.a
 	$(link) -o $@ $^ -lprotobuf-c
 
-$(O)/obj/bench/peer_lljit.o: BASE += -isystem $(LLVM)/include
-$(O)/bench/peer-lljit: $(addprefix $(O)/obj/bench/,peer_lljit.o object_writer.o measure.o process.o)
+$(O)/obj/bench/peer_lljit%: BASE += -isystem $(LLVM)/include
+$(O)/bench/peer-lljit: $(addprefix $(O)/obj/bench/,peer_lljit.o peer_lljit_lazy.o object_writer.o measure.o process.o)
 	$(link) -o $@ $^ -L$(LLVM)/lib -lLLVM-19
+
+# The C++ API is what knows of other processes.
+$(O)/obj/bench/peer_executor.o: bench/peer_executor.cc
+	@mkdir -p $(@D)
+	@echo "  CXX     $<"
+	$(Q)$(CXX) -std=c++17 $(CFLAGS) -Wall -Wextra -Wshadow -Werror -I. -isystem $(LLVM)/include -MMD -MP \
+	    -DLLVM_EXECUTOR='"$(LLVM_EXECUTOR)"' -DREENTRY_OBJECT='"$(abspath $(O)/obj/bench/peer_reentry.o)"' -c -o $@ $<
+
+$(O)/bench/peer-executor: $(addprefix $(O)/obj/bench/,peer_executor.o object_writer.o measure.o) \
+                          | $(O)/obj/bench/peer_reentry.o
+	$(link) -o $@ $^ -L$(LLVM)/lib -lLLVM-19 -lstdc++
 
 # Ten thousand files: more than a command line holds.
 $(O)/bench/tree.list: $(O)/obj/bench/object_writer.o | $(O)/bench/bench
@@ -248,7 +261,7 @@ $(O)/bench/peer-native: $(addprefix $(O)/obj/bench/,peer_native.o measure.o) $(O
 
 # ---- habits ----
 
-C_FILES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
+C_FILES := $(shell git ls-files '*.c' '*.cc' '*.h' 2>/dev/null)
 
 .PHONY: fmt check-fmt layers symbols lint help install clean
 fmt:

@@ -18,17 +18,19 @@ struct benchmark {
     enum placement placement; /* keys begin with "one-cpu." or "apart." where it is not free */
 };
 
-/* The three that follow mind the placement. */
+/* The five that follow mind the placement. */
 void benchmark_round_trips(const struct benchmark *benchmark);
 void benchmark_crash(const struct benchmark *benchmark);
 void benchmark_removal(const struct benchmark *benchmark);
+void benchmark_lazy(const struct benchmark *benchmark);
+void benchmark_redirections(const struct benchmark *benchmark);
 
 void benchmark_session_start(const struct benchmark *benchmark);
-void benchmark_lazy(const struct benchmark *benchmark);
+void benchmark_slots(const struct benchmark *benchmark);
 void benchmark_tree(const struct benchmark *benchmark);
 void benchmark_large_tree(const struct benchmark *benchmark);
 
-/* samples_report with the prefix of the placement. */
+/* samples_report_placed. */
 void benchmark_report(const struct benchmark *benchmark, struct samples *samples, const char *key);
 
 #endif

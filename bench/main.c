@@ -26,11 +26,7 @@
 
 void benchmark_report(const struct benchmark *benchmark, struct samples *samples, const char *key)
 {
-    static const char *const prefixes[] = {
-        [PLACEMENT_FREE] = "", [PLACEMENT_ONE_CPU] = "one-cpu.", [PLACEMENT_APART] = "apart."};
-    char full[64];
-    snprintf(full, sizeof full, "%s%s", prefixes[benchmark->placement], key);
-    samples_report(samples, full);
+    samples_report_placed(samples, benchmark->placement, key);
 }
 
 /* A daemon that listens. It is ended whichever way this program ends, but not by the processes forked from it. */
@@ -91,7 +87,7 @@ static void run_measure(char **arguments)
     listener_start(arguments[0], arguments[1]);
     wire_count(listener.path, TREE_UNITS, &benchmark.wire);
     benchmark_session_start(&benchmark);
-    benchmark_lazy(&benchmark);
+    benchmark_slots(&benchmark);
     benchmark_tree(&benchmark);
     for (int placement = PLACEMENT_FREE; placement <= PLACEMENT_APART; placement++) {
         benchmark.placement = (enum placement)placement;
@@ -100,6 +96,8 @@ static void run_measure(char **arguments)
         benchmark_round_trips(&benchmark);
         benchmark_crash(&benchmark);
         benchmark_removal(&benchmark);
+        benchmark_lazy(&benchmark);
+        benchmark_redirections(&benchmark);
     }
     /* Last: what it leaves in the heap makes every later fork of this process, the bare peers', dearer. */
     benchmark_large_tree(&benchmark);

@@ -20,7 +20,7 @@ uint64_t measure_now(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-_Noreturn void measure_die(const char *format, ...)
+void measure_die(const char *format, ...)
 {
     va_list arguments;
     fputs("bench: ", stderr);
@@ -135,6 +135,15 @@ void samples_report(struct samples *samples, const char *key)
         printf("%s %.3f %.3f %zu\n", key, median, samples->values[count * 99 / 100], count);
     free(samples->values);
     *samples = (struct samples){0};
+}
+
+void samples_report_placed(struct samples *samples, enum placement placement, const char *key)
+{
+    static const char *const prefixes[] = {
+        [PLACEMENT_FREE] = "", [PLACEMENT_ONE_CPU] = "one-cpu.", [PLACEMENT_APART] = "apart."};
+    char full[64];
+    snprintf(full, sizeof full, "%s%s", prefixes[placement], key);
+    samples_report(samples, full);
 }
 
 void measure_touch_memory(size_t bytes)

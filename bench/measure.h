@@ -23,7 +23,7 @@ struct samples {
 /* Nanoseconds of CLOCK_MONOTONIC. */
 uint64_t measure_now(void);
 
-_Noreturn void measure_die(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void measure_die(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
 /* malloc that does not return NULL. */
 void *measure_allocate(size_t bytes);
@@ -57,6 +57,9 @@ void measure_skip(const char *key);
 
 /* Prints the line and frees the samples. */
 void samples_report(struct samples *samples, const char *key);
+
+/* The same; the key begins with "one-cpu." or "apart." where the placement is not free. */
+void samples_report_placed(struct samples *samples, enum placement placement, const char *key);
 
 /* Has that much memory of the machine's touched and free. A hypervisor takes from its guest what has been free for some
    seconds, and gives it back page by page, at three times the cost of a page that the guest still has: without this,

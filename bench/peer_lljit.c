@@ -5,8 +5,9 @@
  *
  * LLJIT links on demand: adding an object only reads its symbols, and the lookup of the root pulls in all the rest.
  */
+#include "bench/peer_lljit.h"
+
 #include <llvm-c/Core.h>
-#include <llvm-c/LLJIT.h>
 #include <llvm-c/Target.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -15,7 +16,6 @@
 #include <unistd.h>
 
 #include "bench/measure.h"
-#include "bench/object_writer.h"
 #include "bench/process.h"
 
 #define TREE_UNITS  1000
@@ -23,43 +23,54 @@
 #define SESSIONS    6
 #define CYCLES      2000
 
-static void lljit_check(LLVMErrorRef error)
+void lljit_check(LLVMErrorRef error)
 {
     if (error)
         measure_die("LLJIT: %s", LLVMGetErrorMessage(error));
 }
 
-/* The buffers are borrowed: nothing is copied on the way in. */
-static void lljit_add(LLVMOrcLLJITRef jit, const struct written_object *object)
+static LLVMMemoryBufferRef lljit_buffer(const struct written_object *object)
 {
-    LLVMMemoryBufferRef buffer =
-        LLVMCreateMemoryBufferWithMemoryRange((const char *)object->bytes, object->length, object->name, 0);
-    lljit_check(LLVMOrcLLJITAddObjectFile(jit, LLVMOrcLLJITGetMainJITDylib(jit), buffer));
+    return LLVMCreateMemoryBufferWithMemoryRange((const char *)object->bytes, object->length, object->name, 0);
 }
 
-static LLVMOrcLLJITRef lljit_create(void)
+void lljit_add(LLVMOrcLLJITRef jit, LLVMOrcJITDylibRef library, const struct written_object *object)
+{
+    lljit_check(LLVMOrcLLJITAddObjectFile(jit, library, lljit_buffer(object)));
+}
+
+LLVMOrcLLJITRef lljit_create(void)
 {
     LLVMOrcLLJITRef jit;
     lljit_check(LLVMOrcCreateLLJIT(&jit, NULL));
     return jit;
 }
 
-/* Where the root is, linked with all below it. */
-static LLVMOrcExecutorAddress lljit_link(LLVMOrcLLJITRef jit, const struct written_object *tree, size_t units)
+LLVMOrcExecutorAddress lljit_lookup(LLVMOrcLLJITRef jit, const char *function)
 {
     LLVMOrcExecutorAddress address;
-    for (size_t i = 0; i < units; i++)
-        lljit_add(jit, &tree[i]);
-    lljit_check(LLVMOrcLLJITLookup(jit, &address, tree->name));
+    lljit_check(LLVMOrcLLJITLookup(jit, &address, function));
     return address;
 }
 
-static void lljit_call(LLVMOrcExecutorAddress address, size_t units)
+/* Where the root is, linked with all below it. */
+static LLVMOrcExecutorAddress lljit_link(LLVMOrcLLJITRef jit, const struct written_object *tree, size_t units)
 {
-    int (*root)(void);
-    memcpy(&root, &address, sizeof root);
-    if (root() != (int)units)
-        measure_die("LLJIT: the tree did not return %zu", units);
+    for (size_t i = 0; i < units; i++)
+        lljit_add(jit, LLVMOrcLLJITGetMainJITDylib(jit), &tree[i]);
+    return lljit_lookup(jit, tree->name);
+}
+
+uint64_t lljit_time_call(LLVMOrcExecutorAddress address, int expected)
+{
+    int (*function)(void);
+    memcpy(&function, &address, sizeof function);
+    uint64_t start = measure_now();
+    int result = function();
+    uint64_t taken = measure_now() - start;
+    if (result != expected)
+        measure_die("LLJIT: a function returned %d and not %d", result, expected);
+    return taken;
 }
 
 static uint64_t lljit_time_tree(LLVMOrcLLJITRef jit, const struct written_object *tree)
@@ -67,7 +78,7 @@ static uint64_t lljit_time_tree(LLVMOrcLLJITRef jit, const struct written_object
     uint64_t start = measure_now();
     LLVMOrcExecutorAddress root = lljit_link(jit, tree, TREE_UNITS);
     uint64_t taken = measure_now() - start;
-    lljit_call(root, TREE_UNITS);
+    lljit_time_call(root, TREE_UNITS);
     return taken;
 }
 
@@ -101,11 +112,8 @@ static void lljit_measure_large_tree(void)
     uint64_t start = measure_now();
     LLVMOrcExecutorAddress root = lljit_link(jit, tree, LARGE_UNITS);
     uint64_t ready = measure_now();
-    lljit_call(root, LARGE_UNITS);
-    uint64_t run = measure_now();
-    lljit_call(root, LARGE_UNITS);
-    samples_add(&second, measure_now() - run, LARGE_UNITS);
-    samples_add(&first, run - ready, LARGE_UNITS);
+    samples_add(&first, lljit_time_call(root, LARGE_UNITS), LARGE_UNITS);
+    samples_add(&second, lljit_time_call(root, LARGE_UNITS), LARGE_UNITS);
     samples_add(&linked, ready - start, LARGE_UNITS);
     measure_print("memory.lljit", (double)(process_measure(getpid()).anonymous - before) / LARGE_UNITS);
     samples_report(&linked, "large.lljit");
@@ -119,16 +127,14 @@ static void lljit_measure_large_tree(void)
 static uint64_t lljit_time_cycle(LLVMOrcLLJITRef jit, const char *name, bool call)
 {
     struct written_object object;
-    LLVMOrcExecutorAddress address;
     object_write_function(&object, name, NULL, NULL);
-    LLVMMemoryBufferRef buffer =
-        LLVMCreateMemoryBufferWithMemoryRange((const char *)object.bytes, object.length, object.name, 0);
+    LLVMMemoryBufferRef buffer = lljit_buffer(&object);
     uint64_t start = measure_now();
     LLVMOrcResourceTrackerRef tracker = LLVMOrcJITDylibCreateResourceTracker(LLVMOrcLLJITGetMainJITDylib(jit));
     lljit_check(LLVMOrcLLJITAddObjectFileWithRT(jit, tracker, buffer));
-    lljit_check(LLVMOrcLLJITLookup(jit, &address, name));
+    LLVMOrcExecutorAddress address = lljit_lookup(jit, name);
     if (call)
-        lljit_call(address, 1);
+        lljit_time_call(address, 1);
     lljit_check(LLVMOrcResourceTrackerRemove(tracker));
     LLVMOrcReleaseResourceTracker(tracker);
     uint64_t taken = measure_now() - start;
@@ -156,7 +162,7 @@ static void lljit_link_once(size_t units)
 {
     struct written_object *tree = object_write_tree("s", units);
     LLVMOrcLLJITRef jit = lljit_create();
-    lljit_call(lljit_link(jit, tree, units), units);
+    lljit_time_call(lljit_link(jit, tree, units), (int)units);
     lljit_check(LLVMOrcDisposeLLJIT(jit));
     object_free_all(tree, units);
 }
@@ -173,5 +179,6 @@ int main(int argc, char **argv)
     lljit_measure_large_tree();
     lljit_measure_trees();
     lljit_measure_removal();
+    lljit_measure_lazy();
     return 0;
 }
