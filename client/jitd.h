@@ -126,7 +126,8 @@ struct jitd_options {
     uint64_t open_files;
     uint32_t lazy_deadline_ms;           /* how long a thread waits for a lazy function; 0: 30,000 */
     size_t queue_bytes;                  /* see jitd_queued; 0: 1 GiB */
-    const char *daemon;                  /* jitd_spawn: path of jitd; NULL: $JITD, else the installed one */
+    const char *daemon;                  /* jitd_spawn: path of jitd; NULL: $JITD, else the one in the directory
+ of the running program, else the installed one */
     const char *const *daemon_arguments; /* jitd_spawn: further arguments, NULL-terminated, or NULL */
 };
 
@@ -138,8 +139,12 @@ enum jitd_unit_state {
     JITD_UNIT_INITIALISED = 3,
     JITD_UNIT_READY = 4,
     JITD_UNIT_FAILED = 5,
-    JITD_UNIT_REMOVED = 6 /* it was READY or FAILED before; its id is never used again */
+    JITD_UNIT_REMOVED = 6, /* it was READY or FAILED before; its id is never used again */
+    JITD_UNIT_STATES       /* how many there are */
 };
+
+/* "ready"; "unknown" for a number that is none of these. */
+const char *jitd_unit_state_name(unsigned state);
 
 struct jitd_definition {
     const char *name;

@@ -6,9 +6,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -24,12 +27,30 @@
 #define JITD_DEFAULT_DAEMON "jitd" /* looked for in PATH */
 #endif
 
-static const char *spawn_path(const struct jitd_options *options)
+/* The one in the directory of our own program, as in a build tree, or where a frontend brings jitd along. A program
+   with more rights than its user does not look about there. */
+static bool spawn_find_neighbour(char path[static PATH_MAX])
+{
+    static const char name[] = "jitd";
+    ssize_t length = getauxval(AT_SECURE) ? -1 : readlink("/proc/self/exe", path, PATH_MAX - 1);
+    if (length <= 0)
+        return false;
+    path[length] = '\0';
+    char *file = strrchr(path, '/');
+    if (!file || file + 1 + sizeof name > path + PATH_MAX)
+        return false;
+    memcpy(file + 1, name, sizeof name);
+    return access(path, X_OK) == 0;
+}
+
+static const char *spawn_path(const struct jitd_options *options, char neighbour[static PATH_MAX])
 {
     if (options->daemon)
         return options->daemon;
     const char *named = secure_getenv("JITD");
-    return named && *named ? named : JITD_DEFAULT_DAEMON;
+    if (named && *named)
+        return named;
+    return spawn_find_neighbour(neighbour) ? neighbour : JITD_DEFAULT_DAEMON;
 }
 
 /* {path, "--fd", "3", further arguments, NULL}; freed by the caller. NULL when out of memory. */
@@ -103,7 +124,8 @@ int spawn_daemon(const struct jitd_options *options, struct spawned *out, int *s
 {
     *out = SPAWNED_NONE;
     *socket_out = -1;
-    const char *path = spawn_path(options);
+    char neighbour[PATH_MAX];
+    const char *path = spawn_path(options, neighbour);
     const char **arguments = spawn_arguments(path, options->daemon_arguments);
     if (!arguments)
         return error_set(error, ERROR_NO_MEMORY, "out of memory for the daemon's arguments");

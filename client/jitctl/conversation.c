@@ -4,7 +4,6 @@
 #include "client/jitctl/conversation.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,25 +120,6 @@ static const struct jitd_listener conversation_listener = {
     .disconnected = conversation_on_disconnect,
 };
 
-/* The daemon beside jitctl itself, as in a build tree; NULL: the one that libjitd finds. */
-static char *conversation_neighbour(void)
-{
-    char path[PATH_MAX];
-    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
-    if (length <= 0)
-        return NULL;
-    path[length] = '\0';
-    char *slash = strrchr(path, '/');
-    if (!slash)
-        return NULL;
-    *slash = '\0';
-    char *neighbour = allocate_format("%s/jitd", path);
-    if (access(neighbour, X_OK) == 0)
-        return neighbour;
-    free(neighbour);
-    return NULL;
-}
-
 static int conversation_start(struct conversation *conversation, const struct options *options,
                               const struct inputs *inputs, struct jitd_options *session)
 {
@@ -152,12 +132,9 @@ static int conversation_start(struct conversation *conversation, const struct op
         arguments[2 * i] = "--library";
         arguments[2 * i + 1] = inputs->libraries[i];
     }
-    char *daemon = getenv("JITD") ? NULL : conversation_neighbour();
-    session->daemon = daemon;
     session->daemon_arguments = arguments;
     int code = jitd_spawn(session, &conversation_listener, conversation, &conversation->session);
     free(arguments);
-    free(daemon);
     return code;
 }
 

@@ -9,9 +9,9 @@
 
 static const char *dot_colour(unsigned state)
 {
-    static const char *const colours[UNIT_STATES] = {"#ffe08a", "#ffd0a0", "#d8c8f0", "#c0d8f8",
-                                                     "#b8e8b8", "#f4a8a8", "#dddddd"};
-    return state < UNIT_STATES ? colours[state] : "white";
+    static const char *const colours[JITD_UNIT_STATES] = {"#ffe08a", "#ffd0a0", "#d8c8f0", "#c0d8f8",
+                                                          "#b8e8b8", "#f4a8a8", "#dddddd"};
+    return state < JITD_UNIT_STATES ? colours[state] : "white";
 }
 
 /* As good for an identifier as for a label. */
@@ -39,8 +39,8 @@ static void dot_node(FILE *out, const Jitd__Proto__UnitInfo *unit)
 {
     fprintf(out, "  subgraph cluster_%u { u%" PRIu64 " [label=", unit->library, unit->unit);
     dot_quote(out, "", unit->name);
-    fprintf(out, ", tooltip=\"unit %" PRIu64 ", %s\", fillcolor=\"%s\"]; }\n", unit->unit, unit_state_name(unit->state),
-            dot_colour(unit->state));
+    fprintf(out, ", tooltip=\"unit %" PRIu64 ", %s\", fillcolor=\"%s\"]; }\n", unit->unit,
+            jitd_unit_state_name(unit->state), dot_colour(unit->state));
 }
 
 static void dot_missing(FILE *out, uint64_t unit, ProtobufCBinaryData name)

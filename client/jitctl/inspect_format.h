@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 #include "client/jitctl/json.h"
-#include "client/jitctl/unit_state.h"
+#include "client/jitd.h"
 #include "proto/inspect.h"
 #include "proto/message.h"
 
@@ -20,7 +20,7 @@ struct inspect_view {
     FILE *out;                             /* borrowed */
     const struct inspect_session *session; /* borrowed */
     bool all_units;                        /* text: not only those that wait or have failed */
-    uint64_t states[UNIT_STATES];          /* text: units so far, by state */
+    uint64_t states[JITD_UNIT_STATES];     /* text: units so far, by state */
     struct json json;                      /* JSON */
 };
 

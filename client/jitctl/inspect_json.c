@@ -121,7 +121,7 @@ static void json_unit(struct json *json, const Jitd__Proto__Inspection *page, co
     json_open(json, NULL, '{');
     json_unsigned(json, "unit", unit->unit);
     json_name(json, "name", unit->name);
-    json_string(json, "state", unit_state_name(unit->state));
+    json_string(json, "state", jitd_unit_state_name(unit->state));
     json_unsigned(json, "library", unit->library);
     json_open(json, "definitions", '[');
     for (size_t i = 0; i < unit->n_definitions; i++)

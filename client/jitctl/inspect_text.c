@@ -84,7 +84,7 @@ static void text_details(FILE *out, const Jitd__Proto__UnitInfo *unit)
 static void text_unit(struct inspect_view *view, const Jitd__Proto__UnitInfo *unit)
 {
     FILE *out = view->out;
-    fprintf(out, "unit %" PRIu64 ", %s, library %u", unit->unit, unit_state_name(unit->state), unit->library);
+    fprintf(out, "unit %" PRIu64 ", %s, library %u", unit->unit, jitd_unit_state_name(unit->state), unit->library);
     text_name(out, ": ", unit->name);
     if (view->all_units)
         text_details(out, unit);
@@ -98,7 +98,7 @@ static void text_units(struct inspect_view *view, const Jitd__Proto__Inspection 
 {
     for (size_t i = 0; i < page->n_units; i++) {
         const Jitd__Proto__UnitInfo *unit = page->units[i];
-        if ((unsigned)unit->state < UNIT_STATES)
+        if ((unsigned)unit->state < JITD_UNIT_STATES)
             view->states[unit->state]++;
         if (view->all_units || unit->state != JITD__PROTO__UNIT_STATE__READY)
             text_unit(view, unit);
@@ -108,13 +108,13 @@ static void text_units(struct inspect_view *view, const Jitd__Proto__Inspection 
 static void text_end(struct inspect_view *view)
 {
     uint64_t units = 0;
-    for (unsigned i = 0; i < UNIT_STATES; i++)
+    for (unsigned i = 0; i < JITD_UNIT_STATES; i++)
         units += view->states[i];
     fprintf(view->out, "%" PRIu64 " unit%s", units, units == 1 ? "" : "s");
     const char *separator = ": ";
-    for (unsigned i = 0; i < UNIT_STATES; i++)
+    for (unsigned i = 0; i < JITD_UNIT_STATES; i++)
         if (view->states[i]) {
-            fprintf(view->out, "%s%" PRIu64 " %s", separator, view->states[i], unit_state_name(i));
+            fprintf(view->out, "%s%" PRIu64 " %s", separator, view->states[i], jitd_unit_state_name(i));
             separator = ", ";
         }
     fputc('\n', view->out);

@@ -8,7 +8,6 @@
 #include "client/jitctl/complain.h"
 #include "client/jitctl/conversation.h"
 #include "client/jitctl/json.h"
-#include "client/jitctl/unit_state.h"
 
 static void link_print(const struct jitd_inspection *inspection)
 {
@@ -20,7 +19,7 @@ static void link_print(const struct jitd_inspection *inspection)
     }
     for (size_t i = 0; i < inspection->units_listed; i++) {
         const struct jitd_unit *unit = &inspection->units[i];
-        printf("\nunit %" PRIu64 ", %s: %s\n", unit->unit, unit_state_name(unit->state), unit->name);
+        printf("\nunit %" PRIu64 ", %s: %s\n", unit->unit, jitd_unit_state_name(unit->state), unit->name);
         for (size_t k = 0; k < unit->definition_count; k++)
             printf("  0x%016" PRIx64 " %10" PRIu64 "  %s\n", unit->definitions[k].address, unit->definitions[k].bytes,
                    unit->definitions[k].name);
@@ -42,7 +41,7 @@ static void link_print_json_unit(struct json *json, const struct jitd_unit *unit
     json_open(json, NULL, '{');
     json_unsigned(json, "unit", unit->unit);
     json_string(json, "name", unit->name);
-    json_string(json, "state", unit_state_name(unit->state));
+    json_string(json, "state", jitd_unit_state_name(unit->state));
     json_open(json, "definitions", '[');
     for (size_t i = 0; i < unit->definition_count; i++) {
         json_open(json, NULL, '{');
