@@ -62,7 +62,8 @@ enum jitd_error_code {
     JITD_ERROR_RUNNER_PROTOCOL = 39,
     JITD_ERROR_SETUP = 40,
     JITD_ERROR_CONVENTION = 41,
-    JITD_ERROR_DEPENDENTS = 42
+    JITD_ERROR_DEPENDENTS = 42,
+    JITD_ERROR_ACTION_FAILED = 43
 };
 
 /* "RELOCATION_RANGE", and a short text; never NULL. */
@@ -327,6 +328,22 @@ struct jitd_lazy_definition {
     uint32_t library; /* with JITD_USE_LIBRARY */
 };
 
+/* Calls of functions in the program, `int function(const void *argument, size_t bytes)` in the platform's own
+   convention, when the unit is published and when it is removed; 0 says that it went well. Functions are global names
+   that are looked for as uses are; the unit waits for them, may define them itself, and keeps them from being removed.
+   Either may be NULL, not both. The arguments are copied to where the program reads them, at a multiple of 16, and can
+   only read them; a function without one gets NULL and 0. At most 1,024 for a unit, of 1 MiB each. */
+struct jitd_manifest_action {
+    const char *publish;
+    const void *publish_argument;
+    size_t publish_bytes;
+    const char *remove;
+    const void *remove_argument;
+    size_t remove_bytes;
+    unsigned flags;   /* 0 or JITD_USE_LIBRARY */
+    uint32_t library; /* with JITD_USE_LIBRARY: of both functions */
+};
+
 /* With a manifest the names of an object are its own but for those that stand here. Symbols that the object refers to
    and neither defines nor lists must be the runner's libraries' own (memcpy and the like). */
 struct jitd_manifest {
@@ -340,6 +357,8 @@ struct jitd_manifest {
     size_t alias_count;
     const struct jitd_lazy_definition *lazies;
     size_t lazy_count;
+    const struct jitd_manifest_action *actions; /* made in order, before initialisers; undone in reverse */
+    size_t action_count;
 };
 
 /* One unit. Zero-initialise it. */
@@ -354,7 +373,7 @@ struct jitd_unit_input {
 
 /* Adds a unit. The object's bytes, the manifest and all that it leads to are borrowed until the batch is submitted or
    freed. Without an object the unit is its manifest alone: absolute symbols, aliases, lazy
-   definitions, and uses to wait for. */
+   definitions, actions, and uses to wait for. */
 int jitd_batch_add_unit(struct jitd_batch *batch, const struct jitd_unit_input *input);
 
 /* Units of the batch that still wait for others so many milliseconds after the daemon has taken it fail with
@@ -437,7 +456,8 @@ struct jitd_removal {
     bool cascade;         /* units that use them go too, and those that use these */
 };
 
-/* `count` units have gone. */
+/* `count` units have gone. Where it is not 0, `errors` may still list removal actions that returned other than 0, one
+   error for each unit: JITD_ERROR_ACTION_FAILED; else `errors` says why none has gone. */
 typedef void jitd_remove_callback(struct jitd_session *session, size_t count, const struct jitd_errors *errors,
                                   void *data);
 
@@ -447,7 +467,8 @@ typedef void jitd_remove_callback(struct jitd_session *session, size_t count, co
    may define them again; a call that has not begun fails with JITD_ERROR_NOT_CALLABLE, one that is under way goes on. A
    unit that waits for others fails first, with JITD_ERROR_CANCELLED. A JITD_UNIT_REMOVED event tells of each. The
    request is complete when finalisers have run: C++ static destructors first, then .fini_array, as at the program's
-   exit, but of these units alone. A finaliser that ends the runner's life (jitd_end.finaliser_of) completes it too.
+   exit, but of these units alone; and then the removal actions of those that were published, last ones first. One that
+   ends the runner's life (jitd_end.finaliser_of, action_of) completes it too.
    Memory is used again when no thread can be in it: while a call that was under way goes on, or a thread that the
    program has made, it is not. */
 int jitd_remove(struct jitd_session *session, const struct jitd_removal *removal, jitd_remove_callback *callback,
@@ -527,9 +548,10 @@ struct jitd_end {
     size_t register_count;
     const struct jitd_frame *frames; /* innermost first */
     size_t frame_count;
-    const char *initialiser_of;   /* L; the unit whose initialiser ran, or "" */
-    const char *finaliser_of;     /* L; the unit whose finaliser ran because it was being removed, or "" */
-    const char *lazy_symbol;      /* L; the lazy function that a thread waited for and that will not come, or ""... */
+    const char *initialiser_of; /* L; the unit whose initialiser ran, or "" */
+    const char *finaliser_of;   /* L; the unit whose finaliser ran because it was being removed, or "" */
+    const char *action_of;   /* L; the unit one of whose actions ran, or could not be made again in a new life, or "" */
+    const char *lazy_symbol; /* L; the lazy function that a thread waited for and that will not come, or ""... */
     struct jitd_error lazy_error; /* L; ...and why; code 0: no thread waited in vain */
 };
 

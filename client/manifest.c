@@ -87,6 +87,24 @@ static int check_lazy(const struct jitd_manifest *manifest, size_t i, bool with_
     return code ? code : check_flags(lazy->flags, MANIFEST_DEFINITION_FLAGS | JITD_USE_LIBRARY, lazy->library);
 }
 
+static int check_action_call(const char *function, const void *argument, size_t bytes)
+{
+    if (bytes != 0 && (is_absent(function) || !argument))
+        return JITD_ERROR_INVALID;
+    return bytes > LIMIT_ACTION_BYTES ? JITD_ERROR_LIMIT : check_optional_name(function);
+}
+
+static int check_action(const struct jitd_manifest *manifest, size_t i, bool with_object)
+{
+    (void)with_object;
+    const struct jitd_manifest_action *action = &manifest->actions[i];
+    if (is_absent(action->publish) && is_absent(action->remove))
+        return JITD_ERROR_INVALID;
+    int code = check_action_call(action->publish, action->publish_argument, action->publish_bytes);
+    code = code ? code : check_action_call(action->remove, action->remove_argument, action->remove_bytes);
+    return code ? code : check_flags(action->flags, JITD_USE_LIBRARY, action->library);
+}
+
 int manifest_check(const struct jitd_manifest *manifest, bool with_object)
 {
     const struct {
@@ -99,8 +117,9 @@ int manifest_check(const struct jitd_manifest *manifest, bool with_object)
         {manifest->absolutes, manifest->absolute_count, check_absolute},
         {manifest->aliases, manifest->alias_count, check_alias},
         {manifest->lazies, manifest->lazy_count, check_lazy},
+        {manifest->actions, manifest->action_count, check_action},
     };
-    int code = 0;
+    int code = manifest->action_count > LIMIT_ACTIONS ? JITD_ERROR_LIMIT : 0;
     for (size_t l = 0; l < ARRAY_LENGTH(lists) && code == 0; l++) {
         if (lists[l].count > MANIFEST_MOST_ENTRIES)
             return JITD_ERROR_LIMIT;
@@ -115,7 +134,7 @@ int manifest_check(const struct jitd_manifest *manifest, bool with_object)
 size_t manifest_entries(const struct jitd_manifest *manifest)
 {
     return manifest->definition_count + manifest->use_count + manifest->absolute_count + manifest->alias_count +
-           manifest->lazy_count;
+           manifest->lazy_count + manifest->action_count;
 }
 
 /* ---- packing ---- */
@@ -139,7 +158,7 @@ static size_t name_bytes(const char *local, const char *global)
 /* Whether it takes a message of its own: one that mentions nothing must be told from none. */
 static bool has_message(const struct jitd_manifest *manifest)
 {
-    return manifest->absolute_count || manifest->alias_count || manifest->lazy_count ||
+    return manifest->absolute_count || manifest->alias_count || manifest->lazy_count || manifest->action_count ||
            (manifest->definition_count == 0 && manifest->use_count == 0);
 }
 
@@ -155,7 +174,8 @@ void manifest_measure(const struct jitd_manifest *manifest, struct manifest_meas
         measure->message_bytes += column_bytes(1, sizeof(Jitd__Proto__Manifest)) +
                                   manifest->absolute_count * (sizeof(Jitd__Proto__Absolute) + sizeof(void *)) +
                                   manifest->alias_count * (sizeof(Jitd__Proto__Alias) + sizeof(void *)) +
-                                  manifest->lazy_count * (sizeof(Jitd__Proto__LazyDefinition) + sizeof(void *));
+                                  manifest->lazy_count * (sizeof(Jitd__Proto__LazyDefinition) + sizeof(void *)) +
+                                  manifest->action_count * (sizeof(Jitd__Proto__Action) + sizeof(void *));
 }
 
 size_t manifest_room(const struct manifest_measure *measure)
@@ -283,6 +303,27 @@ static void pack_lazies(const struct jitd_manifest *manifest, Jitd__Proto__Manif
     }
 }
 
+static ProtobufCBinaryData borrow_argument(const void *argument, size_t bytes)
+{
+    return (ProtobufCBinaryData){.len = bytes, .data = (uint8_t *)(uintptr_t)argument};
+}
+
+static void pack_actions(const struct jitd_manifest *manifest, Jitd__Proto__Manifest *out, char **room)
+{
+    Jitd__Proto__Action *actions = take(room, manifest->action_count, sizeof *actions);
+    out->actions = take(room, manifest->action_count, sizeof *out->actions);
+    for (size_t i = 0; i < manifest->action_count; i++) {
+        const struct jitd_manifest_action *action = &manifest->actions[i];
+        actions[i] = (Jitd__Proto__Action)JITD__PROTO__ACTION__INIT;
+        actions[i].publish = convert_borrow(action->publish);
+        actions[i].publish_argument = borrow_argument(action->publish_argument, action->publish_bytes);
+        actions[i].remove = convert_borrow(action->remove);
+        actions[i].remove_argument = borrow_argument(action->remove_argument, action->remove_bytes);
+        actions[i].library = wire_library(action->flags, action->library);
+        out->actions[out->n_actions++] = &actions[i];
+    }
+}
+
 static Jitd__Proto__Manifest *pack_message(const struct jitd_manifest *manifest, char **room)
 {
     Jitd__Proto__Manifest *out = take(room, 1, sizeof *out);
@@ -290,6 +331,7 @@ static Jitd__Proto__Manifest *pack_message(const struct jitd_manifest *manifest,
     pack_absolutes(manifest, out, room);
     pack_aliases(manifest, out, room);
     pack_lazies(manifest, out, room);
+    pack_actions(manifest, out, room);
     return out;
 }
 

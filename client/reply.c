@@ -142,10 +142,15 @@ static int reply_cancelled(struct jitd_session *session, const struct request *r
 static int reply_removed(struct jitd_session *session, const struct request *request, const ProtobufCMessage *message,
                          struct error *error)
 {
-    (void)error;
+    const Jitd__Proto__Removed *removed = (const Jitd__Proto__Removed *)message;
+    struct converter converter = {.pool = &session->shown};
+    struct jitd_errors errors = convert_errors(&converter, removed->errors, removed->n_errors, removed->errors_omitted);
+    int code = convert_result(&converter, error);
+    if (code != 0)
+        return code;
     request_remove(session, request);
     if (request->callback.remove)
-        request->callback.remove(session, ((const Jitd__Proto__Removed *)message)->count, NULL, request->data);
+        request->callback.remove(session, removed->count, removed->n_errors ? &errors : NULL, request->data);
     return 0;
 }
 

@@ -42,6 +42,7 @@
     X(RUNNER_PROTOCOL, 39, "the runner broke the channel's rules")                                                     \
     X(SETUP, 40, "the session could not be set up")                                                                    \
     X(CONVENTION, 41, "no way from one calling convention to the other")                                               \
-    X(DEPENDENTS, 42, "others depend on it")
+    X(DEPENDENTS, 42, "others depend on it")                                                                           \
+    X(ACTION_FAILED, 43, "an action failed")
 
 #endif

@@ -31,9 +31,10 @@ enum channel_request {
        every unit with initialised data: a page that the runner has written no longer sees the linker's stores. */
     CHANNEL_COPY_DATA = 1,
     /* Call each pointer of an array in zone R, in order, as an initialiser (argc, argv, envp): a = address, b = count.
-     */
+       Passed over where c is a publication whose actions have failed. */
     CHANNEL_INITIALISE,
-    /* Remember an array of finalisers to be called in reverse at exit, later arrays first: a = address, b = count. */
+    /* Remember an array of finalisers to be called in reverse at exit, later arrays first: a = address, b = count.
+       Passed over where c is a publication whose actions have failed. */
     CHANNEL_FINALISERS,
     /* Call main: a = address; the runner exits with what it returns. No reply but the end of its life. */
     CHANNEL_MAIN,
@@ -41,13 +42,22 @@ enum channel_request {
     CHANNEL_CALL,
     /* Run an array of finalisers now and forget it: a = address, b = count. */
     CHANNEL_FINALISE,
-    /* Run and forget what was registered with __cxa_atexit for an object: a = its __dso_handle. */
+    /* Run and forget what was registered with __cxa_atexit for an object: a = its __dso_handle. With a publication in c
+       only where its actions have failed. */
     CHANNEL_FINALISE_OBJECT,
     /* Fill bytes of zone Z with zeros, which a removed unit has used before: a = offset in Z, b = bytes. */
     CHANNEL_ZERO,
-    /* Call a function of a unit with bytes of zone R: int function(const void *bytes, size_t count), 0 for success: a =
-       address, b = address of the bytes, c = their count. The reply's a is what it returned. */
-    CHANNEL_ACTION,
+    /* Make the publishing calls of a unit's actions in order, and remember them to be undone at exit, after finalisers:
+       a = address of an array of struct channel_action in zone R, b = count, c = the publication, a number other than 0
+       that its requests have in common; they stand behind one another in one queue. Where a call returns other than 0,
+       the removing calls of those that went well are made in reverse, through all of the publication, whose further
+       actions are passed over; the reply's a is the number of the action in its array, from 1 on, b what it returned, c
+       how many of the removing calls returned other than 0. With c = 0, of what a former life did, the process ends
+       then (SIGABRT) when it has replied. */
+    CHANNEL_ACTIONS,
+    /* Make the removing calls of actions that went well in reverse and forget them: a = address of the array. Of the
+       calls that returned other than 0 the reply tells of the first (a, b) and how many there were (c). */
+    CHANNEL_UNDO_ACTIONS,
     /* To a waiter alone: its thread goes on: a = address of the function that it has called; 0: nobody supplies it, and
        the thread ends the process as a crash does (SIGABRT, with a record). No reply. */
     CHANNEL_RESUME,
@@ -56,11 +66,22 @@ enum channel_request {
     CHANNEL_LAZY
 };
 
+/* One call of an action, in zone R: int function(const void *argument, size_t bytes). */
+struct channel_action_call {
+    uint64_t function; /* 0: none */
+    uint64_t argument; /* 0 where there are no bytes */
+    uint64_t bytes;
+};
+
+struct channel_action {
+    struct channel_action_call publish, remove;
+};
+
 struct channel_record {
     uint32_t kind;   /* requests: enum channel_request; replies: the kind that is being answered */
     uint32_t status; /* replies: 0, or an enum error_code */
     uint64_t id;     /* the linker's; echoed */
-    uint64_t a;      /* replies to CHANNEL_CALL: the result's bits */
+    uint64_t a;      /* replies: the result's bits of CHANNEL_CALL; with b and c, what has become of actions */
     uint64_t b;
     uint64_t c;
     uint64_t spare[3];

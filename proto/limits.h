@@ -41,6 +41,8 @@
 #define LIMIT_ALIGNMENT         MIB(2)   /* of one section */
 #define LIMIT_LIBRARY_NUMBERS   65536    /* a library's number is below this */
 #define LIMIT_SEARCH_ORDER      1024     /* libraries that one library names */
+#define LIMIT_ACTIONS           1024     /* of one unit */
+#define LIMIT_ACTION_BYTES      MIB(1)   /* of one action's argument */
 
 /* Replies and events. */
 #define LIMIT_ERRORS_PER_REPLY      256 /* listed; the rest are counted */

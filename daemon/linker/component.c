@@ -5,6 +5,7 @@
 
 #include "common/bytes.h"
 #include "common/log.h"
+#include "daemon/linker/actions.h"
 #include "daemon/linker/code_map.h"
 #include "daemon/linker/layout.h"
 #include "daemon/linker/relocate.h"
@@ -357,6 +358,8 @@ static int finish_unit(struct linker *linker, struct unit *unit, struct error *e
 {
     const struct arena_extent *code = &unit->block.extent[ZONE_X];
 
+    if (unit->action_count && actions_link(linker, unit, error) != 0)
+        return error->code;
     if (unit->trampoline_count && lazy_link(linker, unit, error) != 0)
         return error->code;
     if (has_unwind_table(unit))

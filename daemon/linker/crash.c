@@ -121,6 +121,8 @@ void crash_describe(struct session *session, int wait_status, const struct crash
         out->initialiser_of = text(suspects->initialising->name);
     if (suspects->finalising)
         out->finaliser_of = text(suspects->finalising->name);
+    if (suspects->acting)
+        out->action_of = text(suspects->acting->name);
     if (session->lazy_refusal.code)
         describe_refusal(session, pool, out);
     if (out->exited || !crash || !runner_read_crash(session->runner, crash))

@@ -6,6 +6,7 @@
 
 #include "daemon/linker/link.h"
 #include "daemon/linker/redirect.h"
+#include "daemon/linker/removal.h"
 #include "daemon/linker/resolve.h"
 #include "proto/limits.h"
 
@@ -147,6 +148,14 @@ static void tell_lazy(struct linker *linker, const struct failing_list *list, co
             lazy_withdrawn(linker, list->entries[i].unit->definitions[d], error);
 }
 
+static void give_memory_back(struct linker *linker, struct unit *unit)
+{
+    if (unit->exposed)
+        removal_set_memory_aside(linker, unit);
+    else
+        unit_release_memory(unit, linker->arena);
+}
+
 /* All that fails is known before anything is taken apart, so that nobody is woken by a unit that is about to fail. */
 void link_fail(struct linker *linker, struct unit *unit, const struct error *error)
 {
@@ -163,7 +172,7 @@ void link_fail(struct linker *linker, struct unit *unit, const struct error *err
         redirect_forget(list.entries[i].unit);
         lazy_unlink(linker, list.entries[i].unit);
         resolve_withdraw(list.entries[i].unit);
-        unit_release_memory(list.entries[i].unit, linker->arena);
+        give_memory_back(linker, list.entries[i].unit);
     }
     tell_lazy(linker, &list, error);
     leave_graph(linker, &list);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/bytes.h"
+#include "daemon/linker/actions.h"
 #include "daemon/linker/resolve.h"
 #include "daemon/linker/unwind.h"
 
@@ -245,6 +246,7 @@ int layout_plan(struct unit *unit, const struct arch *arch, struct arena_need ne
     plan_commons(unit, &needs[ZONE_Z]);
     plan_own_commons(unit, &needs[ZONE_Z]);
     unit->pending->data_bytes = needs[ZONE_D].bytes;
+    actions_plan(unit, &needs[ZONE_R]);
     return collect_arrays(unit, error);
 }
 

@@ -3,7 +3,7 @@
  *
  *   X  executable sections, one behind another, so that one unwind header serves the unit
  *   R  constants, .data.rel.ro and the arrays of initialisers (only the linker ever writes them), .eh_frame with the
- *      header that unwind.h builds and a terminator
+ *      header that unwind.h builds and a terminator, actions with their arguments
  *   D  initialised data        Z  zero data and common symbols        nowhere: notes, debug information, losing COMDATs
  */
 #ifndef LINKER_LAYOUT_H

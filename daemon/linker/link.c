@@ -6,6 +6,7 @@
 #include <sys/random.h>
 
 #include "common/bytes.h"
+#include "daemon/linker/actions.h"
 #include "daemon/linker/component.h"
 #include "daemon/linker/layout.h"
 #include "daemon/linker/plan.h"
@@ -328,6 +329,7 @@ static void commit(struct linker *linker, struct batch *batch)
 
         units_add(&linker->units, unit);
         unit->state = UNIT_RESOLVED;
+        actions_place(linker, unit);
         graph_add(unit);
     }
     if (batch->closed || batch->atomic)

@@ -62,8 +62,21 @@ struct manifest_use {
     struct manifest_name global;
     uint32_t flags;
     uint32_t library;
-    bool any_convention; /* an alias, or a lookup that waits: calls nothing */
+    bool any_convention; /* an alias, a lookup that waits: calls nothing; or an action, which checks for itself */
     uint64_t convention;
+};
+
+#define MANIFEST_NO_USE UINT32_MAX
+
+/* One call of an action: of what one of the uses is bound to, or none. */
+struct manifest_action_call {
+    uint32_t use; /* index in the manifest's uses, or MANIFEST_NO_USE */
+    uint32_t bytes;
+    const uint8_t *argument;
+};
+
+struct manifest_action {
+    struct manifest_action_call publish, remove;
 };
 
 struct manifest {
@@ -71,6 +84,8 @@ struct manifest {
     uint32_t definition_count;
     const struct manifest_use *uses;
     uint32_t use_count;
+    const struct manifest_action *actions;
+    uint32_t action_count;
 };
 
 /* Finds entries by their local names. */

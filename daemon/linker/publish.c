@@ -1,30 +1,22 @@
 /*
  * From linked to ready, and the lives of the runner.
  *
- * A component whose bytes are in place needs the runner only where it has data to bring in or initialisers to run: then
- * it is a publication until all its tasks have been answered. When a life of the runner ends, the task it was busy with
- * tells whose fault that was; in the next life the initialisers of everything that is ready run again first, in publish
- * order, then publications start over, then calls go on.
+ * A component whose bytes are in place needs the runner only where it has data to bring in, actions to make or
+ * initialisers to run: then it is a publication until all its tasks have been answered. They are all sent at once;
+ * where an action fails the runner itself takes back what was done and passes over what follows. When a life of the
+ * runner ends, the task it was busy with tells whose fault that was; in the next life actions and initialisers of
+ * everything that is ready run again first, in publish order, then publications start over, then calls go on.
  */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
-#include "common/log.h"
+#include "common/bytes.h"
+#include "daemon/linker/publication.h"
 #include "daemon/linker/session.h"
 
-#define LOG_TAG "publish"
-
-/* A unit whose initialiser ends the runner's life this often is given up. */
-#define INITIALISER_CHANCES 2
-
-struct publication {
-    struct publication *next;
-    struct unit *root;
-    struct task *tasks; /* owned; in the order in which the runner carries them out */
-    uint32_t task_count;
-    uint32_t outstanding; /* tasks not answered; 0: not sent */
-};
+/* A unit whose initialisers or actions end the runner's life this often is given up. */
+#define CHANCES 2
 
 static void end_without_memory(struct session *session)
 {
@@ -54,89 +46,6 @@ void publish_send_task(struct session *session, const struct task *task)
         end_without_memory(session);
 }
 
-struct ordered_array {
-    const struct call_array *array;
-    struct unit *unit;
-    uint32_t position;
-};
-
-static int compare_arrays(const void *left, const void *right)
-{
-    const struct ordered_array *a = left, *b = right;
-
-    if (a->array->priority != b->array->priority)
-        return a->array->priority < b->array->priority ? -1 : 1;
-    if (a->unit->id != b->unit->id)
-        return a->unit->id < b->unit->id ? -1 : 1;
-    return a->position < b->position ? -1 : a->position > b->position;
-}
-
-/* Initialisers and finalisers of all the component's units, by priority, then in the units' order (gABI,
-   "Initialization and Termination Functions"): finalisers are remembered in the order in which initialisers run, and
-   run backwards. */
-static uint32_t order_arrays(const struct publication *publication, struct ordered_array *arrays)
-{
-    uint32_t count = 0;
-
-    for (struct unit *unit = publication->root; unit; unit = graph_next_member(unit))
-        for (uint32_t i = 0; i < unit->array_count; i++, count++)
-            if (arrays)
-                arrays[count] = (struct ordered_array){&unit->arrays[i], unit, count};
-    if (arrays)
-        qsort(arrays, count, sizeof *arrays, compare_arrays);
-    return count;
-}
-
-static void add_array_tasks(struct publication *publication, const struct ordered_array *arrays, uint32_t count,
-                            bool finalisers)
-{
-    for (uint32_t i = 0; i < count; i++)
-        if (arrays[i].array->finalisers == finalisers)
-            publication->tasks[publication->task_count++] =
-                (struct task){.purpose = TASK_PUBLISH,
-                              .kind = finalisers ? CHANNEL_FINALISERS : CHANNEL_INITIALISE,
-                              .unit = arrays[i].unit,
-                              .publication = publication,
-                              .a = arrays[i].array->address,
-                              .b = arrays[i].array->count};
-}
-
-static void add_memory_task(struct publication *publication, struct unit *unit, uint32_t kind, uint64_t offset,
-                            uint64_t bytes)
-{
-    publication->tasks[publication->task_count++] = (struct task){
-        .purpose = TASK_PUBLISH, .kind = kind, .unit = unit, .publication = publication, .a = offset, .b = bytes};
-}
-
-/* Data of all units first, which any of the initialisers may use. */
-static int plan(struct publication *publication)
-{
-    uint32_t arrays = order_arrays(publication, NULL), units = 0;
-    struct ordered_array *ordered = calloc(arrays + 1u, sizeof *ordered);
-
-    for (struct unit *unit = publication->root; unit; unit = graph_next_member(unit))
-        units++;
-    publication->tasks = calloc(arrays + 2 * units, sizeof *publication->tasks);
-    if (!ordered || !publication->tasks) {
-        free(ordered);
-        return ERROR_NO_MEMORY;
-    }
-    for (struct unit *unit = publication->root; unit; unit = graph_next_member(unit)) {
-        const struct arena_extent *zeros = &unit->block.extent[ZONE_Z];
-
-        if (unit->pending->data_bytes)
-            add_memory_task(publication, unit, CHANNEL_COPY_DATA, unit->pending->data_offset,
-                            unit->pending->data_bytes);
-        if (unit->pending->stale_zeros)
-            add_memory_task(publication, unit, CHANNEL_ZERO, zeros->offset, zeros->bytes);
-    }
-    order_arrays(publication, ordered);
-    add_array_tasks(publication, ordered, arrays, true);
-    add_array_tasks(publication, ordered, arrays, false);
-    free(ordered);
-    return 0;
-}
-
 static void send_publication(struct session *session, struct publication *publication)
 {
     publication->outstanding = publication->task_count;
@@ -157,30 +66,21 @@ static void send_publications(struct session *session)
     }
 }
 
-static bool needs_runner(const struct unit *root)
-{
-    for (const struct unit *unit = root; unit; unit = graph_next_member(unit))
-        if (unit->pending->data_bytes || unit->pending->stale_zeros || unit->array_count)
-            return true;
-    return false;
-}
-
 void publish_component(struct session *session, struct unit *root)
 {
     struct publication *publication;
 
-    if (!needs_runner(root)) {
+    if (!publication_is_needed(root)) {
         link_ready(&session->linker, root);
         return;
     }
-    publication = calloc(1, sizeof *publication);
-    if (publication)
-        publication->root = root;
-    if (!publication || plan(publication) != 0) {
-        free(publication);
+    publication = publication_new(&session->linker, root, ++session->publication_count);
+    if (!publication) {
         end_without_memory(session);
         return;
     }
+    for (struct unit *unit = root; unit; unit = graph_next_member(unit))
+        unit->exposed = true;
     if (session->publication_last)
         session->publication_last->next = publication;
     else
@@ -205,16 +105,21 @@ static void remove_publication(struct session *session, struct publication *publ
         session->unsent = publication->next;
     if (session->publication_last == publication)
         session->publication_last = previous;
-    free(publication->tasks);
-    free(publication);
+    publication_free(publication);
+}
+
+/* A new process sees the pristine data. */
+static bool is_done_again(uint32_t kind)
+{
+    return kind == CHANNEL_ACTIONS || kind == CHANNEL_FINALISERS || kind == CHANNEL_INITIALISE;
 }
 
 /* What every new life must do again, in the order in which it was first done. */
 static int remember(struct session *session, const struct publication *publication)
 {
     for (uint32_t i = 0; i < publication->task_count; i++) {
-        if (publication->tasks[i].kind == CHANNEL_COPY_DATA || publication->tasks[i].kind == CHANNEL_ZERO)
-            continue; /* a new process sees the pristine data */
+        if (!is_done_again(publication->tasks[i].kind))
+            continue;
         if (session->replay_count == session->replay_capacity) {
             uint32_t capacity = session->replay_capacity ? session->replay_capacity * 2 : 64;
             struct task *replay = realloc(session->replay, capacity * sizeof *replay);
@@ -228,39 +133,77 @@ static int remember(struct session *session, const struct publication *publicati
         *task = publication->tasks[i];
         task->purpose = TASK_REPLAY;
         task->publication = NULL;
+        task->c = 0;
     }
     return 0;
 }
 
-void publish_forget_gone(struct session *session, struct removal *removal,
-                         void (*finalise)(struct session *session, struct removal *removal, const struct task *array))
+void publish_visit_gone(struct session *session, struct removal *removal,
+                        void (*undo)(struct session *session, struct removal *removal, const struct task *done))
+{
+    static const uint32_t kinds[] = {CHANNEL_FINALISERS, CHANNEL_ACTIONS};
+
+    for (size_t k = 0; k < ARRAY_LENGTH(kinds); k++)
+        for (uint32_t i = session->replay_count; i-- > 0;)
+            if (session->replay[i].unit->state == UNIT_REMOVED && session->replay[i].kind == kinds[k])
+                undo(session, removal, &session->replay[i]);
+}
+
+void publish_forget_gone(struct session *session)
 {
     uint32_t kept = 0;
 
-    for (uint32_t i = session->replay_count; i-- > 0 && finalise;)
-        if (session->replay[i].unit->state == UNIT_REMOVED && session->replay[i].kind == CHANNEL_FINALISERS)
-            finalise(session, removal, &session->replay[i]);
     for (uint32_t i = 0; i < session->replay_count; i++)
         if (session->replay[i].unit->state == UNIT_READY)
             session->replay[kept++] = session->replay[i];
     session->replay_count = kept;
 }
 
-static void replay_answered(struct session *session)
+/* Where an action fails that went well in a former life, the runner ends its own: no call may begin in it. */
+static void replay_answered(struct session *session, const struct task *task, const struct channel_record *reply)
 {
+    if (task->kind == CHANNEL_ACTIONS && (reply->status || reply->a)) {
+        session->replay_failure = (struct action_failure){task->unit, *reply};
+        return;
+    }
     if (--session->replaying > 0)
         return;
     remove_replayed(session);
     call_next(session);
 }
 
-static void publication_answered(struct session *session, const struct task *task)
+/* What the runner says of actions that it could not make; breaking a rule ends the session. */
+static void fail_actions(struct session *session, const struct action_failure *failure)
+{
+    struct error error;
+
+    if (actions_read_reply(failure->unit, &failure->reply, &error) == ERROR_RUNNER_PROTOCOL)
+        session_end(session, &error);
+    else
+        link_fail(&session->linker, failure->unit, &error);
+}
+
+static void fail_publication(struct session *session, struct publication *publication)
+{
+    const struct action_failure failure = publication->failure;
+
+    remove_publication(session, publication);
+    fail_actions(session, &failure);
+}
+
+static void publication_answered(struct session *session, const struct task *task, const struct channel_record *reply)
 {
     struct publication *publication = task->publication;
     struct unit *root;
 
+    if (task->kind == CHANNEL_ACTIONS && (reply->status || reply->a) && !publication->failure.unit)
+        publication->failure = (struct action_failure){task->unit, *reply};
     if (--publication->outstanding > 0)
         return;
+    if (publication->failure.unit) {
+        fail_publication(session, publication);
+        return;
+    }
     root = publication->root;
     if (remember(session, publication) != 0) {
         end_without_memory(session);
@@ -293,11 +236,11 @@ void publish_drain(struct session *session)
         } else if (task.purpose == TASK_CALL)
             call_replied(session, &task, &reply);
         else if (task.purpose == TASK_REMOVE)
-            remove_task_answered(session, task.removal);
+            remove_task_answered(session, &task, &reply);
         else if (task.purpose == TASK_REPLAY)
-            replay_answered(session);
+            replay_answered(session, &task, &reply);
         else
-            publication_answered(session, &task);
+            publication_answered(session, &task, &reply);
         materialize_resume(session);
         send_publications(session);
     }
@@ -305,17 +248,20 @@ void publish_drain(struct session *session)
 
 /* ---- lives of the runner ---- */
 
-static void give_up(struct session *session, struct unit *unit, int status)
+static void give_up(struct session *session, const struct task *task, int status)
 {
+    bool action = task->kind == CHANNEL_ACTIONS;
+    int code = action ? ERROR_ACTION_FAILED : ERROR_INITIALISER_FAILED;
+    const char *what = action ? "one of its actions" : "its initialiser";
     struct error error;
 
     if (WIFSIGNALED(status))
-        error_set(&error, ERROR_INITIALISER_FAILED, "%s: its initialiser was killed by signal %d (%s), %d times",
-                  unit->name, WTERMSIG(status), strsignal(WTERMSIG(status)), INITIALISER_CHANCES);
+        error_set(&error, code, "%s: %s was killed by signal %d (%s), %d times", task->unit->name, what,
+                  WTERMSIG(status), strsignal(WTERMSIG(status)), CHANCES);
     else
-        error_set(&error, ERROR_INITIALISER_FAILED, "%s: its initialiser ended the program with status %d, %d times",
-                  unit->name, WEXITSTATUS(status), INITIALISER_CHANCES);
-    link_fail(&session->linker, unit, &error);
+        error_set(&error, code, "%s: %s ended the program with status %d, %d times", task->unit->name, what,
+                  WEXITSTATUS(status), CHANCES);
+    link_fail(&session->linker, task->unit, &error);
 }
 
 static void forget_failed_publications(struct session *session)
@@ -327,31 +273,68 @@ static void forget_failed_publications(struct session *session)
     }
 }
 
-static struct unit *finalising(const struct session *session)
+/* One whose last replies have not come. */
+static struct publication *find_failed(const struct session *session)
 {
-    for (int queue = 0; queue < RUNNER_QUEUES; queue++) {
-        const struct task *task = runner_under_way(session->runner, (enum runner_queue)queue);
+    struct publication *publication = session->publications;
 
-        if (task && task->purpose == TASK_REMOVE)
-            return task->unit;
+    while (publication && !publication->failure.unit)
+        publication = publication->next;
+    return publication;
+}
+
+/* What the life was busy with when it ended. True where that may be the fault of the task's unit, which is to be ready
+   only if it goes better next time. */
+static bool find_suspects(struct session *session, struct task *task, struct crash_suspects *suspects)
+{
+    bool busy;
+
+    *suspects = (struct crash_suspects){.acting = session->replay_failure.unit};
+    for (int queue = 0; queue < RUNNER_QUEUES; queue++) {
+        const struct task *under_way = runner_under_way(session->runner, (enum runner_queue)queue);
+
+        if (under_way && under_way->kind == CHANNEL_UNDO_ACTIONS)
+            suspects->acting = under_way->unit;
+        else if (under_way && (under_way->kind == CHANNEL_FINALISE || under_way->kind == CHANNEL_FINALISE_OBJECT))
+            suspects->finalising = under_way->unit;
     }
-    return NULL;
+    busy = runner_end(session->runner, task);
+    if (!busy || session->replay_failure.unit)
+        return false;
+    if (task->kind == CHANNEL_INITIALISE)
+        suspects->initialising = task->unit;
+    else if (task->kind == CHANNEL_ACTIONS)
+        suspects->acting = task->unit;
+    return task->kind == CHANNEL_INITIALISE || task->kind == CHANNEL_ACTIONS;
+}
+
+/* Units that the next life will be without. */
+static void fail_culprits(struct session *session, const struct task *blamed, int status)
+{
+    const struct action_failure failure = session->replay_failure;
+
+    for (struct publication *failed; (failed = find_failed(session));)
+        fail_publication(session, failed);
+    if (blamed && blamed->unit->state != UNIT_REMOVED && ++blamed->unit->chances_lost >= CHANCES)
+        give_up(session, blamed, status);
+    session->replay_failure.unit = NULL;
+    if (failure.unit && failure.unit->state == UNIT_READY)
+        fail_actions(session, &failure);
+    publish_forget_gone(session);
+    forget_failed_publications(session);
 }
 
 static void runner_ended(struct session *session, const struct lifecycle *message)
 {
     Jitd__Proto__Ended ended = JITD__PROTO__ENDED__INIT;
     Jitd__Proto__RunnerEnded event = JITD__PROTO__RUNNER_ENDED__INIT;
-    struct unit *initialising = NULL;
+    struct crash_suspects suspects;
     struct task task;
 
     publish_drain(session);
     if (!runner_is_live(session->runner))
         return;
-    struct crash_suspects suspects = {.finalising = finalising(session)};
-    bool busy = runner_end(session->runner, &task);
-    if (busy && task.kind == CHANNEL_INITIALISE)
-        suspects.initialising = initialising = task.unit;
+    bool blamed = find_suspects(session, &task, &suspects);
     pool_reset(&session->encode);
     crash_describe(session, message->value, &suspects, &session->encode, &ended);
     event_flush(session);
@@ -360,11 +343,7 @@ static void runner_ended(struct session *session, const struct lifecycle *messag
     event.ended = &ended;
     event.next_epoch = ended.epoch + 1;
     session_send(session, MESSAGE_RUNNER_ENDED, 0, &event.base);
-    if (initialising && initialising->state != UNIT_REMOVED &&
-        ++initialising->initialiser_failures >= INITIALISER_CHANCES)
-        give_up(session, initialising, message->value);
-    publish_forget_gone(session, NULL, NULL);
-    forget_failed_publications(session);
+    fail_culprits(session, blamed ? &task : NULL, message->value);
     session->unsent = session->publications;
     materialize_runner_ended(session);
     session->replaying = 0;

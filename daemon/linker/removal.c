@@ -251,11 +251,19 @@ static void keep_aside(struct linker *linker, const struct arena_block *block)
     linker->limbo = limbo;
 }
 
-void removal_release(struct linker *linker, struct unit *unit)
+void removal_set_memory_aside(struct linker *linker, struct unit *unit)
 {
     keep_aside(linker, &unit->block);
     if (unit->extra)
         keep_aside(linker, unit->extra);
+    free(unit->extra);
+    unit->extra = NULL;
+    unit->block = (struct arena_block){0};
+}
+
+void removal_release(struct linker *linker, struct unit *unit)
+{
+    removal_set_memory_aside(linker, unit);
     linker->withdrawn--;
     linker->kept_bytes -= unit->kept_bytes;
     units_remove(&linker->units, unit);

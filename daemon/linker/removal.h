@@ -31,6 +31,9 @@ void removal_withdraw(struct linker *linker, struct unit *unit);
 /* The unit is forgotten; its memory is used again after removal_age and then removal_reclaim. */
 void removal_release(struct linker *linker, struct unit *unit);
 
+/* The memory of a unit whose code may have run is no longer the unit's; it is used again in the same way. */
+void removal_set_memory_aside(struct linker *linker, struct unit *unit);
+
 /* Sets apart the memory of units that have been released since; false: there is none. What was set apart before has
    been reclaimed. */
 bool removal_age(struct linker *linker);

@@ -2,24 +2,30 @@
  * Remove: names go at once, finalisers run in the runner, then the units are forgotten and the controller is told.
  *
  * Finalisers run as they would at exit: what was registered with atexit's kin first, unit by unit, the one that was
- * ready last before the others; then arrays, in the reverse of the order in which they were remembered. A life of the
- * runner that has not yet run its initialisers again does so first, those of removed units among them.
+ * ready last before the others; then arrays, in the reverse of the order in which they were remembered; then actions
+ * are undone in the same order. A life of the runner that has not yet run its initialisers again does so first, those
+ * of removed units among them.
  */
 #include <stdlib.h>
 
 #include "common/bytes.h"
+#include "common/log.h"
 #include "daemon/linker/session.h"
+
+#define LOG_TAG "remove"
 
 struct removal {
     struct removal *next;
     uint64_t request; /* 0: nobody waits for an answer */
     struct removal_set set;
     uint32_t outstanding; /* tasks that have not been answered */
+    struct report report; /* removal actions that returned other than 0 */
 };
 
 static void removal_free(struct removal *removal)
 {
     removal_set_free(&removal->set);
+    report_fini(&removal->report);
     free(removal);
 }
 
@@ -35,14 +41,14 @@ static void finalise_object(struct session *session, struct removal *removal, st
     publish_send_task(session, &task);
 }
 
-static void finalise_array(struct session *session, struct removal *removal, const struct task *array)
+static void undo(struct session *session, struct removal *removal, const struct task *done)
 {
     const struct task task = {.purpose = TASK_REMOVE,
-                              .kind = CHANNEL_FINALISE,
-                              .unit = array->unit,
+                              .kind = done->kind == CHANNEL_ACTIONS ? CHANNEL_UNDO_ACTIONS : CHANNEL_FINALISE,
+                              .unit = done->unit,
                               .removal = removal,
-                              .a = array->a,
-                              .b = array->b};
+                              .a = done->a,
+                              .b = done->b};
 
     removal->outstanding++;
     publish_send_task(session, &task);
@@ -77,6 +83,9 @@ static void finish(struct session *session, struct removal *removal)
     unlink_removal(session, removal);
     if (removal->request) {
         event_flush(session);
+        pool_reset(&session->encode);
+        reply.errors = event_errors(&session->encode, &removal->report, &reply.n_errors);
+        reply.errors_omitted = removal->report.omitted;
         session_send(session, MESSAGE_REMOVED, removal->request, &reply.base);
     }
     removal_free(removal);
@@ -90,8 +99,20 @@ static void finish_if_over(struct session *session, struct removal *removal)
         finish(session, removal);
 }
 
-void remove_task_answered(struct session *session, struct removal *removal)
+void remove_task_answered(struct session *session, const struct task *task, const struct channel_record *reply)
 {
+    struct removal *removal = task->removal;
+    struct error error;
+    int code = task->kind == CHANNEL_UNDO_ACTIONS ? actions_read_reply(task->unit, reply, &error) : 0;
+
+    if (code == ERROR_RUNNER_PROTOCOL) {
+        session_end(session, &error);
+        return;
+    }
+    if (code) {
+        log_info("%s", error.text);
+        report_add(&removal->report, &error);
+    }
     removal->outstanding--;
     finish_if_over(session, removal);
 }
@@ -158,7 +179,7 @@ static int compare_last_first(const void *left, const void *right)
 static void begin(struct session *session, struct removal *removal)
 {
     struct removal_set *set = &removal->set;
-    bool live = runner_is_live(session->runner), arrays = false;
+    bool live = runner_is_live(session->runner), undoable = false;
 
     removal->next = session->removals;
     session->removals = removal;
@@ -172,10 +193,12 @@ static void begin(struct session *session, struct removal *removal)
         withdraw(session, unit);
         if (was_ready && live && unit->uses_handle)
             finalise_object(session, removal, unit);
-        arrays |= unit->array_count > 0;
+        undoable |= unit->array_count > 0 || unit->action_count > 0;
     }
-    if (arrays)
-        publish_forget_gone(session, removal, live ? finalise_array : NULL);
+    if (undoable && live)
+        publish_visit_gone(session, removal, undo);
+    if (undoable)
+        publish_forget_gone(session);
     finish_if_over(session, removal);
 }
 

@@ -26,8 +26,8 @@ enum runner_queue { RUNNER_MAIN, RUNNER_AGENT, RUNNER_WAITER, RUNNER_QUEUES = RU
 
 enum task_purpose {
     TASK_PUBLISH, /* one step of making a component ready */
-    TASK_REPLAY,  /* initialisers of a ready unit, again, in a new life of the runner */
-    TASK_REMOVE,  /* finalisers of a unit that is being removed */
+    TASK_REPLAY,  /* actions and initialisers of a ready unit, again, in a new life of the runner */
+    TASK_REMOVE,  /* finalisers and removal actions of a unit that is being removed */
     TASK_CALL
 };
 

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "daemon/linker/actions.h"
 #include "daemon/linker/resolve.h"
 
 struct symbol *search_process(struct linker *linker, const char *name, size_t length)
@@ -122,6 +123,8 @@ static void move_use(struct use *use, struct symbol *to)
     for (uint32_t i = 0; !use->index && i < pending->alias_count; i++)
         if (pending->aliases[i].use == use->number)
             pending->aliases[i].target = to;
+    if (!use->index)
+        actions_move_use(use->unit, use->number, to);
 }
 
 /* Where the symbol itself has been bound, by the batch that is being committed, another may come before it. */

@@ -20,6 +20,7 @@
 #include <uv.h>
 
 #include "common/pool.h"
+#include "daemon/linker/actions.h"
 #include "daemon/linker/link.h"
 #include "daemon/linker/removal.h"
 #include "daemon/linker/runner.h"
@@ -49,7 +50,7 @@ struct observer; /* observer.c: a connection that may look in */
 struct removal;  /* remove.c: units on their way out */
 struct run_once; /* run_once.c: a unit that is gone after one call */
 struct unit_waiter;
-struct publication; /* publish.c: a component on its way to ready */
+struct publication; /* publication.h: a component on its way to ready */
 
 struct session {
     const struct session_configuration *configuration; /* borrowed */
@@ -81,10 +82,12 @@ struct session {
     struct publication *publications; /* owned list, oldest first */
     struct publication *publication_last;
     struct publication *unsent; /* borrowed; the first of them that the runner has not been asked for */
-    struct task *replay;        /* owned; initialisers of all that is ready, in the order they ran */
+    struct task *replay;        /* owned; actions and initialisers of all that is ready, in the order they ran */
     uint32_t replay_count, replay_capacity;
-    uint32_t replaying; /* of them are to run in this life before any call */
-    struct call *calls; /* owned list, oldest first; the first one is under way if `calling` */
+    uint32_t replaying;                   /* of them are to run in this life before any call */
+    struct action_failure replay_failure; /* of an action that did not go well again: the life is ending */
+    uint64_t publication_count;           /* ever */
+    struct call *calls;                   /* owned list, oldest first; the first one is under way if `calling` */
     uint32_t call_count;
     bool calling;
     struct removal *removals;        /* owned list; whose finalisers are running */
@@ -183,7 +186,7 @@ void remove_request(struct session *session, uint64_t request, const Jitd__Proto
 /* Removes a unit that nobody uses when this turn of the loop is over; one that is used stays. */
 void remove_later(struct session *session, struct unit *unit);
 void remove_turn_ended(struct session *session);
-void remove_task_answered(struct session *session, struct removal *removal);
+void remove_task_answered(struct session *session, const struct task *task, const struct channel_record *reply);
 void remove_replayed(struct session *session); /* all initialisers have run again */
 void remove_runner_ended(struct session *session);
 
@@ -226,10 +229,13 @@ void publish_component(struct session *session, struct unit *root);
 /* Sends a task to the thread that can do it now. */
 void publish_send_task(struct session *session, const struct task *task);
 
-/* Forgets what further lives must not do again, since its units have failed or been removed; has `finalise` (or NULL)
-   called with each array of finalisers among it, the one first that was remembered last. */
-void publish_forget_gone(struct session *session, struct removal *removal,
-                         void (*finalise)(struct session *session, struct removal *removal, const struct task *array));
+/* Has `undo` called for each array of finalisers of units that have been removed and that further lives are to bring
+   back, the one first that was remembered last; and then for their arrays of actions in the same way. */
+void publish_visit_gone(struct session *session, struct removal *removal,
+                        void (*undo)(struct session *session, struct removal *removal, const struct task *done));
+
+/* Forgets what further lives must not do again, since its units have failed or been removed. */
+void publish_forget_gone(struct session *session);
 
 /* Handles every reply that the runner has written. */
 void publish_drain(struct session *session);
@@ -268,7 +274,7 @@ void trim_when_quiet(struct session *session); /* at the end of every turn */
 /* ---- crash.c ---- */
 /* What the runner had been asked to do; NULL: not that. */
 struct crash_suspects {
-    const struct unit *initialising, *finalising;
+    const struct unit *initialising, *finalising, *acting;
 };
 
 void crash_describe(struct session *session, int wait_status, const struct crash_suspects *suspects, struct pool *pool,

@@ -6,15 +6,18 @@
 
 #include <string.h>
 
+#include "common/bytes.h"
 #include "common/log.h"
 #include "proto/limits.h"
 
 struct conversion {
     struct submit_entries *entries;
     const Jitd__Proto__Unit *unit;
+    struct manifest *manifest;
     struct manifest_definition *definitions;
     struct manifest_use *uses;
-    uint32_t definition_count, use_count;
+    struct manifest_action *actions;
+    uint32_t definition_count, use_count, action_count;
     struct error *error;
 };
 
@@ -236,15 +239,70 @@ static int convert_lazies(struct conversion *conversion)
     return code;
 }
 
+static int convert_action_call(struct conversion *conversion, const ProtobufCBinaryData *name,
+                               const ProtobufCBinaryData *argument, uint32_t library, struct manifest_action_call *out)
+{
+    *out = (struct manifest_action_call){MANIFEST_NO_USE, (uint32_t)argument->len, argument->data};
+    if (argument->len > LIMIT_ACTION_BYTES)
+        return error_set(conversion->error, ERROR_LIMIT,
+                         "manifest: an action's argument of %zu bytes; at most %llu are taken", argument->len,
+                         LIMIT_ACTION_BYTES);
+    if (name->len == 0)
+        return argument->len == 0 ? 0
+                                  : error_set(conversion->error, ERROR_INVALID,
+                                              "manifest: an action with an argument and no function to take it");
+    out->use = conversion->use_count;
+    return add_use(conversion, &(struct manifest_use){
+                                   .global = name_of(name), .library = library_of(library), .any_convention = true});
+}
+
+/* Its functions are uses to which nothing refers. */
+static int convert_actions(struct conversion *conversion)
+{
+    int code = 0;
+
+    for (size_t i = 0; i < conversion->unit->manifest->n_actions && !code; i++) {
+        const Jitd__Proto__Action *wire = conversion->unit->manifest->actions[i];
+        struct manifest_action *action = &conversion->actions[conversion->action_count++];
+
+        code =
+            convert_action_call(conversion, &wire->publish, &wire->publish_argument, wire->library, &action->publish);
+        if (!code)
+            code =
+                convert_action_call(conversion, &wire->remove, &wire->remove_argument, wire->library, &action->remove);
+        if (!code && wire->publish.len == 0 && wire->remove.len == 0)
+            code = error_set(conversion->error, ERROR_INVALID, "manifest: an action without a function");
+    }
+    return code;
+}
+
 static int convert_the_rest(struct conversion *conversion)
 {
-    int code = conversion->unit->manifest ? convert_absolutes(conversion) : 0;
+    static int (*const parts[])(struct conversion * conversion) = {convert_absolutes, convert_aliases, convert_lazies,
+                                                                   convert_actions};
+    int code = 0;
 
-    if (!code && conversion->unit->manifest)
-        code = convert_aliases(conversion);
-    if (!code && conversion->unit->manifest)
-        code = convert_lazies(conversion);
+    for (size_t i = 0; i < ARRAY_LENGTH(parts) && conversion->unit->manifest && !code; i++)
+        code = parts[i](conversion);
     return code;
+}
+
+/* Room for all that the unit may have. */
+static int make_room(struct conversion *conversion, const Jitd__Proto__Manifest *more, struct pool *pool)
+{
+    size_t definitions = conversion->unit->definitions + more->n_absolutes + more->n_aliases + more->n_lazies;
+    size_t uses = conversion->unit->uses + more->n_aliases + 2 * more->n_actions;
+
+    if (more->n_actions > LIMIT_ACTIONS)
+        return error_set(conversion->error, ERROR_LIMIT, "manifest: %zu actions; at most %d are taken", more->n_actions,
+                         LIMIT_ACTIONS);
+    conversion->manifest = pool_allocate(pool, sizeof *conversion->manifest);
+    conversion->definitions = pool_allocate_uninitialised(pool, definitions * sizeof *conversion->definitions);
+    conversion->uses = pool_allocate_uninitialised(pool, uses * sizeof *conversion->uses);
+    conversion->actions = pool_allocate_uninitialised(pool, more->n_actions * sizeof *conversion->actions);
+    if (!conversion->manifest || !conversion->definitions || !conversion->uses || !conversion->actions)
+        return error_set(conversion->error, ERROR_NO_MEMORY, "no memory for a manifest");
+    return 0;
 }
 
 int submit_manifest(struct submit_entries *entries, const Jitd__Proto__Unit *unit, bool with_object, struct pool *pool,
@@ -260,19 +318,20 @@ int submit_manifest(struct submit_entries *entries, const Jitd__Proto__Unit *uni
     if (unit->definitions > entries->left || unit->uses > entries->left - unit->definitions)
         return error_set(error, ERROR_INVALID, "entries: %u definitions and %u uses, but %zu entries are left",
                          unit->definitions, unit->uses, entries->left);
-    struct manifest *manifest = pool_allocate(pool, sizeof *manifest);
-    size_t definitions = unit->definitions + more->n_absolutes + more->n_aliases + more->n_lazies;
-    conversion.definitions = pool_allocate_uninitialised(pool, definitions * sizeof *conversion.definitions);
-    conversion.uses = pool_allocate_uninitialised(pool, (unit->uses + more->n_aliases) * sizeof *conversion.uses);
-    if (!manifest || !conversion.definitions || !conversion.uses)
-        return error_set(error, ERROR_NO_MEMORY, "no memory for a manifest");
-    int code = convert_definitions(&conversion);
+    int code = make_room(&conversion, more, pool);
+    code = code ? code : convert_definitions(&conversion);
     code = code ? code : convert_uses(&conversion);
     if (!code && !with_object && has_local_names(&conversion))
         code = error_set(error, ERROR_INVALID, "manifest: names of an object, but the unit has none");
     code = code ? code : convert_the_rest(&conversion);
-    *manifest =
-        (struct manifest){conversion.definitions, conversion.definition_count, conversion.uses, conversion.use_count};
-    *out = manifest;
-    return code;
+    if (code)
+        return code;
+    *conversion.manifest = (struct manifest){.definitions = conversion.definitions,
+                                             .definition_count = conversion.definition_count,
+                                             .uses = conversion.uses,
+                                             .use_count = conversion.use_count,
+                                             .actions = conversion.actions,
+                                             .action_count = conversion.action_count};
+    *out = conversion.manifest;
+    return 0;
 }

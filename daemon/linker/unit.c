@@ -27,6 +27,7 @@ void unit_free(struct unit *unit)
     free(unit->definitions);
     free(unit->trampolines);
     free(unit->arrays);
+    free(unit->actions);
     free(unit->ranges);
     free(unit);
 }
@@ -88,7 +89,7 @@ uint64_t unit_kept_bytes(const struct unit *unit)
 {
     return sizeof *unit + strlen(unit->name) + 1 +
            ((uint64_t)unit->definition_count + unit->need_count) * sizeof(struct symbol *) +
-           unit->array_count * sizeof *unit->arrays;
+           unit->array_count * sizeof *unit->arrays + unit->action_count * sizeof *unit->actions;
 }
 
 uint64_t unit_section_address(const struct arena *arena, const struct unit *unit, uint32_t section)

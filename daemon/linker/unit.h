@@ -42,6 +42,18 @@ struct call_array {
     bool finalisers;
 };
 
+/* One call of an action, which zone R has for the runner (actions.h). */
+struct action_call {
+    struct symbol *function; /* borrowed, for as long as the unit has its names; NULL: none */
+    uint32_t use;            /* that found it, among those of the manifest */
+    uint32_t bytes;
+    uint64_t argument; /* its address; in the block until it is placed; 0 where there are no bytes */
+};
+
+struct action {
+    struct action_call publish, remove;
+};
+
 /* One function or code section of a linked unit, for crash reports. */
 struct code_range {
     uint32_t offset; /* in zone X */
@@ -103,10 +115,11 @@ struct unit {
     uint64_t kept_bytes;   /* what it has of linker.kept_bytes */
     uint64_t ready_number; /* of its component, in the order in which they became ready */
     uint8_t state;         /* enum unit_state */
-    uint8_t initialiser_failures;
-    bool removing;    /* in the set that is being removed */
-    bool uses_handle; /* refers to its own __dso_handle */
-    bool internal;    /* made by the linker itself: the controller does not know of it */
+    uint8_t chances_lost;  /* lives that its initialisers or actions have ended */
+    bool removing;         /* in the set that is being removed */
+    bool uses_handle;      /* refers to its own __dso_handle */
+    bool internal;         /* made by the linker itself: the controller does not know of it */
+    bool exposed;          /* its code may have run: its memory waits until no thread can be in it */
     uint16_t library;
     uint32_t definition_count;
     uint32_t need_count;
@@ -121,6 +134,9 @@ struct unit {
     uint32_t trampoline_count;
     uint32_t trampoline_stubs; /* offset in zone X */
     struct call_array *arrays; /* owned array */
+    struct action *actions;    /* owned array */
+    uint32_t action_count;
+    uint32_t action_array;     /* of the runner's: its offset in zone R; in the block until it is placed */
     struct code_range *ranges; /* owned array, once linked (code_map.h) */
     struct pending *pending;   /* NULL once ready or failed */
     char name[];

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/linker/actions.h"
 #include "daemon/linker/relocate.h"
 #include "daemon/linker/resolve.h"
 #include "daemon/linker/search.h"
@@ -170,7 +171,8 @@ int uses_resolve(struct linker *linker, struct unit *unit, struct report *report
     return 0;
 }
 
-/* Uses to which nothing in the object refers: what aliases stand for, and what is only to be waited for. */
+/* Uses to which nothing in the object refers: what aliases stand for, functions of actions, and what is only to be
+   waited for. */
 static int bind_unreferenced(struct linker *linker, struct unit *unit, struct symbol **bound, struct report *report)
 {
     const struct manifest *manifest = unit->pending->manifest;
@@ -216,6 +218,8 @@ int uses_resolve_unreferenced(struct linker *linker, struct unit *unit, struct r
             pending->aliases[pending->alias_count++] =
                 (struct alias){offer->symbol, bound[offer->definition->use], offer->definition->use};
     }
+    if (!code && actions_bind(unit, bound) != 0)
+        code = resolve_no_memory(report, unit);
     return code;
 }
 

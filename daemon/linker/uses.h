@@ -14,7 +14,7 @@ int uses_mark(struct linker *linker, struct unit *unit, struct report *report);
 /* Binds what is referred to, or makes it one of the unit's uses. All definitions of the batch have contended. */
 int uses_resolve(struct linker *linker, struct unit *unit, struct report *report);
 
-/* The same for uses to which nothing refers, and the aliases that stand for them. */
+/* The same for uses to which nothing refers, the aliases that stand for them and the actions that call them. */
 int uses_resolve_unreferenced(struct linker *linker, struct unit *unit, struct report *report);
 
 /* Gives the unit's aliases the addresses of what they stand for; how many of them have none yet. */

@@ -7,6 +7,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "daemon/runner/actions.h"
+
 struct finalisers {
     finaliser_function *const *array;
     size_t count;
@@ -36,6 +38,7 @@ static void finalisers_run(void)
 {
     for (struct finalisers *taken; (taken = finalisers_take()) != NULL; free(taken))
         finalisers_run_array(taken);
+    actions_undo_all();
 }
 
 void finalisers_run_now(finaliser_function *const *array)

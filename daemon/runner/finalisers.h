@@ -1,5 +1,5 @@
 /*
- * Finalisers of the program's units (.fini_array), run at exit.
+ * Finalisers of the program's units (.fini_array), run at exit; their actions are undone after them (actions.h).
  */
 #ifndef RUNNER_FINALISERS_H
 #define RUNNER_FINALISERS_H

@@ -16,7 +16,9 @@
 #include <unistd.h>
 
 #include "common/bytes.h"
+#include "daemon/runner/actions.h"
 #include "daemon/runner/call.h"
+#include "daemon/runner/crash_handler.h"
 #include "daemon/runner/finalisers.h"
 #include "daemon/runner/futex.h"
 #include "daemon/runner/threads.h"
@@ -27,7 +29,6 @@
 void __cxa_finalize(void *handle);
 
 typedef void initialiser_function(int argc, char **argv, char **envp);
-typedef int action_function(const void *bytes, size_t count);
 typedef int main_function(int argc, char **argv, char **envp);
 
 /* What is performing a request needs to know. */
@@ -35,6 +36,7 @@ struct server {
     const struct runner *runner;
     bool is_main;
     bool unannounced; /* replies were put since the linker was last woken */
+    uint64_t failed;  /* the publication whose actions have failed last; 0: none */
 };
 
 static pthread_mutex_t reply_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -76,20 +78,31 @@ static void server_reply(struct server *server, const struct channel_record *rep
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-/* Address `address` of `count` pointers in zone R, or NULL where they do not lie in it. */
-static const void *pointer_array(const struct runner *runner, uint64_t address, uint64_t count)
+/* Address `address` of `count` elements in zone R, or NULL where they do not lie in it. */
+static const void *array_in_r(const struct runner *runner, uint64_t address, uint64_t count, size_t size)
 {
     uint64_t offset = address - (runner->arena.base + ZONE_R_OFFSET);
-    if (count > ZONE_R_BYTES / sizeof(void *) || offset % sizeof(void *) != 0 ||
-        !range_within(offset, count * sizeof(void *), ZONE_R_BYTES))
+    if (count > ZONE_R_BYTES / size || offset % sizeof(void *) != 0 ||
+        !range_within(offset, count * size, ZONE_R_BYTES))
         return NULL;
     return (const void *)(uintptr_t)address;
 }
 
-/* Pages that are equal stay shared with the image: it is only those the runner has written that do not follow it. */
-static int perform_copy_data(struct server *server, const struct channel_record *request, uint64_t *result)
+static const void *pointer_array(const struct runner *runner, uint64_t address, uint64_t count)
 {
-    (void)result;
+    return array_in_r(runner, address, count, sizeof(void *));
+}
+
+/* Whether the request is of a publication whose actions have failed. */
+static bool server_has_failed(const struct server *server, const struct channel_record *request)
+{
+    return request->c != 0 && request->c == server->failed;
+}
+
+/* Pages that are equal stay shared with the image: it is only those the runner has written that do not follow it. */
+static int perform_copy_data(struct server *server, const struct channel_record *request, struct channel_record *reply)
+{
+    (void)reply;
     const struct arena *arena = &server->runner->arena;
     uint64_t offset = request->a, end = offset + request->b;
     if (!range_within(offset, request->b, ZONE_D_BYTES))
@@ -104,28 +117,32 @@ static int perform_copy_data(struct server *server, const struct channel_record 
     return 0;
 }
 
-static int perform_initialise(struct server *server, const struct channel_record *request, uint64_t *result)
+static int perform_initialise(struct server *server, const struct channel_record *request, struct channel_record *reply)
 {
-    (void)result;
+    (void)reply;
     const struct startup *startup = &server->runner->startup;
     initialiser_function *const *array = pointer_array(server->runner, request->a, request->b);
     if (array == NULL)
         return ERROR_INVALID;
+    if (server_has_failed(server, request))
+        return 0;
     for (uint64_t i = 0; i < request->b; i++)
         array[i](startup->argument_count, startup->arguments, environ);
     return 0;
 }
 
-static int perform_finalisers(struct server *server, const struct channel_record *request, uint64_t *result)
+static int perform_finalisers(struct server *server, const struct channel_record *request, struct channel_record *reply)
 {
-    (void)result;
+    (void)reply;
     finaliser_function *const *array = pointer_array(server->runner, request->a, request->b);
-    return array == NULL ? ERROR_INVALID : finalisers_add(array, request->b);
+    if (array == NULL)
+        return ERROR_INVALID;
+    return server_has_failed(server, request) ? 0 : finalisers_add(array, request->b);
 }
 
-static int perform_finalise(struct server *server, const struct channel_record *request, uint64_t *result)
+static int perform_finalise(struct server *server, const struct channel_record *request, struct channel_record *reply)
 {
-    (void)result;
+    (void)reply;
     finaliser_function *const *array = pointer_array(server->runner, request->a, request->b);
     if (array == NULL)
         return ERROR_INVALID;
@@ -134,28 +151,29 @@ static int perform_finalise(struct server *server, const struct channel_record *
 }
 
 /* The object's handle is an address of its own, so that libc knows its destructors from all others. */
-static int perform_finalise_object(struct server *server, const struct channel_record *request, uint64_t *result)
+static int perform_finalise_object(struct server *server, const struct channel_record *request,
+                                   struct channel_record *reply)
 {
-    (void)server;
-    (void)result;
+    (void)reply;
     if (request->a == 0)
         return ERROR_INVALID; /* would mean every object's */
-    __cxa_finalize((void *)(uintptr_t)request->a);
+    if (request->c == 0 || server_has_failed(server, request))
+        __cxa_finalize((void *)(uintptr_t)request->a);
     return 0;
 }
 
-static int perform_zero(struct server *server, const struct channel_record *request, uint64_t *result)
+static int perform_zero(struct server *server, const struct channel_record *request, struct channel_record *reply)
 {
-    (void)result;
+    (void)reply;
     if (!range_within(request->a, request->b, ZONE_Z_BYTES))
         return ERROR_INVALID;
     memset((void *)(server->runner->arena.base + ZONE_Z_OFFSET + request->a), 0, request->b);
     return 0;
 }
 
-static int perform_main(struct server *server, const struct channel_record *request, uint64_t *result)
+static int perform_main(struct server *server, const struct channel_record *request, struct channel_record *reply)
 {
-    (void)result;
+    (void)reply;
     const struct startup *startup = &server->runner->startup;
     if (!server->is_main)
         return ERROR_INVALID;
@@ -164,24 +182,47 @@ static int perform_main(struct server *server, const struct channel_record *requ
     exit(function(startup->argument_count, startup->arguments, environ));
 }
 
-static int perform_call(struct server *server, const struct channel_record *request, uint64_t *result)
+static int perform_call(struct server *server, const struct channel_record *request, struct channel_record *reply)
 {
     server_announce(server);
-    return call_invoke(request->a, request->b, request->c, &server->runner->channel->call, result);
+    return call_invoke(request->a, request->b, request->c, &server->runner->channel->call, &reply->a);
 }
 
-static int perform_action(struct server *server, const struct channel_record *request, uint64_t *result)
+static const struct channel_action *action_array(const struct server *server, const struct channel_record *request)
 {
-    uintptr_t base = server->runner->arena.base;
-    if (!range_within(request->a - (base + ZONE_X_OFFSET), 1, ZONE_X_BYTES) ||
-        !range_within(request->b - (base + ZONE_R_OFFSET), request->c, ZONE_R_BYTES))
+    return array_in_r(server->runner, request->a, request->b, sizeof(struct channel_action));
+}
+
+/* Nothing may run on in a life that could not be made what the former one was. */
+static int perform_actions(struct server *server, const struct channel_record *request, struct channel_record *reply)
+{
+    const struct channel_action *array = action_array(server, request);
+    if (array == NULL)
         return ERROR_INVALID;
-    action_function *function = (action_function *)(uintptr_t)request->a;
-    *result = (uint64_t)function((const void *)(uintptr_t)request->b, request->c);
+    if (server_has_failed(server, request))
+        return 0;
+    reply->status = (uint32_t)actions_publish(array, request->b, request->c, reply);
+    if (reply->status == 0 && reply->a == 0)
+        return 0;
+    server->failed = request->c;
+    if (request->c != 0)
+        return (int)reply->status;
+    server_reply(server, reply);
+    server_announce(server);
+    crash_handler_die(SIGABRT);
+}
+
+static int perform_undo_actions(struct server *server, const struct channel_record *request,
+                                struct channel_record *reply)
+{
+    const struct channel_action *array = action_array(server, request);
+    if (array == NULL)
+        return ERROR_INVALID;
+    actions_undo(array, reply);
     return 0;
 }
 
-typedef int perform_function(struct server *server, const struct channel_record *request, uint64_t *result);
+typedef int perform_function(struct server *server, const struct channel_record *request, struct channel_record *reply);
 
 static perform_function *const performers[] = {
     [CHANNEL_COPY_DATA] = perform_copy_data,
@@ -192,14 +233,15 @@ static perform_function *const performers[] = {
     [CHANNEL_FINALISE] = perform_finalise,
     [CHANNEL_FINALISE_OBJECT] = perform_finalise_object,
     [CHANNEL_ZERO] = perform_zero,
-    [CHANNEL_ACTION] = perform_action,
+    [CHANNEL_ACTIONS] = perform_actions,
+    [CHANNEL_UNDO_ACTIONS] = perform_undo_actions,
 };
 
 static void server_perform(struct server *server, const struct channel_record *request)
 {
     struct channel_record reply = {.kind = request->kind, .id = request->id, .status = ERROR_INVALID};
     if (request->kind < ARRAY_LENGTH(performers) && performers[request->kind] != NULL)
-        reply.status = (uint32_t)performers[request->kind](server, request, &reply.a);
+        reply.status = (uint32_t)performers[request->kind](server, request, &reply);
     server_reply(server, &reply);
 }
 

@@ -58,6 +58,7 @@ static void copy_end(struct harness_end *to, const struct jitd_end *from)
                                .register_count = from->register_count};
     COPY_TEXT(to->initialiser_of, from->initialiser_of);
     COPY_TEXT(to->finaliser_of, from->finaliser_of);
+    COPY_TEXT(to->action_of, from->action_of);
     COPY_TEXT(to->lazy_symbol, from->lazy_symbol);
     copy_error(&to->lazy_error, &from->lazy_error);
     for (size_t i = 0; i < from->register_count; i++) {

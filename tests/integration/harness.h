@@ -57,6 +57,7 @@ struct harness_end {
     struct harness_frame frames[128];
     char initialiser_of[64];
     char finaliser_of[64];
+    char action_of[64];
     char lazy_symbol[64];
     struct harness_error lazy_error;
 };

@@ -24,5 +24,8 @@
 #define LAZIES(...)                                                                                                    \
     .lazies = (const struct jitd_lazy_definition[]){__VA_ARGS__},                                                      \
     .lazy_count = sizeof((const struct jitd_lazy_definition[]){__VA_ARGS__}) / sizeof(struct jitd_lazy_definition)
+#define ACTIONS(...)                                                                                                   \
+    .actions = (const struct jitd_manifest_action[]){__VA_ARGS__},                                                     \
+    .action_count = sizeof((const struct jitd_manifest_action[]){__VA_ARGS__}) / sizeof(struct jitd_manifest_action)
 
 #endif

@@ -161,6 +161,32 @@ Test(client_manifest, takes_absolutes_and_aliases_without_an_object)
     seen_close(&seen);
 }
 
+Test(client_manifest, takes_actions_with_their_bytes)
+{
+    static const struct jitd_manifest_action actions[] = {{.publish = "add",
+                                                           .publish_argument = "a\0b",
+                                                           .publish_bytes = 3,
+                                                           .remove = "take",
+                                                           .remove_argument = "c",
+                                                           .remove_bytes = 1},
+                                                          {.remove = "take", .flags = JITD_USE_LIBRARY, .library = 6}};
+    const struct jitd_manifest manifest = {.actions = actions, .action_count = 2};
+    const struct jitd_unit_input input = {.name = "u", .manifest = &manifest};
+    struct seen seen = seen_open();
+    const Jitd__Proto__Manifest *wire = submit_units(&seen, 0, &input, 1)->units[0]->manifest;
+    cr_assert_eq(wire->n_actions, 2);
+    expect_bytes(&wire->actions[0]->publish, "add");
+    cr_expect_eq(wire->actions[0]->publish_argument.len, 3);
+    cr_expect_arr_eq(wire->actions[0]->publish_argument.data, "a\0b", 3);
+    expect_bytes(&wire->actions[0]->remove, "take");
+    expect_bytes(&wire->actions[0]->remove_argument, "c");
+    cr_expect_eq(wire->actions[0]->library, 0);
+    expect_bytes(&wire->actions[1]->publish, "");
+    cr_expect_eq(wire->actions[1]->publish_argument.len, 0);
+    cr_expect_eq(wire->actions[1]->library, 7);
+    seen_close(&seen);
+}
+
 struct packed {
     struct manifest_columns columns;
     Jitd__Proto__Unit unit;
@@ -206,11 +232,13 @@ Test(client_manifest, fills_exactly_the_room_that_it_asked_for)
     struct jitd_manifest_use uses[7];
     struct jitd_absolute absolutes[7];
     struct jitd_alias aliases[7];
+    struct jitd_manifest_action actions[7];
     for (size_t i = 0; i < 7; i++) {
         definitions[i] = (struct jitd_manifest_definition){.local = "d", .global = "D", .flags = 1, .convention = 1};
         uses[i] = (struct jitd_manifest_use){.local = "u", .global = "U", .flags = 1025, .convention = 1, .library = 1};
         absolutes[i] = (struct jitd_absolute){.name = "a", .address = i};
         aliases[i] = (struct jitd_alias){.name = "n", .target = "t"};
+        actions[i] = (struct jitd_manifest_action){.publish = "p", .remove = "r"};
     }
     for (size_t count = 0; count < 7 * 7 * 7; count++) {
         const struct jitd_manifest manifest = {.definitions = definitions,
@@ -220,7 +248,9 @@ Test(client_manifest, fills_exactly_the_room_that_it_asked_for)
                                                .absolutes = absolutes,
                                                .absolute_count = count / 49,
                                                .aliases = aliases,
-                                               .alias_count = count / 49};
+                                               .alias_count = count / 49,
+                                               .actions = actions,
+                                               .action_count = count / 49};
         free(pack_one(&manifest).room);
     }
 }
@@ -462,6 +492,16 @@ Test(client_remove, sends_the_lists_as_they_are_and_tells_how_many_have_gone)
     pair_send(seen.pair, MESSAGE_REMOVED, number, &removed);
     cr_expect_eq(jitd_wait(session, number, 2000), 0);
     cr_expect(answer.completed == 1 && answer.code == 0 && answer.count == 5);
+    Jitd__Proto__Error failed = JITD__PROTO__ERROR__INIT, *errors[] = {&failed};
+    failed.code = JITD_ERROR_ACTION_FAILED;
+    removed.errors = errors;
+    removed.n_errors = 1;
+    cr_assert_eq(jitd_remove(session, &removal, hear_cancel, &answer, &number), 0);
+    seen_decode(&seen, MESSAGE_REMOVE);
+    pair_send(seen.pair, MESSAGE_REMOVED, number, &removed);
+    cr_expect_eq(jitd_wait(session, number, 2000), 0);
+    cr_expect(answer.completed == 2 && answer.code == JITD_ERROR_ACTION_FAILED && answer.count == 5);
+    answer = (struct answer){.completed = 1};
     cr_assert_eq(jitd_remove(session, &(struct jitd_removal){0}, hear_cancel, &answer, &number), 0);
     wire = seen_decode(&seen, MESSAGE_REMOVE);
     cr_expect(wire->n_units == 0 && wire->n_tags == 0 && wire->n_libraries == 0 && !wire->cascade);

@@ -37,6 +37,7 @@ Test(crash_report, says_which_function_did_not_come_and_why)
 {
     struct jitd_end end = {.signal = SIGABRT,
                            .initialiser_of = "",
+                           .action_of = "",
                            .lazy_symbol = "twice",
                            .lazy_error = {.code = JITD_ERROR_TIMEOUT, .text = "not supplied within 50 ms"}};
     expect_printed(crash_report_print, &end, "waiting for twice, which did not come: not supplied within 50 ms", true);
@@ -46,5 +47,16 @@ Test(crash_report, says_which_function_did_not_come_and_why)
     end.lazy_symbol = "";
     end.lazy_error = (struct jitd_error){.text = ""};
     expect_printed(crash_report_print, &end, "waiting for", false);
+    expect_printed(crash_report_print_json, &end, "linker", false);
+}
+
+Test(crash_report, names_the_unit_whose_action_ran)
+{
+    struct jitd_end end = {
+        .signal = SIGSEGV, .initialiser_of = "", .action_of = "table.o", .lazy_symbol = "", .lazy_error = {.text = ""}};
+    expect_printed(crash_report_print, &end, "in an action of table.o", true);
+    expect_printed(crash_report_print_json, &end, "\"action_of\": \"table.o\"", true);
+    end.action_of = "";
+    expect_printed(crash_report_print, &end, "action", false);
     expect_printed(crash_report_print_json, &end, "linker", false);
 }

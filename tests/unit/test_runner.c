@@ -105,9 +105,9 @@ Test(runner, answers_a_request_that_makes_no_sense)
         {.kind = CHANNEL_INITIALISE, .a = runner.base, .b = 1},
         {.kind = CHANNEL_FINALISERS, .a = runner.base + ZONE_R_OFFSET, .b = UINT64_MAX / 8},
         {.kind = CHANNEL_CALL, .a = 0, .b = 99},
-        {.kind = CHANNEL_ACTION, .a = runner.base + ZONE_X_BYTES, .b = runner.base + ZONE_R_OFFSET},
-        {.kind = CHANNEL_ACTION, .a = runner.base, .b = runner.base + ZONE_R_OFFSET, .c = ZONE_R_BYTES + 1},
-        {.kind = CHANNEL_ACTION, .a = runner.base, .b = runner.base + ZONE_R_OFFSET - 1, .c = 1},
+        {.kind = CHANNEL_ACTIONS, .a = runner.base, .b = 1},
+        {.kind = CHANNEL_ACTIONS, .a = runner.base + ZONE_R_OFFSET, .b = ZONE_R_BYTES / 48 + 1},
+        {.kind = CHANNEL_UNDO_ACTIONS, .a = runner.base + ZONE_R_OFFSET + 4, .b = 1},
         {.kind = CHANNEL_RESUME},
         {.kind = CHANNEL_LAZY},
         {.kind = CHANNEL_CALL, .a = 0, .c = LIMIT_CALL_ARGUMENTS + 1},
@@ -134,15 +134,101 @@ Test(runner, copies_data_of_later_units_into_pages_already_written)
     runner_fixture_close(&runner);
 }
 
-Test(runner, hands_bytes_of_zone_r_to_an_action)
+/* ---- actions ---- */
+
+/* An action that appends its one byte of argument to the word at zone Z's beginning and returns what the byte's upper
+   half is. */
+static uint64_t add_noting_action(struct runner_fixture *runner)
+{
+    uint8_t code[] = {
+        0x48, 0xb8, 0,    0,    0,    0,    0,    0,   0, 0, /* mov $word, %rax */
+        0x0f, 0xb6, 0x0f, 0x48, 0xc1, 0x20, 0x08,            /* movzbl (%rdi), %ecx; shlq $8, (%rax) */
+        0x08, 0x08, 0x89, 0xc8, 0xc1, 0xe8, 0x04, 0xc3};     /* or %cl, (%rax); mov %ecx, %eax; shr $4, %eax */
+    store_le64(code + 2, runner->base + ZONE_Z_OFFSET);
+    return runner_fixture_add_code(runner, code, sizeof code);
+}
+
+/* Actions at `offset` of zone R that note the bytes of `publish` and then, when they are undone, those of `remove`.
+   Returns their address. */
+static uint64_t add_actions(struct runner_fixture *runner, uint64_t offset, uint64_t function, const char *publish,
+                            const char *remove)
+{
+    uint64_t at = GRANULE_MAP_BYTES + offset;
+    for (size_t i = 0; publish[i]; i++) {
+        uint64_t argument = at + 2048 + i * 2, base = runner->base + ZONE_R_OFFSET;
+        const struct channel_action action = {{function, base + argument, 1}, {function, base + argument + 1, 1}};
+        memcpy(runner->zones[ZONE_R] + argument, (char[]){publish[i], remove[i]}, 2);
+        memcpy(runner->zones[ZONE_R] + at + i * sizeof action, &action, sizeof action);
+    }
+    return runner->base + ZONE_R_OFFSET + at;
+}
+
+/* What has been noted, the latest in the lowest byte. */
+static uint64_t noted(struct runner_fixture *runner)
+{
+    uint64_t load = ADD_CODE(runner, 0x48, 0x8b, 0x07, 0xc3); /* mov (%rdi), %rax; ret */
+    return runner_fixture_perform(runner, runner_fixture_call(runner, load, runner->base + ZONE_Z_OFFSET)).a;
+}
+
+Test(runner, makes_actions_in_order_and_undoes_them_in_reverse_once)
 {
     struct runner_fixture runner = runner_fixture_open();
-    uint64_t action = ADD_CODE(&runner, 0x8b, 0x07, 0x29, 0xf0, 0xc3); /* mov (%rdi), %eax; sub %esi, %eax; ret */
-    store_le32(runner.zones[ZONE_R] + ZONE_R_BYTES - 8, 5);
-    struct channel_record request = {
-        .kind = CHANNEL_ACTION, .a = action, .b = runner.base + ZONE_R_OFFSET + ZONE_R_BYTES - 8, .c = 8};
-    struct channel_record reply = runner_fixture_perform(&runner, request);
-    cr_expect(reply.status == 0 && reply.a == UINT64_MAX - 2, "5 bytes less 8: %lld", (long long)reply.a);
+    uint64_t array = add_actions(&runner, 0, add_noting_action(&runner), "\1\2\3", "\4\5\6");
+    const struct channel_record publish = {.kind = CHANNEL_ACTIONS, .a = array, .b = 3, .c = 1};
+    const struct channel_record undo = {.kind = CHANNEL_UNDO_ACTIONS, .a = array, .b = 3};
+    struct channel_record reply = runner_fixture_perform(&runner, publish);
+    cr_expect(reply.status == 0 && reply.a == 0);
+    cr_expect_eq(noted(&runner), 0x010203);
+    cr_expect(runner_fixture_perform(&runner, undo).a == 0);
+    cr_expect_eq(noted(&runner), 0x010203060504);
+    runner_fixture_perform(&runner, undo);
+    cr_expect_eq(noted(&runner), 0x010203060504);
+    runner_fixture_close(&runner);
+}
+
+Test(runner, undoes_a_publication_whose_action_fails_and_passes_over_what_follows)
+{
+    struct runner_fixture runner = runner_fixture_open();
+    uint64_t note = add_noting_action(&runner);
+    uint64_t other = add_actions(&runner, 0, note, "\1", "\2");
+    uint64_t first = add_actions(&runner, 4096, note, "\3", "\4");
+    uint64_t failing = add_actions(&runner, 8192, note, "\5\x76\7", "\x18\7\7");
+    runner_fixture_perform(&runner, (struct channel_record){.kind = CHANNEL_ACTIONS, .a = other, .b = 1, .c = 8});
+    runner_fixture_perform(&runner, (struct channel_record){.kind = CHANNEL_ACTIONS, .a = first, .b = 1, .c = 9});
+    struct channel_record reply =
+        runner_fixture_perform(&runner, (struct channel_record){.kind = CHANNEL_ACTIONS, .a = failing, .b = 3, .c = 9});
+    cr_expect(reply.status == 0 && reply.a == 2 && reply.b == 7 && reply.c == 1,
+              "action %d returned %d, %d undone badly", (int)reply.a, (int)reply.b, (int)reply.c);
+    cr_expect_eq(noted(&runner), 0x010305761804);
+    runner_fixture_perform(&runner, (struct channel_record){.kind = CHANNEL_ACTIONS, .a = first, .b = 1, .c = 9});
+    runner_fixture_perform(&runner, (struct channel_record){.kind = CHANNEL_INITIALISE, .a = first, .b = 1, .c = 9});
+    cr_expect_eq(noted(&runner), 0x010305761804, "the rest of the publication is passed over");
+    runner_fixture_perform(&runner, (struct channel_record){.kind = CHANNEL_ACTIONS, .a = first, .b = 1, .c = 10});
+    cr_expect_eq(noted(&runner), 0x01030576180403, "and the next is not");
+    runner_fixture_close(&runner);
+}
+
+Test(runner, says_which_removal_action_failed_first_and_how_many_did)
+{
+    struct runner_fixture runner = runner_fixture_open();
+    uint64_t array = add_actions(&runner, 0, add_noting_action(&runner), "\1\2\3", "\x54\x65\6");
+    runner_fixture_perform(&runner, (struct channel_record){.kind = CHANNEL_ACTIONS, .a = array, .b = 3, .c = 1});
+    struct channel_record reply =
+        runner_fixture_perform(&runner, (struct channel_record){.kind = CHANNEL_UNDO_ACTIONS, .a = array, .b = 3});
+    cr_expect(reply.a == 2 && reply.b == 6 && reply.c == 2);
+    cr_expect_eq(noted(&runner), 0x010203066554, "all are made all the same");
+    runner_fixture_close(&runner);
+}
+
+Test(runner, ends_a_life_in_which_an_action_does_not_go_well_again)
+{
+    struct runner_fixture runner = runner_fixture_open();
+    uint64_t array = add_actions(&runner, 0, add_noting_action(&runner), "\1\x32", "\1\1");
+    struct channel_record reply =
+        runner_fixture_perform(&runner, (struct channel_record){.kind = CHANNEL_ACTIONS, .a = array, .b = 2});
+    cr_expect(reply.status == 0 && reply.a == 2 && reply.b == 3 && reply.c == 0);
+    struct lifecycle word = runner_fixture_expect_word(&runner, LIFECYCLE_RUNNER_ENDED);
+    cr_expect(WIFSIGNALED(word.value) && WTERMSIG(word.value) == SIGABRT, "status %#x", (unsigned)word.value);
     runner_fixture_close(&runner);
 }
 
