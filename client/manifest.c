@@ -183,7 +183,8 @@ size_t manifest_room(const struct manifest_measure *measure)
     size_t definitions = measure->definitions, uses = measure->uses;
     return measure->message_bytes + column_bytes(measure->name_bytes, 1) +
            column_bytes(2 * (definitions + uses), sizeof(uint32_t)) + (definitions + uses) * sizeof(uint64_t) +
-           column_bytes(definitions, sizeof(uint32_t)) + 2 * column_bytes(uses, sizeof(uint32_t));
+           column_bytes(definitions, sizeof(uint32_t)) + 2 * column_bytes(uses, sizeof(uint32_t)) +
+           2 * column_bytes(measure->units, sizeof(uint32_t));
 }
 
 static void *take(char **room, size_t count, size_t size)
@@ -211,6 +212,8 @@ void manifest_open_columns(const struct manifest_measure *measure, struct manife
     out->use_flags = take(room, uses, sizeof *out->use_flags);
     out->use_conventions = take(room, uses, sizeof *out->use_conventions);
     out->use_libraries = take(room, uses, sizeof *out->use_libraries);
+    out->unit_definitions = take(room, measure->units, sizeof *out->unit_definitions);
+    out->unit_uses = take(room, measure->units, sizeof *out->unit_uses);
 }
 
 static void pack_name(Jitd__Proto__Entries *out, const char *name)
@@ -335,15 +338,26 @@ static Jitd__Proto__Manifest *pack_message(const struct jitd_manifest *manifest,
     return out;
 }
 
-void manifest_pack(const struct jitd_manifest *manifest, struct manifest_columns *columns, Jitd__Proto__Unit *unit,
-                   char **room)
+/* Units between that have none are told by 0. */
+static void pack_count(uint32_t *column, size_t *length, size_t number, size_t count)
 {
+    if (count == 0)
+        return;
+    while (*length < number)
+        column[(*length)++] = 0;
+    column[(*length)++] = (uint32_t)count;
+}
+
+void manifest_pack(const struct jitd_manifest *manifest, size_t number, struct manifest_columns *columns,
+                   Jitd__Proto__Unit *unit, char **room)
+{
+    Jitd__Proto__Entries *out = &columns->entries;
     for (size_t i = 0; i < manifest->definition_count; i++)
         pack_definition(&manifest->definitions[i], columns);
     for (size_t i = 0; i < manifest->use_count; i++)
         pack_use(&manifest->uses[i], columns);
-    unit->definitions = (uint32_t)manifest->definition_count;
-    unit->uses = (uint32_t)manifest->use_count;
+    pack_count(out->unit_definitions, &out->n_unit_definitions, number, manifest->definition_count);
+    pack_count(out->unit_uses, &out->n_unit_uses, number, manifest->use_count);
     if (has_message(manifest))
         unit->manifest = pack_message(manifest, room);
 }

@@ -24,6 +24,7 @@ size_t manifest_entries(const struct jitd_manifest *manifest);
 
 /* What the manifests of a submission take altogether; zero-initialised is none. */
 struct manifest_measure {
+    size_t units;             /* of the submission, with a manifest or without; set by the caller */
     size_t definitions, uses; /* entries */
     size_t name_bytes;
     size_t message_bytes; /* of messages that units have besides */
@@ -44,9 +45,9 @@ struct manifest_columns {
 /* Columns that are empty, in the room at *room, which must be aligned to 8 and is advanced past them. */
 void manifest_open_columns(const struct manifest_measure *measure, struct manifest_columns *columns, char **room);
 
-/* Adds one unit's entries to the columns and tells the unit of them. Names of aliases and absolute symbols are
-   borrowed. */
-void manifest_pack(const struct jitd_manifest *manifest, struct manifest_columns *columns, Jitd__Proto__Unit *unit,
-                   char **room);
+/* Adds to the columns the entries of the unit that is number `number` of the submission, each after those before it.
+   Names of aliases and absolute symbols are borrowed. */
+void manifest_pack(const struct jitd_manifest *manifest, size_t number, struct manifest_columns *columns,
+                   Jitd__Proto__Unit *unit, char **room);
 
 #endif

@@ -19,7 +19,7 @@ struct submit_unit {
 
 static int submit_allocate(struct submit_message *message, const struct jitd_batch *batch)
 {
-    struct manifest_measure measure = {0};
+    struct manifest_measure measure = {.units = batch->count};
     for (size_t i = 0; i < batch->count; i++)
         if (batch->objects[i].manifest)
             manifest_measure(batch->objects[i].manifest, &measure);
@@ -69,7 +69,7 @@ static void submit_fill(const struct jitd_batch *batch, struct submit_message *m
         out->unit.library = object->library;
         out->unit.tag = object->tag;
         if (object->manifest)
-            manifest_pack(object->manifest, &message->columns, &out->unit, &message->manifests);
+            manifest_pack(object->manifest, i, &message->columns, &out->unit, &message->manifests);
         offset = submit_object(object, message, out, offset);
     }
 }

@@ -176,10 +176,12 @@ static bool has_library(const struct linker *linker, uint32_t library)
 /* A library that is named and not there, or USE_LIBRARY_OWN. */
 static uint32_t missing_library(const struct linker *linker, const struct manifest *manifest)
 {
-    for (uint32_t i = 0; manifest && i < manifest->use_count; i++)
+    if (!manifest || !manifest->names_libraries)
+        return USE_LIBRARY_OWN;
+    for (uint32_t i = 0; i < manifest->use_count; i++)
         if (!has_library(linker, manifest->uses[i].library))
             return manifest->uses[i].library;
-    for (uint32_t i = 0; manifest && i < manifest->definition_count; i++)
+    for (uint32_t i = 0; i < manifest->definition_count; i++)
         if (manifest->definitions[i].kind == DEFINITION_LAZY && !has_library(linker, manifest->definitions[i].library))
             return manifest->definitions[i].library;
     return USE_LIBRARY_OWN;

@@ -86,6 +86,8 @@ struct manifest {
     uint32_t use_count;
     const struct manifest_action *actions;
     uint32_t action_count;
+    bool names_libraries; /* some entry looks in a library that it names */
+    bool has_trampolines; /* some definition is lazy or redirectable, or some use is lazy */
 };
 
 /* Finds entries by their local names. */

@@ -250,7 +250,8 @@ static int add_redirectable(struct unit *unit, struct offer *offer, struct repor
 /* Definitions that have one; lazy uses get theirs when they are resolved. */
 static int resolve_trampolines(struct linker *linker, struct unit *unit, struct report *report)
 {
-    uint32_t count = unit->pending->manifest ? count_trampolines(unit->pending) : 0;
+    const struct manifest *manifest = unit->pending->manifest;
+    uint32_t count = manifest && manifest->has_trampolines ? count_trampolines(unit->pending) : 0;
     int code = 0;
 
     if (count == 0)

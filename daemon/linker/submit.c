@@ -47,12 +47,7 @@ static int map_object(struct batch *batch, int fd, struct link_input *input, str
     return 0;
 }
 
-static bool has_manifest(const Jitd__Proto__Unit *unit)
-{
-    return unit->manifest || unit->definitions || unit->uses;
-}
-
-static int find_object(struct batch *batch, const Jitd__Proto__Unit *unit, struct link_input *input,
+static int find_object(struct batch *batch, const Jitd__Proto__Unit *unit, bool has_manifest, struct link_input *input,
                        struct error *error)
 {
     const struct frame *frame = batch->frame;
@@ -63,7 +58,7 @@ static int find_object(struct batch *batch, const Jitd__Proto__Unit *unit, struc
         return map_object(batch, frame->fds[unit->descriptor], input, error);
     }
     if (unit->object_case != JITD__PROTO__UNIT__OBJECT_RANGE || !unit->range)
-        return has_manifest(unit) ? 0 : error_set(error, ERROR_INVALID, "a unit with neither object nor manifest");
+        return has_manifest ? 0 : error_set(error, ERROR_INVALID, "a unit with neither object nor manifest");
     if (unit->range->offset % 16 != 0 ||
         !range_within(unit->range->offset, unit->range->bytes, frame->header.attachment_bytes))
         return error_set(error, ERROR_INVALID,
@@ -93,8 +88,8 @@ static void report_unit(struct report *report, const Jitd__Proto__Unit *unit, st
 }
 
 /* Non-zero: what follows in the entries cannot be told any more. */
-static int find_input(struct session *session, struct batch *batch, const Jitd__Proto__Unit *unit,
-                      struct submit_entries *entries, struct link_input *input, struct report *report)
+static int find_input(struct batch *batch, const Jitd__Proto__Unit *unit, struct submit_entries *entries,
+                      struct link_input *input, struct report *report)
 {
     struct error error;
 
@@ -104,10 +99,10 @@ static int find_input(struct session *session, struct batch *batch, const Jitd__
                                  .tag = unit->tag};
     int code = check_unit_name(&unit->name, &error);
     if (!code)
-        code = find_object(batch, unit, input, &error);
+        code = find_object(batch, unit, unit->manifest || submit_has_entries(entries), input, &error);
     if (code)
         report_unit(report, unit, &error);
-    code = submit_manifest(entries, unit, input->object || code, &session->decode, &input->manifest, &error);
+    code = submit_manifest(entries, unit, input->object || code, &input->manifest, &error);
     if (code)
         report_unit(report, unit, &error);
     return code;
@@ -118,12 +113,10 @@ static int find_inputs(struct session *session, struct batch *batch, const Jitd_
 {
     struct submit_entries entries;
     struct error error;
-    int code = submit_entries_open(&entries, submit->entries, &error), found = 0;
+    int code = submit_entries_open(&entries, submit->entries, submit->n_units, &session->decode, &error), found = 0;
 
     for (size_t i = 0; i < submit->n_units && !code && !found; i++)
-        found = find_input(session, batch, submit->units[i], &entries, &inputs[i], report);
-    if (!code && !found)
-        code = submit_entries_close(&entries, &error);
+        found = find_input(batch, submit->units[i], &entries, &inputs[i], report);
     if (code)
         report_add(report, &error);
     return report_code(report);

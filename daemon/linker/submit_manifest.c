@@ -45,44 +45,99 @@ static int check_name(const struct conversion *conversion, const struct manifest
 
 static const Jitd__Proto__Entries no_entries = JITD__PROTO__ENTRIES__INIT;
 
-int submit_entries_open(struct submit_entries *entries, const Jitd__Proto__Entries *wire, struct error *error)
+static uint64_t sum(const uint32_t *column, size_t length)
 {
-    uint64_t bytes = 0;
+    uint64_t total = 0;
 
-    *entries = (struct submit_entries){.wire = wire ? wire : &no_entries};
-    wire = entries->wire;
-    for (size_t i = 0; i < wire->n_name_bytes; i++)
-        bytes += wire->name_bytes[i];
-    if (wire->n_name_bytes % 2 != 0 || bytes != wire->names.len)
+    for (size_t i = 0; i < length; i++)
+        total += column[i];
+    return total;
+}
+
+/* Every name has its length, and every entry its unit. */
+static int check_counts(const Jitd__Proto__Entries *wire, size_t units, uint64_t definitions, uint64_t uses,
+                        struct error *error)
+{
+    uint64_t bytes = sum(wire->name_bytes, wire->n_name_bytes);
+
+    if (bytes != wire->names.len)
         return error_set(error, ERROR_INVALID, "entries: %zu lengths that add up to %llu for %zu bytes of names",
                          wire->n_name_bytes, (unsigned long long)bytes, wire->names.len);
-    entries->left = wire->n_name_bytes / 2;
-    entries->name = (const char *)wire->names.data;
-    entries->bytes = wire->name_bytes;
+    if (wire->n_unit_definitions > units || wire->n_unit_uses > units)
+        return error_set(error, ERROR_INVALID, "entries: of more than %zu units", units);
+    if ((definitions + uses) * 2 != wire->n_name_bytes)
+        return error_set(error, ERROR_INVALID, "entries: %llu definitions and %llu uses, but %zu names",
+                         (unsigned long long)definitions, (unsigned long long)uses, wire->n_name_bytes);
     return 0;
 }
 
-int submit_entries_close(const struct submit_entries *entries, struct error *error)
+static int check_columns(const Jitd__Proto__Entries *wire, uint64_t definitions, uint64_t uses, struct error *error)
 {
-    const Jitd__Proto__Entries *wire = entries->wire;
     const struct {
         const char *name;
-        size_t length, most;
+        size_t length;
+        uint64_t most;
     } columns[] = {
-        {"definition_flags", wire->n_definition_flags, entries->definitions},
-        {"definition_conventions", wire->n_definition_conventions, entries->definitions},
-        {"use_flags", wire->n_use_flags, entries->uses},
-        {"use_conventions", wire->n_use_conventions, entries->uses},
-        {"use_libraries", wire->n_use_libraries, entries->uses},
+        {"definition_flags", wire->n_definition_flags, definitions},
+        {"definition_conventions", wire->n_definition_conventions, definitions},
+        {"use_flags", wire->n_use_flags, uses},
+        {"use_conventions", wire->n_use_conventions, uses},
+        {"use_libraries", wire->n_use_libraries, uses},
     };
 
-    if (entries->left > 0)
-        return error_set(error, ERROR_INVALID, "entries: %zu of them are of no unit", entries->left);
-    for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++)
+    for (size_t i = 0; i < ARRAY_LENGTH(columns); i++)
         if (columns[i].length > columns[i].most)
-            return error_set(error, ERROR_INVALID, "entries: %zu %s for %zu entries", columns[i].length,
-                             columns[i].name, columns[i].most);
+            return error_set(error, ERROR_INVALID, "entries: %zu %s for %llu entries", columns[i].length,
+                             columns[i].name, (unsigned long long)columns[i].most);
     return 0;
+}
+
+static bool are_plain(const Jitd__Proto__Entries *wire)
+{
+    uint32_t longest = 0;
+
+    for (size_t i = 0; i < wire->n_name_bytes; i++)
+        longest = wire->name_bytes[i] > longest ? wire->name_bytes[i] : longest;
+    return longest <= LIMIT_NAME_BYTES && (wire->names.len == 0 || !memchr(wire->names.data, '\0', wire->names.len));
+}
+
+int submit_entries_open(struct submit_entries *entries, const Jitd__Proto__Entries *wire, size_t units,
+                        struct pool *pool, struct error *error)
+{
+    wire = wire ? wire : &no_entries;
+    uint64_t definitions = sum(wire->unit_definitions, wire->n_unit_definitions);
+    uint64_t uses = sum(wire->unit_uses, wire->n_unit_uses);
+    int code = check_counts(wire, units, definitions, uses, error);
+
+    *entries = (struct submit_entries){.wire = wire,
+                                       .name = (const char *)wire->names.data,
+                                       .bytes = wire->name_bytes,
+                                       .plain_names = are_plain(wire),
+                                       .pool = pool};
+    code = code ? code : check_columns(wire, definitions, uses, error);
+    if (code)
+        return code;
+    entries->manifests = pool_allocate_uninitialised(pool, units * sizeof *entries->manifests);
+    entries->definition_room = pool_allocate_uninitialised(pool, definitions * sizeof *entries->definition_room);
+    entries->use_room = pool_allocate_uninitialised(pool, uses * sizeof *entries->use_room);
+    if (!entries->manifests || !entries->definition_room || !entries->use_room)
+        return error_set(error, ERROR_NO_MEMORY, "no memory for manifests");
+    return 0;
+}
+
+static uint32_t own_definitions(const struct submit_entries *entries)
+{
+    return entries->unit < entries->wire->n_unit_definitions ? entries->wire->unit_definitions[entries->unit] : 0;
+}
+
+static uint32_t own_uses(const struct submit_entries *entries)
+{
+    return entries->unit < entries->wire->n_unit_uses ? entries->wire->unit_uses[entries->unit] : 0;
+}
+
+bool submit_has_entries(const struct submit_entries *entries)
+{
+    return own_definitions(entries) || own_uses(entries);
 }
 
 /* The next entry's names; there is one left. A global name that is empty is the local one. */
@@ -92,37 +147,49 @@ static void take_names(struct submit_entries *entries, struct manifest_name *loc
     *global = (struct manifest_name){entries->name + entries->bytes[0], entries->bytes[1]};
     entries->name += (size_t)entries->bytes[0] + entries->bytes[1];
     entries->bytes += 2;
-    entries->left--;
     if (global->length == 0)
         *global = *local;
 }
 
-static int check_flags(const struct conversion *conversion, const struct manifest_name *name, uint32_t flags,
-                       uint32_t end)
+/* The same for a name of the entries, all of which have been looked at. */
+static int check_entry_name(const struct conversion *conversion, const struct manifest_name *name)
 {
-    return flags < end ? 0 : refuse(conversion, name, "flags that are not known");
+    return name->length && conversion->entries->plain_names ? 0 : check_name(conversion, name);
+}
+
+static int check_definition(struct conversion *conversion, const struct manifest_definition *definition)
+{
+    conversion->manifest->names_libraries |= definition->kind == DEFINITION_LAZY;
+    conversion->manifest->has_trampolines |=
+        definition->kind == DEFINITION_LAZY || (definition->flags & DEFINITION_REDIRECTABLE);
+    if (definition->flags >= DEFINITION_FLAGS_END)
+        return refuse(conversion, &definition->global, "flags that are not known");
+    if (definition->kind != DEFINITION_LOCAL && (definition->flags & DEFINITION_REDIRECTABLE))
+        return refuse(conversion, &definition->global, "only a function of the object can be redirectable");
+    return 0;
+}
+
+static int check_use(struct conversion *conversion, const struct manifest_use *use)
+{
+    conversion->manifest->names_libraries |= use->library != USE_LIBRARY_OWN;
+    conversion->manifest->has_trampolines |= (use->flags & USE_LAZY) != 0;
+    return use->flags < USE_FLAGS_END ? 0 : refuse(conversion, &use->global, "flags that are not known");
 }
 
 static int add_definition(struct conversion *conversion, const struct manifest_definition *definition)
 {
     int code = check_name(conversion, &definition->global);
 
-    if (!code)
-        code = check_flags(conversion, &definition->global, definition->flags, DEFINITION_FLAGS_END);
-    if (!code && definition->kind != DEFINITION_LOCAL && (definition->flags & DEFINITION_REDIRECTABLE))
-        code = refuse(conversion, &definition->global, "only a function of the object can be redirectable");
     conversion->definitions[conversion->definition_count++] = *definition;
-    return code;
+    return code ? code : check_definition(conversion, definition);
 }
 
 static int add_use(struct conversion *conversion, const struct manifest_use *use)
 {
     int code = check_name(conversion, &use->global);
 
-    if (!code)
-        code = check_flags(conversion, &use->global, use->flags, USE_FLAGS_END);
     conversion->uses[conversion->use_count++] = *use;
-    return code;
+    return code ? code : check_use(conversion, use);
 }
 
 static uint32_t library_of(uint32_t counted_from_one)
@@ -130,46 +197,49 @@ static uint32_t library_of(uint32_t counted_from_one)
     return counted_from_one ? counted_from_one - 1 : USE_LIBRARY_OWN;
 }
 
-static int convert_definitions(struct conversion *conversion)
+static int convert_definitions(struct conversion *conversion, uint32_t count)
 {
     struct submit_entries *entries = conversion->entries;
     const Jitd__Proto__Entries *wire = entries->wire;
     int code = 0;
 
-    for (uint32_t i = 0; i < conversion->unit->definitions && !code; i++) {
+    for (uint32_t i = 0; i < count && !code; i++) {
+        struct manifest_definition *definition = &conversion->definitions[conversion->definition_count++];
         size_t place = entries->definitions++;
-        struct manifest_definition definition = {0};
 
-        take_names(entries, &definition.local, &definition.global);
+        *definition = (struct manifest_definition){0};
+        take_names(entries, &definition->local, &definition->global);
         if (place < wire->n_definition_flags)
-            definition.flags = wire->definition_flags[place];
+            definition->flags = wire->definition_flags[place];
         if (place < wire->n_definition_conventions)
-            definition.convention = wire->definition_conventions[place];
-        code = add_definition(conversion, &definition);
-        if (!code)
-            code = check_name(conversion, &definition.local);
+            definition->convention = wire->definition_conventions[place];
+        code = check_entry_name(conversion, &definition->local);
+        code = code ? code : check_entry_name(conversion, &definition->global);
+        code = code ? code : check_definition(conversion, definition);
     }
     return code;
 }
 
-static int convert_uses(struct conversion *conversion)
+static int convert_uses(struct conversion *conversion, uint32_t count)
 {
     struct submit_entries *entries = conversion->entries;
     const Jitd__Proto__Entries *wire = entries->wire;
     int code = 0;
 
-    for (uint32_t i = 0; i < conversion->unit->uses && !code; i++) {
-        struct manifest_use use = {.library = USE_LIBRARY_OWN};
+    for (uint32_t i = 0; i < count && !code; i++) {
+        struct manifest_use *use = &conversion->uses[conversion->use_count++];
         size_t place = entries->uses++;
 
-        take_names(entries, &use.local, &use.global);
+        *use = (struct manifest_use){.library = USE_LIBRARY_OWN};
+        take_names(entries, &use->local, &use->global);
         if (place < wire->n_use_flags)
-            use.flags = wire->use_flags[place];
+            use->flags = wire->use_flags[place];
         if (place < wire->n_use_conventions)
-            use.convention = wire->use_conventions[place];
+            use->convention = wire->use_conventions[place];
         if (place < wire->n_use_libraries)
-            use.library = library_of(wire->use_libraries[place]);
-        code = add_use(conversion, &use);
+            use->library = library_of(wire->use_libraries[place]);
+        code = check_entry_name(conversion, &use->global);
+        code = code ? code : check_use(conversion, use);
     }
     return code;
 }
@@ -282,56 +352,65 @@ static int convert_the_rest(struct conversion *conversion)
                                                                    convert_actions};
     int code = 0;
 
-    for (size_t i = 0; i < ARRAY_LENGTH(parts) && conversion->unit->manifest && !code; i++)
+    for (size_t i = 0; i < ARRAY_LENGTH(parts) && !code; i++)
         code = parts[i](conversion);
     return code;
 }
 
-/* Room for all that the unit may have. */
-static int make_room(struct conversion *conversion, const Jitd__Proto__Manifest *more, struct pool *pool)
+/* What is not among the entries takes room of the unit's own, behind the entries. */
+static int make_room(struct conversion *conversion, const Jitd__Proto__Manifest *more, size_t definitions, size_t uses)
 {
-    size_t definitions = conversion->unit->definitions + more->n_absolutes + more->n_aliases + more->n_lazies;
-    size_t uses = conversion->unit->uses + more->n_aliases + 2 * more->n_actions;
+    struct pool *pool = conversion->entries->pool;
 
     if (more->n_actions > LIMIT_ACTIONS)
         return error_set(conversion->error, ERROR_LIMIT, "manifest: %zu actions; at most %d are taken", more->n_actions,
                          LIMIT_ACTIONS);
-    conversion->manifest = pool_allocate(pool, sizeof *conversion->manifest);
+    definitions += more->n_absolutes + more->n_aliases + more->n_lazies;
+    uses += more->n_aliases + 2 * more->n_actions;
     conversion->definitions = pool_allocate_uninitialised(pool, definitions * sizeof *conversion->definitions);
     conversion->uses = pool_allocate_uninitialised(pool, uses * sizeof *conversion->uses);
     conversion->actions = pool_allocate_uninitialised(pool, more->n_actions * sizeof *conversion->actions);
-    if (!conversion->manifest || !conversion->definitions || !conversion->uses || !conversion->actions)
+    if (!conversion->definitions || !conversion->uses || !conversion->actions)
         return error_set(conversion->error, ERROR_NO_MEMORY, "no memory for a manifest");
     return 0;
 }
 
-int submit_manifest(struct submit_entries *entries, const Jitd__Proto__Unit *unit, bool with_object, struct pool *pool,
+static int convert(struct conversion *conversion, uint32_t definitions, uint32_t uses, bool with_object)
+{
+    const Jitd__Proto__Manifest *more = conversion->unit->manifest;
+    int code = more ? make_room(conversion, more, definitions, uses) : 0;
+
+    code = code ? code : convert_definitions(conversion, definitions);
+    code = code ? code : convert_uses(conversion, uses);
+    if (!code && !with_object && has_local_names(conversion))
+        code = error_set(conversion->error, ERROR_INVALID, "manifest: names of an object, but the unit has none");
+    return code || !more ? code : convert_the_rest(conversion);
+}
+
+int submit_manifest(struct submit_entries *entries, const Jitd__Proto__Unit *unit, bool with_object,
                     const struct manifest **out, struct error *error)
 {
-    static const Jitd__Proto__Manifest no_more = JITD__PROTO__MANIFEST__INIT;
-    const Jitd__Proto__Manifest *more = unit->manifest ? unit->manifest : &no_more;
-    struct conversion conversion = {.entries = entries, .unit = unit, .error = error};
+    uint32_t definitions = own_definitions(entries), uses = own_uses(entries);
+    struct manifest *manifest = &entries->manifests[entries->unit++];
+    struct conversion conversion = {.entries = entries,
+                                    .unit = unit,
+                                    .manifest = manifest,
+                                    .definitions = entries->definition_room + entries->definitions,
+                                    .uses = entries->use_room + entries->uses,
+                                    .error = error};
 
     *out = NULL;
-    if (!unit->manifest && unit->definitions == 0 && unit->uses == 0)
+    if (!unit->manifest && definitions == 0 && uses == 0)
         return 0;
-    if (unit->definitions > entries->left || unit->uses > entries->left - unit->definitions)
-        return error_set(error, ERROR_INVALID, "entries: %u definitions and %u uses, but %zu entries are left",
-                         unit->definitions, unit->uses, entries->left);
-    int code = make_room(&conversion, more, pool);
-    code = code ? code : convert_definitions(&conversion);
-    code = code ? code : convert_uses(&conversion);
-    if (!code && !with_object && has_local_names(&conversion))
-        code = error_set(error, ERROR_INVALID, "manifest: names of an object, but the unit has none");
-    code = code ? code : convert_the_rest(&conversion);
-    if (code)
-        return code;
-    *conversion.manifest = (struct manifest){.definitions = conversion.definitions,
-                                             .definition_count = conversion.definition_count,
-                                             .uses = conversion.uses,
-                                             .use_count = conversion.use_count,
-                                             .actions = conversion.actions,
-                                             .action_count = conversion.action_count};
-    *out = conversion.manifest;
-    return 0;
+    *manifest = (struct manifest){0};
+    int code = convert(&conversion, definitions, uses, with_object);
+    manifest->definitions = conversion.definitions;
+    manifest->definition_count = conversion.definition_count;
+    manifest->uses = conversion.uses;
+    manifest->use_count = conversion.use_count;
+    manifest->actions = conversion.actions;
+    manifest->action_count = conversion.action_count;
+    if (!code)
+        *out = manifest;
+    return code;
 }

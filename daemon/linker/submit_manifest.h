@@ -15,19 +15,26 @@ struct submit_entries {
     const Jitd__Proto__Entries *wire; /* borrowed; never NULL */
     const char *name;                 /* of the next entry */
     const uint32_t *bytes;            /* its two lengths */
-    size_t left;                      /* entries */
+    bool plain_names;                 /* none of them has a NUL byte or is too long */
+    size_t unit;                      /* the next one */
     size_t definitions, uses;         /* that have been handed out */
+    struct pool *pool;                /* borrowed */
+    struct manifest *manifests;       /* room in the pool: one for each unit... */
+    struct manifest_definition *definition_room;
+    struct manifest_use *use_room; /* ...and for all entries */
 };
 
-/* `wire` may be NULL. INVALID where lengths and names do not add up. */
-int submit_entries_open(struct submit_entries *entries, const Jitd__Proto__Entries *wire, struct error *error);
+/* For a submission of so many units; `wire` may be NULL. What the units' manifests become lies in the pool, in which
+   the message lies too. INVALID where lengths, counts and names do not add up, NO_MEMORY. */
+int submit_entries_open(struct submit_entries *entries, const Jitd__Proto__Entries *wire, size_t units,
+                        struct pool *pool, struct error *error);
 
-/* INVALID where entries or numbers are left that are of no unit. */
-int submit_entries_close(const struct submit_entries *entries, struct error *error);
+/* Whether the next unit has entries. */
+bool submit_has_entries(const struct submit_entries *entries);
 
-/* The unit's manifest in the linker's form, in the pool in which the message lies too; NULL where it has none. INVALID
-   (names, counts, flags), NO_MEMORY: then the entries of further units cannot be told. */
-int submit_manifest(struct submit_entries *entries, const Jitd__Proto__Unit *unit, bool with_object, struct pool *pool,
+/* The next unit's manifest in the linker's form; NULL where it has none. INVALID (names, flags), NO_MEMORY: then the
+   entries of further units cannot be told. */
+int submit_manifest(struct submit_entries *entries, const Jitd__Proto__Unit *unit, bool with_object,
                     const struct manifest **out, struct error *error);
 
 #endif

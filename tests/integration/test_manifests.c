@@ -345,8 +345,9 @@ Test(manifest, refuses_entries_that_do_not_add_up_or_are_of_no_object)
         Jitd__Proto__Unit unit = JITD__PROTO__UNIT__INIT;
         unit.name = name;
         unit.manifest = &manifest;
-        unit.definitions = rows[i].definitions;
-        unit.uses = rows[i].uses;
+        entries.unit_definitions = (uint32_t *)&rows[i].definitions;
+        entries.unit_uses = (uint32_t *)&rows[i].uses;
+        entries.n_unit_definitions = entries.n_unit_uses = 1;
         Jitd__Proto__Submit submit = JITD__PROTO__SUBMIT__INIT;
         submit.units = (Jitd__Proto__Unit *[]){&unit};
         submit.n_units = 1;

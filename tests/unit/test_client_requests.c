@@ -82,7 +82,9 @@ Test(client_manifest, is_sent_in_columns_as_short_as_they_can_be)
     const Jitd__Proto__Submit *submit = submit_units(&seen, 0, &input, 1);
     const Jitd__Proto__Entries *wire = submit->entries;
     cr_assert_not_null(wire);
-    cr_expect(submit->units[0]->definitions == 3 && submit->units[0]->uses == 5 && !submit->units[0]->manifest);
+    cr_expect(!submit->units[0]->manifest);
+    cr_assert(wire->n_unit_definitions == 1 && wire->n_unit_uses == 1);
+    cr_expect(wire->unit_definitions[0] == 3 && wire->unit_uses[0] == 5);
     static const uint32_t name_bytes[] = {1, 3, 1, 3, 1, 0, 1, 0, 1, 3, 0, 6, 1, 0, 1, 0};
     expect_bytes(&wire->names, "ff.7gg.7habb.1waitedde");
     cr_assert_eq(wire->n_name_bytes, ARRAY_LENGTH(name_bytes));
@@ -118,9 +120,10 @@ Test(client_manifest, of_several_units_is_one_set_of_columns)
     cr_expect_eq(submit->entries->n_name_bytes, 12);
     cr_expect(submit->entries->n_definition_flags == 4 && submit->entries->definition_flags[3] == 1);
     cr_expect(submit->entries->n_use_conventions == 2 && submit->entries->use_conventions[1] == 7);
-    cr_expect(submit->units[0]->definitions == 2 && submit->units[3]->uses == 1);
-    cr_expect(!submit->units[1]->manifest && submit->units[1]->definitions + submit->units[1]->uses == 0);
-    cr_expect(submit->units[2]->manifest, "one that mentions nothing is not none");
+    cr_assert(submit->entries->n_unit_definitions == 4 && submit->entries->n_unit_uses == 4);
+    cr_expect_arr_eq(submit->entries->unit_definitions, ((uint32_t[]){2, 0, 0, 2}), 4 * sizeof(uint32_t));
+    cr_expect_arr_eq(submit->entries->unit_uses, ((uint32_t[]){1, 0, 0, 1}), 4 * sizeof(uint32_t));
+    cr_expect(submit->units[2]->manifest && !submit->units[1]->manifest, "one that mentions nothing is not none");
     seen_close(&seen);
 }
 
@@ -196,12 +199,12 @@ struct packed {
 /* All of the room that was asked for is accounted for. */
 static struct packed pack_one(const struct jitd_manifest *manifest)
 {
-    struct manifest_measure measure = {0};
+    struct manifest_measure measure = {.units = 1};
     manifest_measure(manifest, &measure);
     struct packed packed = {.unit = JITD__PROTO__UNIT__INIT, .room = malloc(manifest_room(&measure) + 1)};
     char *end = packed.room;
     manifest_open_columns(&measure, &packed.columns, &end);
-    manifest_pack(manifest, &packed.columns, &packed.unit, &end);
+    manifest_pack(manifest, 0, &packed.columns, &packed.unit, &end);
     cr_assert_eq((size_t)(end - packed.room), manifest_room(&measure));
     return packed;
 }
