@@ -51,6 +51,11 @@ static const struct shape shape_two_calls = {
     .frame_bytes = 15,
 };
 
+static const struct shape shape_adapter = {
+    .text = (const uint8_t[]){0x41, 0xff, 0xe3}, /* jmp *%r11 */
+    .text_bytes = 3,
+};
+
 static const struct shape shape_crash = {
     .text = (const uint8_t[]){0xc7, 0x04, 0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0x0f, 0x0b}, /* movl $0,0; ud2 */
     .text_bytes = 13,
@@ -266,6 +271,11 @@ void object_write_calls(struct written_object *out, const char *const *names, si
     memcpy(shape.frame + 8, (const uint8_t[]){0x0e, 0x08}, 2);
     object_write(out, &shape, names);
     free(text);
+}
+
+void object_write_adapter(struct written_object *out, const char *name)
+{
+    object_write(out, &shape_adapter, &name);
 }
 
 void object_write_crash(struct written_object *out, const char *name)

@@ -29,6 +29,9 @@ void object_write_function(struct written_object *out, const char *name, const c
 /* void f(void) { g(); h(); ... }, as -fno-optimize-sibling-calls has it: names[0] calls names[1] to names[count]. */
 void object_write_calls(struct written_object *out, const char *const *names, size_t count);
 
+/* An adapter that has nothing to adapt: goes on in the function whose address is in r11. */
+void object_write_adapter(struct written_object *out, const char *name);
+
 /* void name(void) { *(volatile int *)0 = 0; } */
 void object_write_crash(struct written_object *out, const char *name);
 

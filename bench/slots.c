@@ -26,9 +26,8 @@ struct kind {
 };
 
 static const struct kind kinds[] = {
-    {"direct", "plain", 0},
-    {"lazy", "plain", JITD_USE_LAZY},
-    {"redirectable", "moved", 0},
+    {"direct", "plain", 0},  {"lazy", "plain", JITD_USE_LAZY}, {"redirectable", "moved", 0},
+    {"adapter", "other", 0}, {"healed", "healed", 0},
 };
 
 #define KINDS (sizeof kinds / sizeof kinds[0])
@@ -42,6 +41,32 @@ static void slots_submit(struct jitd_session *session, const char *name, const c
     const struct jitd_manifest manifest = {
         .definitions = &definition, .definition_count = 1, .uses = &use, .use_count = callee ? 1 : 0};
     client_submit_unit(session, &object, &manifest);
+    free(object.bytes);
+}
+
+static void slots_done(struct jitd_session *session, const struct jitd_errors *errors, void *data)
+{
+    (void)session;
+    if (errors)
+        measure_die("%s failed: %s", (const char *)data, errors->list[0].text);
+}
+
+/* `other` is of another convention than it is called by, and the adapter for that does nothing. `healed` is a name of
+   that convention for `plain`, which is called as it is wanted. */
+static void slots_submit_adapted(struct jitd_session *session)
+{
+    static const struct jitd_manifest_definition other = {.local = "other", .convention = 1};
+    static const struct jitd_lazy_definition healed = {.name = "healed", .target = "plain", .convention = 1};
+    static const struct jitd_manifest manifest = {
+        .definitions = &other, .definition_count = 1, .lazies = &healed, .lazy_count = 1};
+    struct written_object adapter, object;
+    object_write_adapter(&adapter, "adapter");
+    object_write_function(&object, "other", NULL, NULL);
+    client_submit_one(session, &adapter);
+    if (jitd_adapt(session, JITD_LIBRARY_MAIN, "adapter", 0, 1, slots_done, "an adapter", NULL) != 0)
+        measure_die("an adapter failed: %s", jitd_last_error(session)->text);
+    client_submit_unit(session, &object, &manifest);
+    free(adapter.bytes);
     free(object.bytes);
 }
 
@@ -86,13 +111,14 @@ static void slots_time_loops(struct jitd_session *session, const struct kind *ki
     samples_add(samples, client_time_call(session, outer, 1), INNER_CALLS * INNER_CALLS * OUTER_CALLS / 1000);
 }
 
-/* All lies in one session, so that the code of the kinds differs in nothing but the slot. */
+/* All lies in one session, so that the code of the kinds differs in nothing but how the callee is reached. */
 void benchmark_slots(const struct benchmark *benchmark)
 {
     struct samples samples[KINDS] = {0};
     struct jitd_session *session = client_open_settled(benchmark->daemon);
     slots_submit(session, "plain", NULL, 0);
     slots_submit(session, "moved", NULL, JITD_DEFINITION_REDIRECTABLE);
+    slots_submit_adapted(session);
     for (size_t i = 0; i < KINDS; i++)
         slots_submit_loops(session, &kinds[i]);
     for (int n = 0; n < LOOPS; n++)
@@ -109,14 +135,6 @@ void benchmark_slots(const struct benchmark *benchmark)
 /* ---- redirections ---- */
 
 static char moved[REDIRECTIONS][24];
-
-static void slots_redirected(struct jitd_session *session, const struct jitd_errors *errors, void *data)
-{
-    (void)session;
-    (void)data;
-    if (errors)
-        measure_die("a redirection failed: %s", errors->list[0].text);
-}
 
 /* `plain` returns 1, and so do `moved_0` and the others until they are redirected to `there`, which returns 2. */
 static struct jitd_session *slots_open_redirectable(const char *daemon)
@@ -142,7 +160,8 @@ static uint64_t slots_time_redirection(struct jitd_session *session, size_t firs
         targets[i] = target;
     }
     uint64_t start = measure_now();
-    if (jitd_redirect(session, JITD_LIBRARY_MAIN, symbols, targets, count, slots_redirected, NULL, &request) != 0 ||
+    if (jitd_redirect(session, JITD_LIBRARY_MAIN, symbols, targets, count, slots_done, "a redirection", &request) !=
+            0 ||
         jitd_wait(session, request, -1) != 0)
         measure_die("a redirection failed: %s", jitd_last_error(session)->text);
     return measure_now() - start;

@@ -289,7 +289,7 @@ struct jitd_manifest_definition {
     const char *local;
     const char *global; /* NULL: the same */
     unsigned flags;
-    uint64_t convention; /* calling convention: a number of the program's choice; 0: the platform's C ABI */
+    uint64_t convention; /* calling convention: a number of the program's choice; 0: the platform's C ABI; jitd_adapt */
 };
 
 /* A symbol that the object refers to, and the global name that it is bound to. */
@@ -484,14 +484,32 @@ int jitd_refuse(struct jitd_session *session, uint64_t ask, const char *text, ji
 
 /* Puts the functions `targets` in the place of `symbols`, both looked for from `library` on and borrowed during the
    call; a target that is NULL or "" gives a function its own body back. A symbol is a redirectable definition of a
-   ready unit or a lazy one; a target is a function of a ready unit with the same calling convention, whose unit cannot
-   be removed while it stands there. Calls and function pointers alike reach the one or the other from one moment to the
-   next, threads that wait for a lazy function go on at its target, and crashes change nothing of it. All of them are
-   done or, with the first error, none: JITD_ERROR_NOT_FOUND, JITD_ERROR_NOT_CALLABLE, JITD_ERROR_CONVENTION, and
-   JITD_ERROR_INVALID where a symbol is not redirectable or calls would go in a circle. At most 65,536. */
+   ready unit or a lazy one; a target is a function of a ready unit with the same calling convention or one that
+   an adapter leads to (jitd_adapt), whose unit cannot be removed while it stands there. Calls and function pointers
+   alike reach the one or the other from one moment to the next, threads that wait for a lazy function go on at its
+   target, and crashes change nothing of it. All of them are done or, with the first error, none: JITD_ERROR_NOT_FOUND,
+   JITD_ERROR_NOT_CALLABLE, JITD_ERROR_CONVENTION, and JITD_ERROR_INVALID where a symbol is not redirectable or calls
+   would go in a circle. At most 65,536. */
 int jitd_redirect(struct jitd_session *session, uint32_t library, const char *const *symbols,
                   const char *const *targets, size_t count, jitd_done_callback *callback, void *data,
                   jitd_request *request);
+
+/* Registers the function `symbol` (looked for from `library` on, borrowed during the call) as the adapter through which
+   calls by convention `wanted` reach functions of convention `given`. It is entered in the place of such a function,
+   with all registers and the stack as the caller left them for `wanted`, and the function's address in r11 (x86-64); it
+   calls that by `given`, with its own stack kept as unwinding wants it, and returns to the caller. It is a function of
+   a ready unit's object, neither lazy nor redirectable. It counts for what is submitted after it; a lazy function goes
+   through one that is registered before the call, too.
+
+   A convention is all that a call depends on besides the function, parameters included that nobody writes down: two
+   functions of which one takes a hidden context are of two conventions.
+
+   The registration goes when the adapter's unit goes. It does not keep that; what goes through it does: a unit that
+   defines a function which is reached so uses the adapter, and where that is a symbol of the runner's libraries, the
+   units that call it do. JITD_ERROR_NOT_FOUND, JITD_ERROR_NOT_CALLABLE, JITD_ERROR_INVALID where the two are one,
+   JITD_ERROR_SYMBOL_DUPLICATE where the pair has an adapter, JITD_ERROR_LIMIT past 65,536. */
+int jitd_adapt(struct jitd_session *session, uint32_t library, const char *symbol, uint64_t wanted, uint64_t given,
+               jitd_done_callback *callback, void *data, jitd_request *request);
 
 /* ---- calls ---- */
 

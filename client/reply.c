@@ -187,6 +187,7 @@ static const struct reply_rule {
     {MESSAGE_REMOVED, REQUEST_REMOVE, reply_removed},
     {MESSAGE_REFUSED, REQUEST_REFUSE, reply_done},
     {MESSAGE_REDIRECTED, REQUEST_REDIRECT, reply_done},
+    {MESSAGE_ADAPTED, REQUEST_ADAPT, reply_done},
 };
 
 int reply_deliver(struct jitd_session *session, const struct frame_header *header, const ProtobufCMessage *message,

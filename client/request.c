@@ -112,6 +112,7 @@ void request_fail(struct jitd_session *session, const struct request *request, c
     case REQUEST_DEFINE_LIBRARY:
     case REQUEST_REFUSE:
     case REQUEST_REDIRECT:
+    case REQUEST_ADAPT:
         if (request->callback.done)
             request->callback.done(session, errors, request->data);
         break;

@@ -28,7 +28,8 @@ enum request_kind {
     REQUEST_CANCEL,
     REQUEST_REMOVE,
     REQUEST_REFUSE,
-    REQUEST_REDIRECT
+    REQUEST_REDIRECT,
+    REQUEST_ADAPT
 };
 
 struct request {

@@ -40,6 +40,7 @@
 #define LIMIT_RELOCATIONS       16777216 /* of one object */
 #define LIMIT_ALIGNMENT         MIB(2)   /* of one section */
 #define LIMIT_LIBRARY_NUMBERS   65536    /* a library's number is below this */
+#define LIMIT_ADAPTERS          65536    /* pairs of calling conventions that have one */
 #define LIMIT_SEARCH_ORDER      1024     /* libraries that one library names */
 #define LIMIT_ACTIONS           1024     /* of one unit */
 #define LIMIT_ACTION_BYTES      MIB(1)   /* of one action's argument */

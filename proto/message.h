@@ -27,6 +27,7 @@
     X(RUN, 9, Run, run, REQUEST)                                                                                       \
     X(REFUSE, 10, Refuse, refuse, REQUEST)                                                                             \
     X(REDIRECT, 11, Redirect, redirect, REQUEST)                                                                       \
+    X(ADAPT, 12, Adapt, adapt, REQUEST)                                                                                \
     X(FAILED, 128, Failed, failed, REPLY)                                                                              \
     X(WELCOME, 129, Welcome, welcome, REPLY)                                                                           \
     X(SUBMITTED, 130, Submitted, submitted, REPLY)                                                                     \
@@ -39,6 +40,7 @@
     X(REMOVED, 137, Removed, removed, REPLY)                                                                           \
     X(REFUSED, 138, Refused, refused, REPLY)                                                                           \
     X(REDIRECTED, 139, Redirected, redirected, REPLY)                                                                  \
+    X(ADAPTED, 140, Adapted, adapted, REPLY)                                                                           \
     X(UNITS, 192, Units, units, EVENT)                                                                                 \
     X(RUNNER_ENDED, 193, RunnerEnded, runner_ended, EVENT)                                                             \
     X(MATERIALIZE, 194, Materialize, materialize, EVENT)

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "common/bytes.h"
-#include "daemon/linker/uses.h"
 
 /* Compilers may put vectors there. */
 #define ARGUMENT_ALIGNMENT 16
@@ -105,7 +104,15 @@ static int check_function(const struct unit *unit, uint32_t number, const struct
         error_set_symbol(error, function->name);
         return ERROR_NOT_CALLABLE;
     }
-    return function->convention ? uses_refuse_convention(unit, function, 0, error) : 0;
+    if (function->convention) {
+        error_set(
+            error, ERROR_CONVENTION,
+            "%.100s: '%.200s' of its action %u is called as C functions are (0), but defined with convention %llu",
+            unit->name, function->name, number, (unsigned long long)function->convention);
+        error_set_symbol(error, function->name);
+        return ERROR_CONVENTION;
+    }
+    return 0;
 }
 
 static int write_call(const struct unit *unit, uint32_t number, const struct action_call *call,

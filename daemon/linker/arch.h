@@ -44,6 +44,7 @@ struct relocation_howto {
 #define STUB_BYTES       16
 #define STUB_LAZY_OFFSET 6 /* of what follows the jump */
 #define SLOT_BYTES       8
+#define THUNK_BYTES      16
 
 struct arch {
     const char *name;                      /* "x86_64" */
@@ -62,6 +63,10 @@ struct arch {
        jmp landing. A slot whose function is not there leads to the push (STUB_LAZY_OFFSET). All lie in the arena, so
        that displacements reach. */
     void (*write_stub)(uint8_t bytes[STUB_BYTES], uint64_t address, uint64_t slot, uint32_t number, uint64_t landing);
+
+    /* Writes the thunk that lies at `address` and goes on in `adapter`, with the address `target` in the register that
+       adapters take it from (r11). It leaves all else as it is. Adapter and thunk lie in the arena. */
+    void (*write_thunk)(uint8_t bytes[THUNK_BYTES], uint64_t address, uint64_t target, uint64_t adapter);
 
     /* Whether the instruction around a RELAXABLE field at content[offset] has a form that computes `value`'s target
        without a slot, `S` being in reach of P. With `out` not NULL (a writable copy of `content`) rewrites it there,

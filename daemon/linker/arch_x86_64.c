@@ -84,6 +84,19 @@ static void write_stub(uint8_t bytes[STUB_BYTES], uint64_t address, uint64_t slo
     store_le32(bytes + 12, displacement(landing, address + STUB_BYTES));
 }
 
+/*   49 bb imm64     movabs $target, %r11      a register that is nobody's between a call and the function (psABI 3.2)
+ *   e9 disp32       jmp adapter
+ */
+static void write_thunk(uint8_t bytes[THUNK_BYTES], uint64_t address, uint64_t target, uint64_t adapter)
+{
+    memset(bytes, arch_x86_64.trap, THUNK_BYTES);
+    bytes[0] = 0x49;
+    bytes[1] = 0xbb;
+    store_le64(bytes + 2, target);
+    bytes[10] = 0xe9;
+    store_le32(bytes + 11, displacement(adapter, address + 15));
+}
+
 static bool reaches(uint64_t distance)
 {
     return distance + 0x80000000u <= 0xffffffffu;
@@ -152,5 +165,6 @@ const struct arch arch_x86_64 = {
     .common_cie = common_cie,
     .common_cie_bytes = sizeof common_cie,
     .write_stub = write_stub,
+    .write_thunk = write_thunk,
     .relax = relax,
 };

@@ -59,6 +59,14 @@ static void describe_lazy(const struct linker *linker, const struct trampoline *
     *target = (struct relocation_target){.address = trampoline_stub(linker, trampoline), .function = true};
 }
 
+static void describe_use(const struct use *use, struct relocation_target *targets)
+{
+    if (use->by_slot && use->index)
+        targets[use->index].by_slot = true;
+    if (use->way)
+        targets[use->index].address = use->way;
+}
+
 static int describe_targets(const struct linker *linker, struct pool *scratch, struct unit *unit,
                             struct relocation_context *context, struct error *error)
 {
@@ -90,8 +98,7 @@ static int describe_targets(const struct linker *linker, struct pool *scratch, s
             describe_local(linker, unit, i, &own_commons, &context->targets[i]);
     }
     for (uint32_t i = 0; i < unit->pending->use_count; i++)
-        if (unit->pending->uses[i].by_slot && unit->pending->uses[i].index)
-            context->targets[unit->pending->uses[i].index].by_slot = true;
+        describe_use(&unit->pending->uses[i], context->targets);
     for (uint32_t i = 0; i < unit->trampoline_count; i++)
         if (unit->trampolines[i].kind == TRAMPOLINE_LAZY_USE)
             describe_lazy(linker, &unit->trampolines[i], &context->targets[unit->trampolines[i].index]);
@@ -198,12 +205,9 @@ static int find_room(struct linker *linker, struct unit *unit, uint64_t slots, u
                                    unit->pending->stub_offset + unit->trampoline_count * STUB_BYTES};
     if (is_foreseen(unit, slots, stubs))
         return 0;
-    unit->extra = calloc(1, sizeof *unit->extra);
-    if (!unit->extra)
-        return error_set(error, ERROR_NO_MEMORY, "%s: no memory for slots and stubs", unit->name);
-    if (arena_allocate(linker->arena, needs, unit->extra, error) != 0)
+    if (unit_extend(unit, linker->arena, needs, error) != 0)
         return error_prefix(error, "%s: slots and stubs", unit->name);
-    *cursor = (struct slot_cursor){unit->extra->extent[ZONE_S].offset, unit->extra->extent[ZONE_X].offset};
+    *cursor = (struct slot_cursor){unit->extra->block.extent[ZONE_S].offset, unit->extra->block.extent[ZONE_X].offset};
     return 0;
 }
 
@@ -341,18 +345,6 @@ static int settle_aliases(struct unit *root, struct unit **culprit, struct error
     return left ? refuse_unsettled(*culprit, error) : 0;
 }
 
-/* A unit's own definition is no question, though it may have waited for a library to lead back to it. */
-static int check_conventions(const struct unit *unit, struct error *error)
-{
-    for (uint32_t i = 0; i < unit->pending->use_count; i++) {
-        const struct use *use = &unit->pending->uses[i];
-
-        if (!use->any_convention && use->symbol->definer != unit && use->convention != use->symbol->convention)
-            return uses_refuse_convention(unit, use->symbol, use->convention, error);
-    }
-    return 0;
-}
-
 /* From here on the unwinder finds the unit's frames. */
 static int finish_unit(struct linker *linker, struct unit *unit, struct error *error)
 {
@@ -418,12 +410,15 @@ int component_link(struct linker *linker, struct unit *root, struct unit **culpr
 {
     int code = settle_aliases(root, culprit, error);
 
+    for (struct unit *unit = root; unit && !code; unit = graph_next_member(unit)) {
+        code = adapters_check(linker, unit, error);
+        *culprit = code ? unit : *culprit;
+    }
     if (code)
         return code;
     bool done = link_jointly(linker, root);
     for (struct unit *unit = root; unit; unit = graph_next_member(unit)) {
-        code = check_conventions(unit, error);
-        if (!code && !done)
+        if (!done)
             code = link_unit_bytes(linker, &linker->scratch, unit, true, error);
         if (!code)
             code = finish_unit(linker, unit, error);

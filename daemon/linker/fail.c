@@ -170,6 +170,7 @@ void link_fail(struct linker *linker, struct unit *unit, const struct error *err
     /* Backwards, so that bump pointers come back to where they were. */
     for (size_t i = list.count; i-- > 0;) {
         redirect_forget(list.entries[i].unit);
+        adapters_forget(linker, list.entries[i].unit);
         lazy_unlink(linker, list.entries[i].unit);
         resolve_withdraw(list.entries[i].unit);
         give_memory_back(linker, list.entries[i].unit);

@@ -172,14 +172,13 @@ static struct symbol *find_ready(struct linker *linker, const struct lazy *lazy)
     return found->definer->state == UNIT_READY ? found : NULL;
 }
 
-static void lead(struct linker *linker, const struct trampoline *trampoline, const struct symbol *target)
+static void lead(struct linker *linker, const struct trampoline *trampoline)
 {
-    bool fits = target && target->convention == trampoline->convention;
+    const struct symbol *bound = trampoline->lazy->bound;
 
-    if (!trampoline->target)
-        trampoline_lead(linker, trampoline, fits ? target->address : 0);
-    if (trampoline->definition && target)
-        trampoline->definition->bytes = target->bytes;
+    trampoline_lead(linker, trampoline);
+    if (trampoline->definition && bound)
+        trampoline->definition->bytes = bound->bytes;
 }
 
 static void resume(struct linker *linker, uint32_t waiter, uint64_t address, const struct error *why)
@@ -193,19 +192,16 @@ static void resume(struct linker *linker, uint32_t waiter, uint64_t address, con
     linker->hooks->lazy_resumed(linker->owner, waiter, address, lazy, why);
 }
 
-/* It goes on at the function, if that is called as the thread calls it. */
-static void resume_at(struct linker *linker, uint32_t waiter, const struct symbol *target)
+/* It goes on at the function, if there is a way to that from how the thread calls it. */
+static void resume_at(struct linker *linker, uint32_t waiter, struct symbol *target)
 {
     const struct lazy_waiter *waiting = &linker->lazies.waiters[waiter];
+    struct unit *user = waiting->trampoline ? waiting->trampoline->unit : NULL;
+    uint64_t address = 0;
     struct error why;
+    int code = adapters_reach(linker, user, target, waiting->convention, &address, &why);
 
-    if (target->convention == waiting->convention) {
-        resume(linker, waiter, target->address, NULL);
-        return;
-    }
-    error_set(&why, ERROR_CONVENTION, "'%s' was called by convention %llu, but is defined with %llu", target->name,
-              (unsigned long long)waiting->convention, (unsigned long long)target->convention);
-    resume(linker, waiter, 0, &why);
+    resume(linker, waiter, address, code ? &why : NULL);
 }
 
 /* With its last thread what was asked for may be gone, too: not to be used after this. */
@@ -221,7 +217,7 @@ static void bind(struct linker *linker, struct lazy *lazy, struct symbol *target
 {
     lazy->bound = target;
     for (struct trampoline *trampoline = lazy->trampolines; trampoline; trampoline = trampoline->next)
-        lead(linker, trampoline, target);
+        lead(linker, trampoline);
     for (uint32_t waiter = 0; waiter < CHANNEL_WAITERS && target && lazy->waiters; waiter++)
         if (lazy->waiters & 1ull << waiter)
             resume_at(linker, waiter, target);
@@ -264,7 +260,7 @@ int lazy_link(struct linker *linker, struct unit *unit, struct error *error)
         lazy->trampolines = trampoline;
         place(lazies, trampoline);
         lazies->placed++;
-        lead(linker, trampoline, lazy->bound);
+        lead(linker, trampoline);
     }
     return 0;
 }
@@ -362,10 +358,10 @@ static bool is_own_component(const struct trampoline *trampoline, const struct s
 static void serve(struct linker *linker, uint32_t waiter, const struct trampoline *trampoline)
 {
     struct lazy *lazy = trampoline->lazy;
-    const struct symbol *coming;
+    struct symbol *coming;
 
     if (trampoline->target) {
-        resume(linker, waiter, trampoline->target->address, NULL);
+        resume_at(linker, waiter, trampoline->target);
         return;
     }
     if (!lazy->bound) {
@@ -373,8 +369,10 @@ static void serve(struct linker *linker, uint32_t waiter, const struct trampolin
 
         if (ready)
             bind(linker, lazy, ready);
-    } else
+    } else {
+        lead(linker, trampoline); /* an adapter may have come since */
         resume_at(linker, waiter, lazy->bound);
+    }
     if (!linker->lazies.waiters[waiter].lazy)
         return;
     coming = find_coming(linker, lazy);

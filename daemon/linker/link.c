@@ -70,6 +70,7 @@ void link_close(struct linker *linker)
     pool_fini(&linker->deciding);
     pool_fini(&linker->scratch);
     lazies_close(linker);
+    adapters_close(&linker->adapters);
     wanted_close(&linker->wanted);
     symbols_free(linker->symbols);
     libraries_free(linker->libraries);
@@ -417,6 +418,8 @@ static void wake(struct linker *linker, const struct batch *batch)
     for (uint32_t i = 0; i < batch->unit_count; i++)
         for (uint32_t d = 0; d < batch->units[i]->definition_count; d++)
             search_adopt(linker, batch->units[i]->definitions[d]);
+    for (uint32_t i = 0; i < batch->unit_count; i++)
+        adapters_decide(linker, batch->units[i]);
     for (uint32_t i = 0; i < batch->unit_count; i++)
         for (uint32_t d = 0; d < batch->units[i]->definition_count; d++)
             graph_symbol_bound(&linker->graph, batch->units[i]->definitions[d]);

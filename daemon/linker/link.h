@@ -16,6 +16,7 @@
 #define LINKER_LINK_H
 
 #include "common/error.h"
+#include "daemon/linker/adapters.h"
 #include "daemon/linker/arch.h"
 #include "daemon/linker/arena.h"
 #include "daemon/linker/graph.h"
@@ -55,7 +56,9 @@ struct linker {
     const struct symbol *handle;     /* borrowed; __dso_handle */
     struct wanted wanted;
     struct lazies lazies;
-    bool many_spaces; /* there is more than one namespace to search for a name of a unit's */
+    struct adapters adapters;
+    bool many_spaces;      /* there is more than one namespace to search for a name of a unit's */
+    bool many_conventions; /* a definition or a use has had another calling convention than the platform's */
     struct graph graph;
     struct pool deciding; /* tables of the batch being submitted, until link_run has returned */
     struct pool scratch;  /* tables of the unit being linked */

@@ -16,20 +16,6 @@ static int refuse(int code, const struct manifest_name *name, const char *what, 
     return code;
 }
 
-static struct symbol *find(struct linker *linker, uint32_t library, const struct manifest_name *name)
-{
-    uint32_t count;
-    const uint32_t *spaces = libraries_spaces(linker->libraries, library, false, &count);
-
-    for (uint32_t i = 0; i < count; i++) {
-        struct symbol *symbol = symbols_find(linker->symbols, spaces[i], name->bytes, name->length);
-
-        if (symbol && symbol->binding == SYMBOL_UNIT)
-            return symbol;
-    }
-    return NULL;
-}
-
 static bool is_ready_function(const struct symbol *symbol)
 {
     return symbol->function && symbol->definer->state == UNIT_READY;
@@ -40,33 +26,31 @@ int redirect_check(struct linker *linker, uint32_t library, const struct manifes
 {
     if (!libraries_has(linker->libraries, library))
         return error_set(error, ERROR_NOT_FOUND, "there is no library %u", library);
-    *out = (struct redirect_request){.symbol = find(linker, library, name)};
+    *out = (struct redirect_request){.symbol = search_units(linker, library, name->bytes, name->length)};
     if (!out->symbol)
         return refuse(ERROR_NOT_FOUND, name, "is not defined", error);
     if (!out->symbol->trampoline || out->symbol->definer->state != UNIT_READY)
         return refuse(ERROR_INVALID, name, "is not redirectable, or not ready", error);
     if (target->length == 0)
         return 0;
-    out->target = find(linker, library, target);
+    out->target = search_units(linker, library, target->bytes, target->length);
     if (!out->target)
         return refuse(ERROR_NOT_FOUND, target, "is not defined", error);
     if (!is_ready_function(out->target))
         return refuse(ERROR_NOT_CALLABLE, target, "is not a function that is ready", error);
     if (out->target->address == out->symbol->address)
         return refuse(ERROR_INVALID, target, "would lead to itself: an empty target gives its own body back", error);
-    if (out->target->convention != out->symbol->convention)
-        return refuse(ERROR_CONVENTION, target, "has another calling convention", error);
+    if (out->target->convention != out->symbol->convention &&
+        !adapters_find(linker, out->symbol->convention, out->target->convention))
+        return refuse(ERROR_CONVENTION, target, "has another calling convention, and there is no adapter for the two",
+                      error);
     return 0;
 }
 
 /* Where a call of the function goes on; NULL: nowhere, it is what is called. */
 static const struct symbol *next_of(const struct symbol *symbol)
 {
-    const struct trampoline *trampoline = symbol->trampoline;
-
-    if (!trampoline)
-        return NULL;
-    return !trampoline->target && trampoline->lazy ? trampoline->lazy->bound : trampoline->target;
+    return symbol->trampoline ? trampoline_reached(symbol->trampoline) : NULL;
 }
 
 /* Whether following what is in force from the target comes back: then a call would never end. What a lazy function is
@@ -95,38 +79,51 @@ static void set_target(struct trampoline *trampoline, struct symbol *target)
         target->users++;
 }
 
-static void lead(struct linker *linker, const struct trampoline *trampoline)
-{
-    const struct symbol *target = trampoline->target;
-    uint64_t address = trampoline->body;
-
-    if (!target && trampoline->lazy && trampoline->lazy->bound)
-        target = trampoline->lazy->bound;
-    if (target)
-        address = target->address;
-    trampoline_lead(linker, trampoline, address);
-    if (trampoline->target)
-        lazy_redirected(linker, trampoline, address);
-}
-
 /* Circles show only when the ones before are in force; so it is done on paper first. */
-int redirect_apply(struct linker *linker, struct redirect_request *requests, size_t count, struct error *error)
+static int try_all(struct redirect_request *requests, size_t count, size_t *done, struct error *error)
 {
-    size_t done = 0;
-    int code = 0;
-
-    for (; done < count && !code; done += !code) {
-        struct redirect_request *request = &requests[done];
+    for (; *done < count; ++*done) {
+        struct redirect_request *request = &requests[*done];
 
         if (would_circle(request)) {
-            code = error_set(error, ERROR_INVALID, "'%s' leads to '%s' already", request->target->name,
-                             request->symbol->name);
+            error_set(error, ERROR_INVALID, "'%s' leads to '%s' already", request->target->name, request->symbol->name);
             error_set_symbol(error, request->symbol->name);
-            continue;
+            return ERROR_INVALID;
         }
         request->before = request->symbol->trampoline->target;
         set_target(request->symbol->trampoline, request->target);
     }
+    return 0;
+}
+
+/* Then what could still go wrong: making the way to a target that is called otherwise. */
+static int make_ways(struct linker *linker, const struct redirect_request *requests, size_t count, struct error *error)
+{
+    uint64_t address;
+    int code = 0;
+
+    for (size_t i = 0; i < count && !code; i++)
+        if (requests[i].target)
+            code = adapters_reach(linker, requests[i].symbol->definer, requests[i].target,
+                                  requests[i].symbol->convention, &address, error);
+    return code;
+}
+
+static void lead(struct linker *linker, const struct trampoline *trampoline)
+{
+    uint64_t address = trampoline_lead(linker, trampoline);
+
+    if (trampoline->target)
+        lazy_redirected(linker, trampoline, address);
+}
+
+int redirect_apply(struct linker *linker, struct redirect_request *requests, size_t count, struct error *error)
+{
+    size_t done = 0;
+    int code = try_all(requests, count, &done, error);
+
+    if (!code)
+        code = make_ways(linker, requests, count, error);
     while (code && done-- > 0)
         set_target(requests[done].symbol->trampoline, requests[done].before);
     for (size_t i = 0; i < count && !code; i++)

@@ -231,6 +231,7 @@ void removal_withdraw(struct linker *linker, struct unit *unit)
     linker->withdrawn++;
     unit->state = UNIT_REMOVED;
     redirect_forget(unit);
+    adapters_forget(linker, unit);
     lazy_unlink(linker, unit);
     resolve_withdraw(unit);
     for (uint32_t i = 0; i < definitions; i++)
@@ -254,10 +255,13 @@ static void keep_aside(struct linker *linker, const struct arena_block *block)
 void removal_set_memory_aside(struct linker *linker, struct unit *unit)
 {
     keep_aside(linker, &unit->block);
-    if (unit->extra)
-        keep_aside(linker, unit->extra);
-    free(unit->extra);
-    unit->extra = NULL;
+    while (unit->extra) {
+        struct extra_block *extra = unit->extra;
+
+        keep_aside(linker, &extra->block);
+        unit->extra = extra->next;
+        free(extra);
+    }
     unit->block = (struct arena_block){0};
 }
 

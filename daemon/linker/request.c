@@ -27,6 +27,11 @@ static void handle_redirect(struct session *session, struct frame *frame, const 
     redirect_request(session, frame->header.request, (const Jitd__Proto__Redirect *)message);
 }
 
+static void handle_adapt(struct session *session, struct frame *frame, const ProtobufCMessage *message)
+{
+    adapt_request(session, frame->header.request, (const Jitd__Proto__Adapt *)message);
+}
+
 static void handle_remove(struct session *session, struct frame *frame, const ProtobufCMessage *message)
 {
     remove_request(session, frame->header.request, (const Jitd__Proto__Remove *)message);
@@ -74,6 +79,7 @@ static const struct {
     {MESSAGE_RUN, true, handle_run},
     {MESSAGE_REFUSE, false, handle_refuse},
     {MESSAGE_REDIRECT, false, handle_redirect},
+    {MESSAGE_ADAPT, false, handle_adapt},
 };
 
 static void handle_open(struct session *session, struct frame *frame, const ProtobufCMessage *message)

@@ -244,6 +244,7 @@ static int add_redirectable(struct unit *unit, struct offer *offer, struct repor
     }
     offer->trampoline = trampoline_add(unit, TRAMPOLINE_REDIRECTABLE);
     offer->trampoline->definition = offer->symbol;
+    offer->trampoline->convention = offer->definition->convention;
     return 0;
 }
 
@@ -349,6 +350,7 @@ static void bind(struct linker *linker, struct unit *unit, const struct offer *o
         symbol->address = trampoline_stub(linker, offer->trampoline);
     }
     symbol->convention = offer->definition ? offer->definition->convention : 0;
+    linker->many_conventions |= symbol->convention != 0;
     symbol->bytes = offer->index ? unit->pending->object.symbols[offer->index].st_size : 0;
     if (symbol->strength == STRENGTH_COMMON)
         symbol->bytes = symbol->contest->common_bytes;

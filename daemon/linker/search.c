@@ -66,19 +66,28 @@ struct symbol *search_find(struct linker *linker, const struct search *search, c
     return find_process(linker, search);
 }
 
-const struct symbol *search_look_up(struct linker *linker, uint32_t library, const char *name, size_t length,
-                                    struct symbol *process)
+struct symbol *search_units(struct linker *linker, uint32_t library, const char *name, size_t length)
 {
     uint32_t count;
     const uint32_t *spaces = libraries_spaces(linker->libraries, library, false, &count);
-    struct process_symbol found;
 
     for (uint32_t i = 0; i < count; i++) {
-        const struct symbol *symbol = symbols_find(linker->symbols, spaces[i], name, length);
+        struct symbol *symbol = symbols_find(linker->symbols, spaces[i], name, length);
 
         if (symbol && symbol->binding == SYMBOL_UNIT)
             return symbol;
     }
+    return NULL;
+}
+
+const struct symbol *search_look_up(struct linker *linker, uint32_t library, const char *name, size_t length,
+                                    struct symbol *process)
+{
+    const struct symbol *defined = search_units(linker, library, name, length);
+    struct process_symbol found;
+
+    if (defined)
+        return defined;
     if (!libraries_wants_process_symbol(linker->libraries, library, name, length))
         return NULL;
     const struct symbol *known = symbols_find(linker->symbols, SPACE_PROCESS, name, length);
@@ -140,6 +149,7 @@ static void move_uses(struct symbol *wanted, void *data)
         if (!found || found == wanted)
             continue;
         move_use(use, found);
+        adapters_decide_use(linker, use);
         graph_use_moved(&linker->graph, use->unit, wanted);
     }
 }

@@ -19,8 +19,11 @@ struct search {
    runner's libraries have; NULL when there is none. */
 struct symbol *search_find(struct linker *linker, const struct search *search, const struct batch *batch);
 
-/* The same for a name that nobody need have spoken of, and without entering it anywhere: of units, then of the runner's
-   own libraries, whose symbol is then copied to *process. NULL when there is none. */
+/* The same for a name that nobody need have spoken of, and without entering it anywhere: of units alone. NULL when
+   there is none. */
+struct symbol *search_units(struct linker *linker, uint32_t library, const char *name, size_t length);
+
+/* Of units, then of the runner's own libraries, whose symbol is then copied to *process. */
 const struct symbol *search_look_up(struct linker *linker, uint32_t library, const char *name, size_t length,
                                     struct symbol *process);
 

@@ -9,6 +9,7 @@
  *   submit.c    batches                                remove.c   units on their way out
  *   run_once.c  a unit, a call, and gone               observer.c others who ask what it holds
  *   materialize.c  functions that are called before they are there
+ *   adapt.c     ways from one calling convention to another
  *
  * Data flows one way: frames in -> request -> linker -> (hooks) publish -> runner, and events out.
  */
@@ -179,6 +180,9 @@ void materialize_resume(struct session *session);
 void materialize_runner_ended(struct session *session);
 void refuse_request(struct session *session, uint64_t request, const Jitd__Proto__Refuse *message);
 void redirect_request(struct session *session, uint64_t request, const Jitd__Proto__Redirect *message);
+
+/* ---- adapt.c ---- */
+void adapt_request(struct session *session, uint64_t request, const Jitd__Proto__Adapt *message);
 
 /* ---- remove.c ---- */
 void remove_request(struct session *session, uint64_t request, const Jitd__Proto__Remove *message);

@@ -48,7 +48,9 @@ struct use {
     bool exact : 1;          /* the search ends in that library and what it re-exports */
     bool by_slot : 1;        /* reached through a slot, whatever the distance */
     bool any_convention : 1; /* nothing is called by it */
+    uint8_t refusal;         /* why it cannot be reached by the convention that is wanted, which was decided; or 0 */
     uint64_t convention;     /* wanted; 0: the platform's */
+    uint64_t way;            /* where it is reached by that, which is not its own (adapters.h); or 0 */
 };
 
 /* What one batch is about to decide of one name. Lives until the batch is committed or refused. */

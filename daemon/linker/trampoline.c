@@ -40,13 +40,32 @@ uint32_t trampoline_number(const struct trampoline *trampoline)
     return (uint32_t)(slot_offset(trampoline) / SLOT_BYTES);
 }
 
-void trampoline_lead(const struct linker *linker, const struct trampoline *trampoline, uint64_t address)
+static void store(const struct linker *linker, const struct trampoline *trampoline, uint64_t address)
 {
     uint64_t *slot = (uint64_t *)(void *)arena_bytes(linker->arena, ZONE_S, slot_offset(trampoline));
 
     if (!address)
         address = trampoline_stub(linker, trampoline) + STUB_LAZY_OFFSET;
     __atomic_store_n(slot, address, __ATOMIC_RELEASE);
+}
+
+struct symbol *trampoline_reached(const struct trampoline *trampoline)
+{
+    return !trampoline->target && trampoline->lazy ? trampoline->lazy->bound : trampoline->target;
+}
+
+/* Where there is no adapter a call of a lazy one is told so when it comes to ask; a redirection has been refused. */
+uint64_t trampoline_lead(struct linker *linker, const struct trampoline *trampoline)
+{
+    struct symbol *reached = trampoline_reached(trampoline);
+    uint64_t address = reached ? 0 : trampoline->body;
+    struct error error;
+
+    if (reached)
+        adapters_reach(linker, trampoline->unit, reached, trampoline->convention, &address, &error);
+    store(linker, trampoline, address);
+    adapters_follow(linker, trampoline);
+    return address;
 }
 
 void trampoline_write(const struct linker *linker, const struct unit *unit)
@@ -57,6 +76,6 @@ void trampoline_write(const struct linker *linker, const struct unit *unit)
         linker->arch->write_stub(arena_bytes(linker->arena, ZONE_X, stub_offset(trampoline)),
                                  trampoline_stub(linker, trampoline), trampoline_slot(linker, trampoline),
                                  trampoline_number(trampoline), arena_address(linker->arena, ZONE_X, ARENA_LANDING));
-        trampoline_lead(linker, trampoline, trampoline->body);
+        store(linker, trampoline, trampoline->body);
     }
 }

@@ -19,6 +19,7 @@ struct linker;
 struct offer;
 struct symbol;
 struct unit;
+struct way;
 
 enum trampoline_kind { TRAMPOLINE_LAZY_USE, TRAMPOLINE_LAZY_DEFINITION, TRAMPOLINE_REDIRECTABLE };
 
@@ -30,7 +31,8 @@ struct trampoline {
     struct symbol *definition; /* borrowed; the symbol that has the trampoline's address; NULL for a use */
     struct symbol *target;     /* borrowed, and counted as used; what it was redirected to, or NULL */
     uint64_t body;             /* of a redirectable one: the function that came with the unit */
-    uint64_t convention;       /* by which a lazy one is called */
+    struct way *ways;          /* borrowed; ways to it by other conventions (adapters.h) */
+    uint64_t convention;       /* by which it is called */
     uint32_t library;          /* where the search of a lazy one begins... */
     bool exact;                /* ...and ends */
     uint8_t kind;              /* enum trampoline_kind */
@@ -51,7 +53,11 @@ uint32_t trampoline_number(const struct trampoline *trampoline);
    whoever supplies what is not there. Touches the unit's own room alone. */
 void trampoline_write(const struct linker *linker, const struct unit *unit);
 
-/* Where it leads to from now on; address 0: to whoever supplies what is not there. Other threads may be in it. */
-void trampoline_lead(const struct linker *linker, const struct trampoline *trampoline, uint64_t address);
+/* The function that calls of it go on to; NULL: its own body, or nothing yet. */
+struct symbol *trampoline_reached(const struct trampoline *trampoline);
+
+/* Has it lead where its calls go on to, through an adapter where that is called otherwise, and to whoever supplies what
+   is not there; gives the address, or 0 for the latter. Other threads may be in it. */
+uint64_t trampoline_lead(struct linker *linker, const struct trampoline *trampoline);
 
 #endif

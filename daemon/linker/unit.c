@@ -19,11 +19,20 @@ struct unit *unit_new(struct batch *batch, const char *name, size_t length)
     return unit;
 }
 
+static void free_extra(struct unit *unit)
+{
+    for (struct extra_block *extra = unit->extra, *next; extra; extra = next) {
+        next = extra->next;
+        free(extra);
+    }
+    unit->extra = NULL;
+}
+
 void unit_free(struct unit *unit)
 {
     if (!unit)
         return;
-    free(unit->extra);
+    free_extra(unit);
     free(unit->definitions);
     free(unit->trampolines);
     free(unit->arrays);
@@ -67,6 +76,42 @@ void unit_finish(struct unit *unit)
         batch_free(batch);
 }
 
+int unit_extend(struct unit *unit, struct arena *arena, const struct arena_need needs[ZONE_COUNT], struct error *error)
+{
+    struct extra_block *extra = malloc(sizeof *extra);
+    int code = extra ? arena_allocate(arena, needs, &extra->block, error)
+                     : error_set(error, ERROR_NO_MEMORY, "no memory for more room in the arena");
+
+    if (code) {
+        free(extra);
+        return code;
+    }
+    extra->next = unit->extra;
+    unit->extra = extra;
+    return 0;
+}
+
+int unit_reserve_need(struct unit *unit)
+{
+    size_t count = (size_t)unit->definition_count + unit->need_count + 1;
+    struct symbol **definitions = realloc(unit->definitions, count * sizeof(struct symbol *));
+
+    if (!definitions)
+        return ERROR_NO_MEMORY;
+    unit->definitions = definitions;
+    return 0;
+}
+
+/* Backwards, since what comes again came lately. */
+void unit_add_need(struct unit *unit, struct symbol *symbol)
+{
+    for (uint32_t i = unit->need_count; i-- > 0;)
+        if (unit_needs(unit)[i] == symbol)
+            return;
+    unit_needs(unit)[unit->need_count++] = symbol;
+    symbol->users++;
+}
+
 uint64_t unit_handle(const struct arena *arena, const struct unit *unit)
 {
     for (int z = 0; z < ZONE_COUNT; z++)
@@ -77,10 +122,9 @@ uint64_t unit_handle(const struct arena *arena, const struct unit *unit)
 
 void unit_release_memory(struct unit *unit, struct arena *arena)
 {
-    if (unit->extra)
-        arena_free(arena, unit->extra);
-    free(unit->extra);
-    unit->extra = NULL;
+    for (const struct extra_block *extra = unit->extra; extra; extra = extra->next)
+        arena_free(arena, &extra->block);
+    free_extra(unit);
     arena_free(arena, &unit->block);
     unit->block = (struct arena_block){0};
 }

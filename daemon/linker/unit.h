@@ -21,7 +21,9 @@
 #include "daemon/linker/trampoline.h"
 #include "daemon/linker/waiting.h"
 
+struct adapter;
 struct frame;
+struct way;
 
 /* The numbers of jitd.proto's UnitState. */
 enum unit_state { UNIT_ACCEPTED, UNIT_RESOLVED, UNIT_LINKED, UNIT_INITIALISED, UNIT_READY, UNIT_FAILED, UNIT_REMOVED };
@@ -73,7 +75,8 @@ struct offer {
 /* A definition that is another name for `target`. */
 struct alias {
     struct symbol *symbol, *target;
-    uint32_t use; /* the one that found the target: among those of the manifest */
+    struct alias *next; /* of those whose users have yet to be told */
+    uint32_t use;       /* the one that found the target: among those of the manifest */
 };
 
 /* What is needed until the unit is ready or failed. Lies in the batch's pool, but for the object's tables, which are
@@ -87,7 +90,7 @@ struct pending {
     struct symbol **globals;      /* by symbol index minus object.first_global: what references are bound to; NULL for
                                      what is local, and for a weak symbol that nobody offered when the unit came */
     struct use *uses;             /* one for each of the unit's needs */
-    struct alias *aliases;
+    struct alias *aliases;        /* by their uses */
     uint32_t use_count, alias_count;
 
     /* While the batch is being decided; in the linker's pool for that. */
@@ -109,6 +112,12 @@ struct pending {
     bool stale_zeros;                 /* zone Z must be cleared: a removed unit had it before */
 };
 
+/* Room in the arena that a unit took after its block. */
+struct extra_block {
+    struct extra_block *next;
+    struct arena_block block;
+};
+
 struct unit {
     uint64_t id;
     uint64_t tag;
@@ -127,7 +136,7 @@ struct unit {
     uint32_t range_count;
     uint32_t code_map_bytes;        /* of `ranges` and the names behind them */
     struct arena_block block;       /* owned room in the arena */
-    struct arena_block *extra;      /* owned; slots and stubs beyond those that were foreseen in `block`; or NULL */
+    struct extra_block *extra;      /* owned list, the last first; what was not foreseen in `block` */
     struct symbol **definitions;    /* owned array; the symbols that this unit defines, and behind them those of other
                                        units that it uses */
     struct trampoline *trampolines; /* owned array */
@@ -138,6 +147,8 @@ struct unit {
     uint32_t action_count;
     uint32_t action_array;     /* of the runner's: its offset in zone R; in the block until it is placed */
     struct code_range *ranges; /* owned array, once linked (code_map.h) */
+    struct adapter *adapters;  /* owned list; registered functions that it defines (adapters.h)... */
+    struct way *ways;          /* ...and ways that lie in its room */
     struct pending *pending;   /* NULL once ready or failed */
     char name[];
 };
@@ -179,6 +190,14 @@ void batch_free(struct batch *batch); /* with what it maps; not its units */
 
 /* One unit of the batch became ready or failed: forgets what was needed until then, and with the last one the batch. */
 void unit_finish(struct unit *unit);
+
+/* More room, which is unit->extra then. Errors as arena_allocate. */
+int unit_extend(struct unit *unit, struct arena *arena, const struct arena_need needs[ZONE_COUNT], struct error *error);
+
+/* One more symbol of another unit's that it uses, which is ready; one that it uses already is counted once. There must
+   be memory for it: NO_MEMORY. */
+int unit_reserve_need(struct unit *unit);
+void unit_add_need(struct unit *unit, struct symbol *symbol);
 
 /* What its __dso_handle is: an address of the unit's own, or 0 where it has no room at all. */
 uint64_t unit_handle(const struct arena *arena, const struct unit *unit);

@@ -1,6 +1,7 @@
 #include "daemon/linker/uses.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/linker/actions.h"
@@ -83,26 +84,23 @@ static void add_use(struct unit *unit, struct symbol *symbol, uint32_t index, co
     use->convention = listed->convention;
 }
 
-int uses_refuse_convention(const struct unit *unit, const struct symbol *symbol, uint64_t wanted, struct error *error)
+/* The runner's libraries have the platform's own convention. Where that is not wanted the unit uses the adapter. */
+static struct symbol *use_process(struct linker *linker, struct unit *unit, uint32_t index, struct symbol *symbol,
+                                  const struct manifest_use *listed, const struct search *search, struct report *report)
 {
-    error_set(error, ERROR_CONVENTION,
-              "%s: needs '%s' by calling convention %llu, but it is defined with %llu, and no adapter is known",
-              unit->name, symbol->name, (unsigned long long)wanted, (unsigned long long)symbol->convention);
-    error_set_unit(error, unit->name);
-    error_set_symbol(error, symbol->name);
-    return ERROR_CONVENTION;
-}
-
-/* The runner's libraries have the platform's own convention. */
-static struct symbol *use_process(const struct unit *unit, struct symbol *symbol, const struct manifest_use *listed,
-                                  struct report *report)
-{
+    struct symbol *adapter;
     struct error error;
 
-    if (listed && listed->convention) {
-        uses_refuse_convention(unit, symbol, listed->convention, &error);
-        report_add(report, &error);
-    }
+    if (!listed || listed->convention == symbol->convention)
+        return symbol;
+    adapter = symbol->function ? adapters_find(linker, listed->convention, symbol->convention) : NULL;
+    linker->many_conventions = true;
+    if (adapter && index)
+        add_use(unit, adapter, index, listed, search);
+    if (adapter)
+        return symbol;
+    adapters_refuse(symbol, listed->convention, &error);
+    resolve_refuse_unit(report, unit, &error);
     return symbol;
 }
 
@@ -132,7 +130,7 @@ static struct symbol *bind_use(struct linker *linker, struct unit *unit, uint32_
     struct symbol *found = search_find(linker, &search, batch);
 
     if (found && found->binding == SYMBOL_PROCESS)
-        return use_process(unit, found, listed, report);
+        return use_process(linker, unit, index, found, listed, &search, report);
     if (found && resolve_winner(found, batch) == unit)
         return found;
     if (listed && index && (listed->flags & USE_LAZY))
@@ -144,6 +142,7 @@ static struct symbol *bind_use(struct linker *linker, struct unit *unit, uint32_
     if (!found && linker->many_spaces && wanted_add(&linker->wanted, wanted) != 0)
         resolve_no_memory(report, unit);
     add_use(unit, found ? found : wanted, index, listed, &search);
+    linker->many_conventions |= listed && listed->convention != 0;
     return found ? found : wanted;
 }
 
@@ -215,32 +214,53 @@ int uses_resolve_unreferenced(struct linker *linker, struct unit *unit, struct r
         const struct offer *offer = &pending->offers[i];
 
         if (offer->definition->kind == DEFINITION_ALIAS && resolve_offer_stands(unit, i))
-            pending->aliases[pending->alias_count++] =
-                (struct alias){offer->symbol, bound[offer->definition->use], offer->definition->use};
+            pending->aliases[pending->alias_count++] = (struct alias){
+                .symbol = offer->symbol, .target = bound[offer->definition->use], .use = offer->definition->use};
     }
     if (!code && actions_bind(unit, bound) != 0)
         code = resolve_no_memory(report, unit);
     return code;
 }
 
+static bool settle(const struct alias *alias)
+{
+    const struct symbol *target = alias->target;
+    struct symbol *symbol = alias->symbol;
+
+    if (target->binding == SYMBOL_UNBOUND || target->unsettled)
+        return false;
+    symbol->unsettled = false;
+    symbol->address = target->address;
+    symbol->bytes = target->bytes;
+    symbol->function = target->function;
+    symbol->convention = target->convention;
+    symbol->trampoline = target->trampoline;
+    return true;
+}
+
 uint32_t uses_settle_aliases(struct unit *unit)
 {
     uint32_t unsettled = 0;
 
-    for (uint32_t i = 0; i < unit->pending->alias_count; i++) {
-        const struct symbol *target = unit->pending->aliases[i].target;
-        struct symbol *symbol = unit->pending->aliases[i].symbol;
-
-        if (target->binding == SYMBOL_UNBOUND || target->unsettled) {
-            unsettled++;
-            continue;
-        }
-        symbol->unsettled = false;
-        symbol->address = target->address;
-        symbol->bytes = target->bytes;
-        symbol->function = target->function;
-        symbol->convention = target->convention;
-        symbol->trampoline = target->trampoline;
-    }
+    for (uint32_t i = 0; i < unit->pending->alias_count; i++)
+        unsettled += !settle(&unit->pending->aliases[i]);
     return unsettled;
+}
+
+static int compare_alias(const void *key, const void *element)
+{
+    const struct use *use = key;
+    const struct alias *alias = element;
+
+    return (use->number > alias->use) - (use->number < alias->use);
+}
+
+struct alias *uses_settle_alias(const struct use *use)
+{
+    const struct pending *pending = use->unit->pending;
+    struct alias *alias = NULL;
+
+    if (use->index == 0 && pending->alias_count)
+        alias = bsearch(use, pending->aliases, pending->alias_count, sizeof *alias, compare_alias);
+    return alias && alias->symbol->unsettled && settle(alias) ? alias : NULL;
 }

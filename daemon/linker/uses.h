@@ -20,8 +20,9 @@ int uses_resolve_unreferenced(struct linker *linker, struct unit *unit, struct r
 /* Gives the unit's aliases the addresses of what they stand for; how many of them have none yet. */
 uint32_t uses_settle_aliases(struct unit *unit);
 
-/* "needs 'f' by calling convention 1, but it is defined with 0". */
-int uses_refuse_convention(const struct unit *unit, const struct symbol *symbol, uint64_t wanted, struct error *error);
+/* The same for the alias that the use is for, where it is for one that has no address yet. NULL: nothing has changed.
+ */
+struct alias *uses_settle_alias(const struct use *use);
 
 /* Reports a name that is referred to by the object's symbol `index` and missing; `why` ends the text. A later reference
    to the same name joins the entry. */

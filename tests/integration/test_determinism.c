@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/bytes.h"
+#include "tests/integration/manifest.h"
 #include "tests/integration/peer.h"
 
 #ifdef JITD_SANITIZED
@@ -35,6 +36,10 @@ struct recording {
     size_t units;
 };
 
+#define SLOWLY(what)                                                                                                   \
+    "__attribute__((constructor)) static void begin(void)"                                                             \
+    "{ for (unsigned i = __builtin_ia32_rdtsc() & 0x3ffff; i > 0; i--) __asm__ volatile(\"\");" what " }\n"
+
 /* Each module has a function that calls others, data with pointers, zero data, and a constructor that takes its time.
  */
 static const char module_source[] =
@@ -43,10 +48,7 @@ static const char module_source[] =
     "int data_NUMBER = NUMBER; const void *const table_NUMBER[] = {&data_NUMBER, &data_NEXT, function_NEXT, zeros};"
     "int *pointer_NUMBER = &data_NEXT;"
     "int function_NUMBER(int x) { return x ? function_NEXT(x - 1) + data_NEXT + later(x) : zeros[0] + NUMBER; }"
-    "#if NUMBER % 3 == 0\n"
-    "__attribute__((constructor)) static void begin(void)"
-    "{ for (unsigned i = __builtin_ia32_rdtsc() & 0x3ffff; i > 0; i--) __asm__ volatile(\"\"); data_NUMBER++; }\n"
-    "#endif\n";
+    "#if NUMBER % 3 == 0\n" SLOWLY("data_NUMBER++;") "#endif\n";
 
 enum { MODULES = 40 };
 
@@ -71,17 +73,61 @@ static char *module_text(int number)
     return text;
 }
 
+/* What a module's manifest says, which is borrowed until its batch is submitted. */
+struct module_manifest {
+    char name[32], names[4][32];
+    struct jitd_manifest_definition definitions[2];
+    struct jitd_manifest_use uses[3];
+    struct jitd_manifest manifest;
+};
+
+/* Every fourth one's function is of another convention than it is called by: there is an adapter for that. */
+static void add_module(struct jitd_batch *batch, int number, const struct object_bytes *object,
+                       struct module_manifest *module)
+{
+    snprintf(module->name, sizeof module->name, "module_%d.o", number);
+    for (int i = 0; i < 4; i++)
+        snprintf(module->names[i], sizeof module->names[i], i % 2 ? "function_%d" : "data_%d",
+                 i < 2 ? number : (number * 7 + 3) % MODULES);
+    module->definitions[0] = (struct jitd_manifest_definition){.local = module->names[0]};
+    module->definitions[1] = (struct jitd_manifest_definition){.local = module->names[1], .convention = 1};
+    module->uses[0] = (struct jitd_manifest_use){.local = module->names[2]};
+    module->uses[1] = (struct jitd_manifest_use){.local = module->names[3]};
+    module->uses[2] = (struct jitd_manifest_use){.local = "later"};
+    module->manifest = (struct jitd_manifest){
+        .definitions = module->definitions, .definition_count = 2, .uses = module->uses, .use_count = 3};
+    const struct jitd_unit_input input = {.name = module->name,
+                                          .object = object->bytes,
+                                          .bytes = object->length,
+                                          .manifest = number % 4 == 0 ? &module->manifest : NULL};
+    cr_assert_eq(jitd_batch_add_unit(batch, &input), 0);
+}
+
 static void submit_modules(struct jitd_session *session, int from, int count, struct object_bytes *objects)
 {
     struct jitd_batch *batch = jitd_batch_new(0);
+    struct module_manifest modules[5];
     for (int i = 0; i < count; i++) {
-        char *text = module_text(from + i), name[32];
+        char *text = module_text(from + i);
         objects[from + i] = compile_c(text, "-O1 -fPIC -w -fcommon");
-        snprintf(name, sizeof name, "module_%d.o", from + i);
-        cr_assert_eq(jitd_batch_add(batch, name, objects[from + i].bytes, objects[from + i].length), 0);
+        add_module(batch, from + i, &objects[from + i], &modules[i]);
         free(text);
     }
     cr_assert_eq(jitd_submit(session, batch, NULL, NULL, NULL), 0);
+}
+
+/* A unit of one object, or of a manifest alone. */
+static void submit_one(struct jitd_session *session, const char *source, const struct jitd_manifest *manifest)
+{
+    struct object_bytes object = {0};
+    struct jitd_batch *batch = jitd_batch_new(0);
+    if (source)
+        object = compile_c(source, "-O1 -fPIC");
+    const struct jitd_unit_input input = {
+        .name = "one", .object = object.bytes, .bytes = object.length, .manifest = manifest};
+    cr_assert_eq(jitd_batch_add_unit(batch, &input), 0);
+    cr_assert_eq(jitd_submit(session, batch, NULL, NULL, NULL), 0);
+    object_free(&object);
 }
 
 /* Takes what the controller sends until it has sent all. */
@@ -97,27 +143,29 @@ static void take(struct jitd_session *session, int socket, struct recording *rec
     } while (got > 0 || jitd_queued(session) > 0);
 }
 
-/* Batches of 1 to 5 modules; what all of them need comes last, so that readiness runs through all at its end, and after
-   that come some more. */
+/* Batches of 1 to 5 modules; what all of them need (by a name that is there from the beginning) comes last, so that
+   readiness runs through all at its end, and after that come some more. */
 static struct recording record(void)
 {
-    const char *later = "int later(int x) { return x; }";
-    struct object_bytes objects[MODULES], last = compile_c(later, "-O1 -fPIC");
-    struct recording recording = {.units = MODULES + 1};
+    const struct jitd_manifest names = {ALIASES({.name = "later", .target = "last"})};
+    const struct jitd_manifest last = {DEFINITIONS({.local = "last", .convention = 1})};
+    struct object_bytes objects[MODULES];
+    struct recording recording = {.units = MODULES + 3};
+    bool all = false;
     struct jitd_session *session;
     int sockets[2], next = 0;
     cr_assert(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) == 0);
     cr_assert_eq(jitd_attach(sockets[0], &(struct jitd_options){0}, NULL, NULL, &session), 0);
+    submit_one(session, "void adapter(void) {}", NULL);
+    submit_one(session, NULL, &names);
+    cr_assert_eq(jitd_adapt(session, JITD_LIBRARY_MAIN, "adapter", 0, 1, NULL, NULL, NULL), 0);
     for (int size = 1; next < MODULES; size = size % 5 + 1) {
         int count = size < MODULES - next ? size : MODULES - next;
         submit_modules(session, next, count, objects);
         next += count;
-        if (next > MODULES - 8 && last.bytes) {
-            struct jitd_batch *batch = jitd_batch_new(0);
-            cr_assert_eq(jitd_batch_add(batch, "later.o", last.bytes, last.length), 0);
-            cr_assert_eq(jitd_submit(session, batch, NULL, NULL, NULL), 0);
-            object_free(&last);
-            last.bytes = NULL;
+        if (next > MODULES - 8 && !all) {
+            submit_one(session, "int last(int x) { return x; }" SLOWLY(""), &last);
+            all = true;
         }
         take(session, sockets[1], &recording);
     }

@@ -45,6 +45,23 @@ down(n) = down(n + 1) + 1
 down(0)
 hyp(3, 4)
 idle(x) = never(x) + more(x)
+# boxed values, and adapters on the way to them and from them
+sub[a, b] = a - b
+sub(10, sub[10, 3])
+soon(x) = triple(x)
+triple[x] = x * 3
+soon(5)
+order[1, 2, 3, 4, 5, sq[2] + 2]
+gcd[a, b] = if b = 0 then a else gcd[b, a - a / b * b]
+gcd(12, 18)
+# a function of the convention that is wanted is reached without one
+half[x] = x / 0
+use(x) = half(x)
+use(4)
+quick(x) = x / 0
+half -> quick
+use(4)
+half -> sub
 SCRIPT
 
 cat >"$work/expected" <<'EXPECTED'
@@ -61,9 +78,9 @@ even waits for odd
 654322
 sq: duplicate definition of 'sq', first defined in sq
 line-20:.text+0x13: undefined symbol 'abs'
-line-21: needs 'sq' by calling convention 3, but it is defined with 2, and no adapter is known
+line-21: 'sq' is called by convention 3, but defined with 2: register an adapter for the two before
 first waits for later
-first: needs 'later' by calling convention 2, but it is defined with 3, and no adapter is known
+first: 'later' is called by convention 2, but defined with 3: register an adapter for the two before
 line 24: a number, a short name or '(' is missing
 line 25: no parameter is called that
 line-29: signal 8, Floating point exception
@@ -75,6 +92,21 @@ line-32: signal 11, Segmentation fault: stack overflow
     in down
 25
 idle waits for never
+3
+soon waits for triple
+15
+654321
+6
+line-47: signal 8, Floating point exception
+    in half
+    in box-1
+    in use
+    in line-47
+line-50: signal 8, Floating point exception
+    in quick
+    in use
+    in line-50
+'sub' has another calling convention, and there is no adapter for the two
 EXPECTED
 
 "$calculator" "$work/first" <"$work/script" >"$work/output"

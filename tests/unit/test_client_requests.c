@@ -685,6 +685,22 @@ Test(client_lazy, redirections_are_sent_in_two_columns_and_answered)
     seen_close(&seen);
 }
 
+Test(client_lazy, an_adapter_is_sent_with_its_pair_and_answered)
+{
+    struct seen seen = seen_open();
+    jitd_request number;
+    struct answer answer = {0};
+    cr_assert_eq(jitd_adapt(seen.pair->session, 4, "box", 7, UINT64_MAX, hear_done, &answer, &number), 0);
+    const Jitd__Proto__Adapt *wire = seen_decode(&seen, MESSAGE_ADAPT);
+    cr_expect(wire->library == 4 && wire->wanted == 7 && wire->given == UINT64_MAX);
+    expect_bytes(&wire->symbol, "box");
+    Jitd__Proto__Adapted adapted = JITD__PROTO__ADAPTED__INIT;
+    pair_send(seen.pair, MESSAGE_ADAPTED, number, &adapted);
+    cr_expect_eq(jitd_wait(seen.pair->session, number, 2000), 0);
+    cr_expect(answer.completed == 1 && answer.code == 0);
+    seen_close(&seen);
+}
+
 /* ---- what comes back ---- */
 
 static void expect_inspection(struct jitd_session *session, const struct jitd_inspection *inspection,

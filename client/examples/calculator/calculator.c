@@ -8,6 +8,8 @@
  *         hyp waits for sq
  *     sq(x) = x * x                             and are met when the definition comes
  *     hyp(3, 4)                                 is 25
+ *     gcd[a, b] = ...                           takes boxed values; gcd(12, 18) gets there through an adapter
+ *     gcd -> better                             puts another function in its place, boxed or not
  *
  * Each line is a batch of one unit. Names in its object are its own; the manifest says what they mean to others.
  */
@@ -109,17 +111,16 @@ static int await(struct calculator *calculator, int code)
     return code != JITD_OK ? code : jitd_wait(calculator->session, calculator->request, -1);
 }
 
-/* An expression refers to nothing that comes later (CLOSED), a definition may. A number of arguments is part of how a
-   function is called: as its calling convention the daemon compares it where a definition and a use of it meet,
-   whichever came first. 0 is the C ABI, by which expressions are called. */
+/* An expression refers to nothing that comes later (CLOSED), a definition may. Boxed functions may be replaced. */
 static int submit(struct calculator *calculator)
 {
     const struct function *function = &calculator->function;
     const struct object *object = &calculator->object;
     bool expression = !function->name[0];
     struct jitd_manifest_use uses[MOST_CALLS];
-    const struct jitd_manifest_definition definition = {object->names.function, calculator->name, 0,
-                                                        expression ? 0 : 1 + function->parameter_count};
+    const struct jitd_manifest_definition definition = {
+        object->names.function, calculator->name, function->convention >= BOXED(0) ? JITD_DEFINITION_REDIRECTABLE : 0,
+        function->convention};
     const struct jitd_manifest manifest = {
         .definitions = &definition, .definition_count = 1, .uses = uses, .use_count = function->call_count};
     const struct jitd_unit_input input = {
@@ -129,7 +130,7 @@ static int submit(struct calculator *calculator)
     for (uint32_t i = 0; i < function->call_count; i++)
         uses[i] = (struct jitd_manifest_use){.local = object->names.calls[i],
                                              .global = function->calls[i].name,
-                                             .convention = 1 + function->calls[i].argument_count};
+                                             .convention = function->calls[i].convention};
     int code = batch ? jitd_batch_add_unit(batch, &input) : JITD_ERROR_NO_MEMORY;
     if (code == JITD_OK)
         return await(calculator, jitd_submit(calculator->session, batch, submitted, calculator, &calculator->request));
@@ -161,11 +162,35 @@ static int evaluate(struct calculator *calculator)
     return await(calculator, jitd_cancel_units(session, &calculator->unit, 1, NULL, NULL, &calculator->request));
 }
 
+static void done(struct jitd_session *session, const struct jitd_errors *errors, void *data)
+{
+    (void)session, (void)data;
+    tell_errors(errors);
+}
+
+/* Where a call and a function differ in their conventions, jitd goes through the adapter for the two. */
+static int adapt(struct calculator *calculator, unsigned count, bool from_boxed)
+{
+    const unsigned conventions[] = {UNBOXED(count), BOXED(count)};
+
+    compile_adapter(count, from_boxed, &calculator->function);
+    object_make(&calculator->function, &calculator->object);
+    snprintf(calculator->name, sizeof calculator->name, "%s-%u", from_boxed ? "unbox" : "box", count);
+    int code = submit(calculator);
+    return code ? code
+                : jitd_adapt(calculator->session, JITD_LIBRARY_MAIN, calculator->name, conventions[from_boxed],
+                             conventions[!from_boxed], done, NULL, NULL);
+}
+
 static int run_line(struct calculator *calculator, const char *line, unsigned number)
 {
     const char *error = compile(line, &calculator->function);
     bool expression = !calculator->function.name[0];
+    char from[NAME_BYTES], to[NAME_BYTES], *symbol = from, *target = to;
 
+    if (sscanf(line, " %31[a-z_] -> %31[a-z_]", from, to) == 2)
+        return await(calculator, jitd_redirect(calculator->session, JITD_LIBRARY_MAIN, (const char *const *)&symbol,
+                                               (const char *const *)&target, 1, done, NULL, &calculator->request));
     if (error) {
         printf("line %u: %s\n", number, error);
         return JITD_OK;
@@ -194,9 +219,12 @@ int main(int argc, char **argv)
     int code = jitd_spawn(&options, &listener, &calculator, &calculator.session);
     if (code == JITD_OK)
         code = jitd_define_library(calculator.session, &library, NULL, NULL, NULL);
-    for (unsigned number = 1; code == JITD_OK && fgets(line, sizeof line, stdin); number++)
-        if (!strchr("#\n", line[strspn(line, " \t")]))
+    for (unsigned number = 1, adapters = 0; code == JITD_OK && fgets(line, sizeof line, stdin); number++) {
+        for (; strchr(line, '[') && adapters < 2 * MOST_PARAMETERS && code == JITD_OK; adapters++)
+            code = adapt(&calculator, 1 + adapters / 2, adapters % 2);
+        if (code == JITD_OK && !strchr("#\n", line[strspn(line, " \t")]))
             code = run_line(&calculator, line, number);
+    }
     if (code != JITD_OK)
         fprintf(stderr, "%s: %s\n", argv[0],
                 calculator.session ? jitd_last_error(calculator.session)->text : jitd_error_text(code));

@@ -3,6 +3,7 @@
  *
  *     fib(n) = if n < 2 then n else fib(n - 1) + fib(n - 2)      a function of up to six parameters
  *     fib(20) * 2                                                an expression: a function of none, called once
+ *     gcd[a, b] = if b = 0 then a else gcd[b, a - a / b * b]     with values in memory, and calls of such functions
  *
  * Values are 64-bit integers that wrap; operators mean what they do in C, but that `=` compares.
  */
@@ -10,6 +11,7 @@
 #define CALCULATOR_H
 
 #include <elf.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define NAME_BYTES      32
@@ -18,9 +20,13 @@
 #define MOST_CALLS      64
 #define MOST_CODE       4096
 
+/* Calling conventions; 0 is the C ABI. Boxed arguments lie in memory, the last one first, 16 bytes each. */
+#define UNBOXED(count) (1 + (count))
+#define BOXED(count)   (1 + MOST_PARAMETERS + 1 + (count))
+
 struct call {
     char name[NAME_BYTES];
-    unsigned argument_count;
+    unsigned convention;
     uint32_t at; /* its displacement is at code + at */
 };
 
@@ -28,6 +34,7 @@ struct function {
     char name[NAME_BYTES]; /* "" for an expression */
     char parameters[MOST_PARAMETERS][NAME_BYTES];
     unsigned parameter_count;
+    unsigned convention;
     uint8_t code[MOST_CODE];
     uint32_t code_bytes;
     struct call calls[MOST_CALLS];
@@ -36,6 +43,9 @@ struct function {
 
 /* compile.c. NULL, or what is wrong with the line. Whether what it calls exists is not asked. */
 const char *compile(const char *line, struct function *function);
+
+/* Leads boxed arguments to a function that wants them unboxed, or the other way: to the one whose address is in r11. */
+void compile_adapter(unsigned argument_count, bool from_boxed, struct function *function);
 
 enum { TEXT = 1, TEXT_RELOCATIONS, EH_FRAME, EH_FRAME_RELOCATIONS, STACK_NOTE, SYMBOLS, NAMES, SECTIONS };
 enum { SYMBOL_TEXT = 1, SYMBOL_FUNCTION, SYMBOL_CALLS };

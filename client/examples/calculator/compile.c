@@ -94,23 +94,34 @@ static void parameter(struct compiler *compiler, const char *name)
     emit(compiler, load, sizeof load);
 }
 
-/* Behind "NAME(". Arguments wait until all of them are known, since each may hold calls of its own. */
-static void call(struct compiler *compiler, const char *name)
+/* What has been pushed become arguments; boxed ones stay where they are. */
+static void pass(struct compiler *compiler, unsigned count, bool boxed)
+{
+    if (boxed)
+        EMIT(compiler, "\x48\x89\xe7"); /* mov rdi, rsp */
+    for (unsigned i = count; i-- > 0 && !boxed;)
+        emit(compiler, pop_argument[i], strlen(pop_argument[i]));
+}
+
+/* Behind "NAME(" or "NAME[". Arguments wait until all of them are known, since each may hold calls of its own. */
+static void call(struct compiler *compiler, const char *name, bool boxed)
 {
     struct function *function = compiler->function;
+    const char *end = boxed ? "]" : ")";
     unsigned count = 0;
 
-    if (!take(compiler, ")")) {
+    if (!take(compiler, end)) {
         do {
             expression(compiler, 0);
             EMIT(compiler, "\x50\x50"); /* push rax, twice */
             count++;
         } while (take(compiler, ",") && count < MOST_PARAMETERS);
-        want(compiler, ")", "')' is missing, or there are more than six arguments");
+        want(compiler, end, "')' or ']' is missing, or there are more than six arguments");
     }
-    for (unsigned i = count; i-- > 0;)
-        emit(compiler, pop_argument[i], strlen(pop_argument[i]));
-    struct call call = {.argument_count = count, .at = EMIT_JUMP(compiler, "\xe8")}; /* call */
+    pass(compiler, count, boxed);
+    struct call call = {.convention = boxed ? BOXED(count) : UNBOXED(count), .at = EMIT_JUMP(compiler, "\xe8")};
+    const uint8_t drop[] = {0x48, 0x83, 0xc4, (uint8_t)(16 * count)}; /* add rsp, 16 * count */
+    emit(compiler, drop, boxed ? sizeof drop : 0);
     strcpy(call.name, name);
     if (function->call_count < MOST_CALLS)
         function->calls[function->call_count++] = call;
@@ -150,7 +161,9 @@ static void operand(struct compiler *compiler)
     } else if (strcmp(name, "if") == 0) {
         conditional(compiler);
     } else if (take(compiler, "(")) {
-        call(compiler, name);
+        call(compiler, name, false);
+    } else if (take(compiler, "[")) {
+        call(compiler, name, true);
     } else {
         parameter(compiler, name);
     }
@@ -189,17 +202,39 @@ static void expression(struct compiler *compiler, int precedence)
         }
 }
 
-/* "NAME(NAME, ...) =", or nothing of it: then the line is an expression. */
+/* "NAME(NAME, ...) =" or "NAME[NAME, ...] =", or nothing of it: then the line is an expression. */
 static bool head(struct compiler *compiler)
 {
     struct function *function = compiler->function;
+    bool boxed;
 
-    if (!take_name(compiler, function->name) || !take(compiler, "("))
+    if (!take_name(compiler, function->name) || !((boxed = take(compiler, "[")) || take(compiler, "(")))
         return false;
     do
         function->parameter_count += take_name(compiler, function->parameters[function->parameter_count]);
     while (function->parameter_count < MOST_PARAMETERS && take(compiler, ","));
-    return take(compiler, ")") && take(compiler, "=");
+    function->convention = boxed ? BOXED(function->parameter_count) : UNBOXED(function->parameter_count);
+    return take(compiler, boxed ? "]" : ")") && take(compiler, "=");
+}
+
+static void enter(struct compiler *compiler, unsigned count, bool boxed)
+{
+    EMIT(compiler, "\x55\x48\x89\xe5"); /* push rbp; mov rbp, rsp */
+    for (unsigned i = 0; i < count; i++) {
+        const uint8_t at = (uint8_t)(16 * (count - 1 - i));
+        const uint8_t push[] = {0xff, 0x77, at, 0xff, 0x77, at}; /* push [rdi + at], twice */
+        emit(compiler, boxed ? (const char *)push : push_parameter[i], boxed ? 6 : strlen(push_parameter[i]));
+    }
+}
+
+void compile_adapter(unsigned argument_count, bool from_boxed, struct function *function)
+{
+    struct compiler compiler = {.function = function};
+
+    *function = (struct function){0};
+    enter(&compiler, argument_count, from_boxed);
+    pass(&compiler, argument_count, !from_boxed);
+    EMIT(&compiler, "\x41\xff\xd3\xc9\xc3"); /* call r11; leave; ret */
 }
 
 const char *compile(const char *line, struct function *function)
@@ -211,9 +246,7 @@ const char *compile(const char *line, struct function *function)
         *function = (struct function){0};
         compiler.at = line;
     }
-    EMIT(&compiler, "\x55\x48\x89\xe5"); /* push rbp; mov rbp, rsp */
-    for (unsigned i = 0; i < function->parameter_count; i++)
-        emit(&compiler, push_parameter[i], strlen(push_parameter[i]));
+    enter(&compiler, function->parameter_count, function->convention >= BOXED(0));
     expression(&compiler, 0);
     EMIT(&compiler, "\xc9\xc3"); /* leave; ret */
     take(&compiler, "");
