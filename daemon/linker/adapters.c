@@ -218,7 +218,7 @@ static void lead(const struct linker *linker, const struct way *way, const struc
 {
     uint64_t *slot = (uint64_t *)(void *)arena_bytes(linker->arena, ZONE_S, way->slot);
     const struct symbol *reached = trampoline_reached(trampoline);
-    bool straight = reached && reached->binding != SYMBOL_UNBOUND && reached->convention == way->key.second;
+    bool straight = reached && reached->convention == way->key.second;
 
     __atomic_store_n(slot, straight ? reached->address : arena_address(linker->arena, ZONE_X, way->thunk),
                      __ATOMIC_RELEASE);
@@ -301,7 +301,7 @@ int adapters_reach(struct linker *linker, struct unit *user, struct symbol *targ
 {
     struct way *way;
 
-    if (target->convention == convention || target->binding == SYMBOL_UNBOUND) {
+    if (target->convention == convention) {
         *address = target->address;
         return 0;
     }

@@ -56,8 +56,7 @@ struct symbol *adapters_find(const struct linker *linker, uint64_t wanted, uint6
 
 /* The address at which calls by the convention reach the function: its own, or that of its way, which is made where it
    is not there. `user`, which may be NULL, is the unit that will hold the address; it uses the function already, or
-   follows it as lazy trampolines do. 0 for a function that something was redirected to and that has failed since.
-   CONVENTION, ARENA_FULL, NO_MEMORY. */
+   follows it as lazy trampolines do. CONVENTION, ARENA_FULL, NO_MEMORY. */
 int adapters_reach(struct linker *linker, struct unit *user, struct symbol *target, uint64_t convention,
                    uint64_t *address, struct error *error);
 

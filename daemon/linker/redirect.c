@@ -131,6 +131,25 @@ int redirect_apply(struct linker *linker, struct redirect_request *requests, siz
     return code;
 }
 
+static void lead_back_of(struct linker *linker, const struct unit *unit)
+{
+    for (uint32_t i = 0; i < unit->trampoline_count; i++) {
+        struct trampoline *trampoline = &unit->trampolines[i];
+
+        if (!trampoline->target || trampoline->target->definer->state != UNIT_FAILED)
+            continue;
+        set_target(trampoline, NULL);
+        trampoline_lead(linker, trampoline);
+    }
+}
+
+void redirect_lead_back(struct linker *linker)
+{
+    for (struct unit *unit = units_after(&linker->units, 0); unit; unit = units_after(&linker->units, unit->id))
+        if (unit->state != UNIT_FAILED)
+            lead_back_of(linker, unit);
+}
+
 void redirect_forget(const struct unit *unit)
 {
     for (uint32_t i = 0; i < unit->trampoline_count; i++)

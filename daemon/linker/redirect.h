@@ -21,6 +21,10 @@ int redirect_check(struct linker *linker, uint32_t library, const struct manifes
    the target's unit cannot be removed. */
 int redirect_apply(struct linker *linker, struct redirect_request *requests, size_t count, struct error *error);
 
+/* Units that were ready have failed and still have their names: functions that were redirected to theirs are what they
+   were before. */
+void redirect_lead_back(struct linker *linker);
+
 /* The unit goes, with all redirections of its symbols. */
 void redirect_forget(const struct unit *unit);
 

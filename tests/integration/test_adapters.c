@@ -631,7 +631,6 @@ Test(adapter, is_not_looked_for_on_the_way_to_a_redirection_that_has_failed)
     harness_dispatch_until(harness, &harness->told, told + 1);
     cr_expect_eq(harness_unit(harness, "there")->error.code, JITD_ERROR_INITIALISER_FAILED);
     link_function(harness, "body", BOXED_SOURCE(20), BOXED);
-    cr_assert_eq(harness_redirect(harness, "late", NULL), 0);
     link_caller(harness, "call_late", "late", BOXED, 0);
     cr_expect_eq(harness_value(harness, "call_late", 5), 26);
     harness_close(harness);

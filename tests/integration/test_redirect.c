@@ -344,3 +344,25 @@ Test(redirect, a_storm_of_first_calls_answers_and_redirections_gives_right_resul
         harness_close(harness);
     }
 }
+
+/* An initialiser that fails in all lives but the first: the program's output outlives them. */
+Test(redirect, to_a_function_that_fails_in_a_new_life_is_undone)
+{
+    struct harness *harness = harness_open_with_output(NULL);
+    link_named(harness, "f.c", "long f(long n) { return 1; }", &(struct jitd_manifest){DEFINITIONS(REDIRECTABLE("f"))});
+    harness_link_c(harness, "there.c",
+                   "#include <stdlib.h>\n#include <unistd.h>\n"
+                   "__attribute__((constructor)) static void begin(void)\n"
+                   "{ if (lseek(1, 0, SEEK_END) > 0) abort(); if (write(1, \"x\", 1) != 1) abort(); }\n"
+                   "long there(long n) { return 2; }\n");
+    harness_link_c(harness, "crash.c", "long crash(long n) { *(volatile int *)16 = 0; return n; }");
+    cr_assert_eq(harness_redirect(harness, "f", "there"), 0);
+    cr_expect_eq(harness_value(harness, "f", 0), 2);
+    int told = harness->told;
+    cr_expect(harness_call(harness, "crash", 0).ended);
+    harness_dispatch_until(harness, &harness->told, told + 1);
+    cr_expect_eq(harness_unit(harness, "there.c")->error.code, JITD_ERROR_INITIALISER_FAILED);
+    harness_link_c(harness, "in_its_place.c", "long in_its_place(long n) { return 3; }");
+    cr_expect_eq(harness_value(harness, "f", 0), 1);
+    harness_close(harness);
+}
