@@ -2,10 +2,12 @@
 #
 #   V=1          show the commands          O=DIR        build there (default build, or build/SAN)
 #   SAN=address  ASan and UBSan             T=SUITE/TEST run only the tests that match
+#   STRESS=1     with pauses at random where threads and processes meet (common/delay.h)
 
 CC      ?= gcc
 SAN     ?=
-O       ?= build$(if $(SAN),/$(SAN))
+STRESS  ?=
+O       ?= build$(if $(SAN),/$(SAN))$(if $(STRESS),/stress)
 V       ?=
 T       ?= *
 Q       := $(if $(V),,@)
@@ -22,7 +24,7 @@ SANFLAGS    := $(SAN_$(SAN))
 WARN   := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 CFLAGS ?= -O2 -g
 BASE   := -std=gnu11 -D_GNU_SOURCE -I. -I$(O)/gen -MMD -MP -fPIC -fvisibility=hidden -fstack-protector-strong \
-          -DJITD_VERSION_TEXT='"$(VERSION)"' $(if $(SAN),-DJITD_SANITIZED)
+          -DJITD_VERSION_TEXT='"$(VERSION)"' $(if $(SAN),-DJITD_SANITIZED) $(if $(STRESS),-DJITD_DELAYS)
 FORTIFY := $(if $(SAN),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 COMPILE  = $(CC) $(BASE) $(CFLAGS) $(FORTIFY)
 TOOLCHAIN_ARCHIVES = -DLIBGCC_ARCHIVE='"$(shell $(CC) -print-libgcc-file-name)"' \
@@ -41,6 +43,7 @@ SANDBOX    := $(call objects,$(filter-out daemon/sandbox/generate.c,$(call sourc
 UNIT       := $(call objects,$(call sources,tests/unit))
 INTEGRATION := $(call objects,$(call sources,tests/integration))
 MODEL      := $(call objects,$(call sources,tests/model))
+STRESSED   := $(call objects,$(call sources,tests/stress)) $(addprefix $(O)/obj/plain/tests/lib/,compile.o temp.o)
 TESTLIB    := $(call objects,$(call sources,tests/lib))
 BENCH      := $(call objects,$(filter-out bench/peer% bench/soak%,$(call sources,bench)))
 EXAMPLES   := $(patsubst client/examples/%.c,$(O)/examples/%,$(wildcard client/examples/*.c)) $(O)/examples/calculator
@@ -176,7 +179,10 @@ $(O)/test/integration: $(INTEGRATION) $(TESTLIB) $(O)/lib/libjitd.a $(O)/lib/lib
 $(O)/test/model: $(MODEL) $(O)/lib/libjitd.a
 	$(link) -o $@ $^ -lprotobuf-c
 
-.PHONY: setup test check demo bench bench-check model soak
+$(O)/test/stress: $(STRESSED) $(O)/lib/libjitd.a
+	$(link) -o $@ $^ -lprotobuf-c
+
+.PHONY: setup test check demo bench bench-check model stress run-stress soak
 setup:
 	@tools/setup
 
@@ -184,28 +190,35 @@ test: setup
 	@+$(MAKE) --no-print-directory check
 
 # What has threads, and all that is linked with them, under ThreadSanitizer; beside which Criterion does not run.
-THREADED := $(patsubst %.c,$(O)/obj/plain/%.o,$(addprefix tests/,plain/main.c unit/test_workers.c unit/test_waiters.c \
-                                                unit/linker_fixture.c lib/compile.c lib/temp.c))
+THREADED := $(patsubst %.c,$(O)/obj/plain/%.o,$(call sources,tests/plain) \
+                $(addprefix tests/,unit/test_workers.c unit/test_waiters.c unit/linker_fixture.c lib/compile.c lib/temp.c))
+SERVING  := $(addprefix $(O)/obj/daemon/runner/,actions.o boundary.o call.o crash_handler.o finalisers.o requests.o \
+                                                unwind.o waiters.o)
 
 $(O)/obj/plain/%.o: %.c | $(O)/gen/proto/jitd.pb-c.h
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
 	$(Q)$(COMPILE) -Itests/plain -Wall -Wextra -Werror -Wno-unused-parameter $(SANFLAGS) -c -o $@ $<
 
-$(O)/test/threaded: $(THREADED) $(filter-out %/main.o,$(LINKER)) $(O)/obj/daemon/runner/waiters.o $(SANDBOX) \
-                    $(O)/lib/libcommon.a
-	$(link) -o $@ $^ -luv -lprotobuf-c
+$(O)/test/threaded: $(THREADED) $(filter-out %/main.o,$(LINKER)) $(SERVING) $(SANDBOX) $(O)/lib/libcommon.a
+	$(link) -o $@ $^ -luv -lprotobuf-c -l:libffi_pic.a
 
 .PHONY: tsan
 tsan:
 	@+$(MAKE) --no-print-directory SAN=thread build/thread/test/threaded
 	build/thread/test/threaded
 
-check: all $(O)/test/unit $(O)/test/integration $(O)/test/model
+check: all $(O)/test/unit $(O)/test/integration $(O)/test/model $(O)/test/stress
 	@O=$(O) T='$(T)' tests/run
 
 model: all $(O)/test/model
 	@O=$(O) MODEL_SEED='$(or $(SEED),$(shell date +%s))' MODEL_OPS='$(OPS)' MODEL_REPLAY='$(REPLAY)' $(O)/test/model
+
+stress:
+	@+$(MAKE) --no-print-directory STRESS=1 run-stress
+
+run-stress: all $(O)/test/stress
+	@O=$(O) STRESS_SEED='$(or $(SEED),$(shell date +%s))' STRESS_SECONDS='$(or $(SECONDS),60)' $(O)/test/stress
 
 demo: setup
 	@+$(MAKE) --no-print-directory all
@@ -296,6 +309,7 @@ help:
 	@echo "test       install what is missing, build, run all tests (SAN=address: under ASan and UBSan)"
 	@echo "check      the tests alone          bench     measure, beside peers (QUICK=1 JSON= UPDATE=1)"
 	@echo "model      random operations against a model of a session (SEED= OPS= REPLAY=FILE)"
+	@echo "stress     threads of a program while its functions come and go, with pauses at random (SEED= SECONDS=)"
 	@echo "tsan       what has threads, under ThreadSanitizer"
 	@echo "bench-check  instructions per unit and call, held against a record (UPDATE=1 rewrites it)"
 	@echo "soak       units come and go, ten million of them (UNITS= RESUME=0), with curves of memory and time"

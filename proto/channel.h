@@ -62,7 +62,7 @@ enum channel_request {
        the thread ends the process as a crash does (SIGABRT, with a record). No reply. */
     CHANNEL_RESUME,
     /* In the ring of replies, though nothing was asked: a thread has called a function that is not there. id = its
-       waiter, a = the number of the slot through which it called (offset in zone S / 8). */
+       waiter, or CHANNEL_WAITERS; a = the number of the slot through which it called (offset in zone S / 8). */
     CHANNEL_LAZY
 };
 
@@ -96,8 +96,13 @@ struct channel_queue {
 /* A thread that has called a function which is not there yet. It takes a free waiter, tells the linker with
    CHANNEL_LAZY, and then does what it is asked, one request at a time, until it is asked to resume: the initialisers of
    the unit that brings the function run on it. A request is answered as those of the queues are; its id has the
-   waiter's number plus 2 in its high half. */
+   waiter's number plus 2 in its high half.
+
+   Initialisers that call such a function themselves have waiters of their own, from CHANNEL_NESTED on: what they
+   initialise may be what all others wait for. A thread for which none becomes free in startup.patience_ms sends the
+   notice with CHANNEL_WAITERS for a number, and ends the process. */
 #define CHANNEL_WAITERS 64u
+#define CHANNEL_NESTED  32u
 
 struct channel_waiter {
     _Alignas(64) _Atomic uint32_t head; /* count of requests ever written; futex; the linker's */
@@ -133,6 +138,7 @@ struct channel_crash {
    `bytes`: the arguments, then the environment, then the working directory (empty: the daemon's own). */
 struct channel_startup {
     uint32_t profile;
+    uint32_t patience_ms; /* how long a thread waits for a waiter */
     uint32_t argument_count;
     uint32_t environment_count;
     uint32_t used;
@@ -146,7 +152,8 @@ struct channel {
     struct channel_queue agent;
     struct channel_queue replies;
     struct channel_waiter waiters[CHANNEL_WAITERS];
-    _Atomic uint32_t waiters_released; /* how often one became free; futex of threads that find none; the runner's */
+    _Atomic uint32_t waiters_released[2]; /* how often one became free, of the nested ones the second; futex of threads
+                                             that find none; the runner's */
     struct channel_call call;
     struct channel_crash crash;
     struct channel_startup startup;

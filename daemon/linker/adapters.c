@@ -121,6 +121,8 @@ void adapters_forget(struct linker *linker, struct unit *unit)
     }
     unit->adapters = NULL;
     unit->ways = NULL;
+    for (uint32_t i = 0; i < unit->trampoline_count; i++)
+        unit->trampolines[i].ways = NULL;
 }
 
 /* ---- registering ---- */
@@ -301,6 +303,9 @@ int adapters_reach(struct linker *linker, struct unit *user, struct symbol *targ
 {
     struct way *way;
 
+    /* A unit that is being removed uses nobody any more, though its finalisers may call. */
+    if (user && user->state == UNIT_REMOVED)
+        user = NULL;
     if (target->convention == convention) {
         *address = target->address;
         return 0;

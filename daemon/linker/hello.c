@@ -58,13 +58,15 @@ static int add_string(struct channel_startup *startup, const ProtobufCBinaryData
     return 0;
 }
 
-static int write_startup(struct channel_startup *startup, const Jitd__Proto__Hello *hello, struct error *error)
+static int write_startup(struct channel_startup *startup, const Jitd__Proto__Hello *hello, uint32_t patience_ms,
+                         struct error *error)
 {
     int code = 0;
 
     if (hello->n_arguments > LIMIT_STARTUP_STRINGS || hello->n_environment > LIMIT_STARTUP_STRINGS)
         return error_set(error, ERROR_LIMIT, "more than %d arguments or environment strings", LIMIT_STARTUP_STRINGS);
     startup->profile = hello->profile;
+    startup->patience_ms = patience_ms;
     startup->argument_count = (uint32_t)hello->n_arguments;
     startup->environment_count = (uint32_t)hello->n_environment;
     startup->used = 0;
@@ -112,7 +114,7 @@ void hello_request(struct session *session, struct frame *frame, const Jitd__Pro
     session->lazy_deadline_ms = hello->lazy_deadline_ms ? hello->lazy_deadline_ms : LIMIT_LAZY_DEADLINE_MS;
     int code = plan_start(session, frame, hello, &start, &error);
     if (!code)
-        code = write_startup(runner_startup(session->runner), hello, &error);
+        code = write_startup(runner_startup(session->runner), hello, session->lazy_deadline_ms, &error);
     if (!code && descriptor_send(FD_CONTROL, &start, sizeof start, frame->fds, frame->header.descriptors) !=
                      (ssize_t)sizeof start)
         code = error_system(&error, "asking the supervisor for a runner");

@@ -391,7 +391,7 @@ int lazy_called(struct linker *linker, uint32_t waiter, uint64_t number, uint64_
         return error_set(error, ERROR_RUNNER_PROTOCOL, "the runner claims that thread %u waits, which cannot be",
                          waiter);
     if (!trampoline || !trampoline->lazy) {
-        error_set(&why, ERROR_NOT_FOUND, "the function that was called has been removed");
+        error_set(&why, ERROR_NOT_FOUND, "a lazy function was called from a unit that has been removed");
         linker->hooks->lazy_resumed(linker->owner, waiter, 0, NULL, &why);
         return 0;
     }
@@ -400,6 +400,21 @@ int lazy_called(struct linker *linker, uint32_t waiter, uint64_t number, uint64_
     trampoline->lazy->waiters |= 1ull << waiter;
     serve(linker, waiter, trampoline);
     return 0;
+}
+
+const char *lazy_name(const struct linker *linker, uint64_t number)
+{
+    const struct trampoline *trampoline = find_trampoline(&linker->lazies, number);
+
+    return trampoline && trampoline->lazy ? trampoline->lazy->wanted->name : NULL;
+}
+
+struct unit *lazy_coming(struct linker *linker, uint32_t waiter)
+{
+    const struct lazy *lazy = linker->lazies.waiters[waiter].lazy;
+    const struct symbol *coming = lazy ? find_coming(linker, lazy) : NULL;
+
+    return coming && coming->binding == SYMBOL_UNIT && coming->definer->pending ? coming->definer : NULL;
 }
 
 void lazy_redirected(struct linker *linker, const struct trampoline *trampoline, uint64_t address)

@@ -62,6 +62,13 @@ void lazy_withdrawn(struct linker *linker, const struct symbol *symbol, const st
    only lazy_soonest makes use. Anything may be claimed. */
 int lazy_called(struct linker *linker, uint32_t waiter, uint64_t number, uint64_t deadline, struct error *error);
 
+/* The name of what is called through the trampoline of that number; NULL where there is none. */
+const char *lazy_name(const struct linker *linker, uint64_t number);
+
+/* The unit that is there, but not ready, and will bring what the thread waits for; NULL where none is, or the thread
+   does not wait. */
+struct unit *lazy_coming(struct linker *linker, uint32_t waiter);
+
 /* The trampoline leads to another function: the threads that came through it go on there. */
 void lazy_redirected(struct linker *linker, const struct trampoline *trampoline, uint64_t address);
 

@@ -62,8 +62,8 @@ void materialize_resumed(void *owner, uint32_t waiter, uint64_t address, const s
     session->resume_at[waiter] = address;
     if (address)
         return;
-    session->lazy_refusal = *why;
-    error_set_symbol(&session->lazy_refusal, lazy ? lazy->wanted->name : NULL);
+    session->refusals[waiter] = *why;
+    error_set_symbol(&session->refusals[waiter], lazy ? lazy->wanted->name : NULL);
 }
 
 static void forget_waiter(struct session *session, uint32_t place)
@@ -82,6 +82,8 @@ void materialize_resume(struct session *session)
             continue;
         session->resuming[waiter] = false;
         forget_waiter(session, i);
+        if (!session->resume_at[waiter])
+            session->lazy_refusal = session->refusals[waiter];
         runner_resume(session->runner, waiter, session->resume_at[waiter]);
     }
 }
@@ -94,12 +96,37 @@ static bool is_waiting(const struct session *session, uint32_t waiter)
     return false;
 }
 
+const struct unit *materialize_needed(struct session *session, uint32_t waiter)
+{
+    struct unit *coming = lazy_coming(&session->linker, waiter), *last;
+
+    if (!coming || graph_awaited(coming, &last))
+        return NULL;
+    return last->state == UNIT_LINKED ? graph_root(last) : NULL;
+}
+
+/* It ends its process; the report will say why. */
+static void found_no_waiter(struct session *session, uint64_t number)
+{
+    const char *name = lazy_name(&session->linker, number);
+
+    error_set(&session->lazy_refusal, ERROR_TIMEOUT,
+              "'%s' was called while as many threads as can waited for functions already, and none of them went on "
+              "within %u ms",
+              name ? name : "a removed function", session->lazy_deadline_ms);
+    error_set_symbol(&session->lazy_refusal, name);
+}
+
 int materialize_called(struct session *session, const struct channel_record *notice)
 {
     uint32_t waiter = notice->id < CHANNEL_WAITERS ? (uint32_t)notice->id : CHANNEL_WAITERS;
     struct error error;
     int code = 0;
 
+    if (notice->id == CHANNEL_WAITERS) {
+        found_no_waiter(session, notice->a);
+        return 0;
+    }
     if (waiter == CHANNEL_WAITERS || is_waiting(session, waiter))
         code = error_set(&error, ERROR_RUNNER_PROTOCOL, "the runner claims that thread %llu waits, which cannot be",
                          (unsigned long long)notice->id);

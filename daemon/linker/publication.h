@@ -16,7 +16,7 @@ struct publication {
     uint64_t number;    /* of no other one of the session; not 0 */
     struct task *tasks; /* owned; in the order in which the runner carries them out */
     uint32_t task_count;
-    uint32_t outstanding;          /* tasks not answered; 0: not sent */
+    uint32_t outstanding;          /* tasks not answered; 0: the runner has not been asked for it */
     struct action_failure failure; /* that has been told of so far */
 };
 

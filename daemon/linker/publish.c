@@ -18,6 +18,10 @@
 /* A unit whose initialisers or actions end the runner's life this often is given up. */
 #define CHANCES 2
 
+/* How many threads that wait may be in initialisers that nobody is known to wait for. A controller may wait for any
+   unit before it answers; but each of these may come to wait, too, and waiters must be left for what is needed. */
+#define INITIALISERS_BESIDE 16
+
 static void end_without_memory(struct session *session)
 {
     struct error error;
@@ -26,44 +30,94 @@ static void end_without_memory(struct session *session)
     session_end(session, &error);
 }
 
-/* The main thread is in a call, or in an initialiser that has called a function which is not there: what must happen
-   meanwhile is done by a thread that waits, or by the agent. */
-static enum runner_queue next_queue(const struct session *session)
+static bool is_busy(const struct session *session, enum runner_queue queue)
 {
-    if (session->waiter_count)
-        return RUNNER_WAITER + session->waiters[session->waiter_count - 1];
-    return session->calling ? RUNNER_AGENT : RUNNER_MAIN;
+    return runner_queue_may_wait(session->runner, queue);
 }
 
-void publish_send_task(struct session *session, const struct task *task)
+/* The main thread may be in a call, or wait in an initialiser: what must happen meanwhile is done by the agent, or by a
+   thread of the program that waits. Never by one that waits in an initialiser: what began on top of that could come to
+   wait for it. */
+enum runner_queue publish_queue(const struct session *session)
 {
-    enum runner_queue queue = next_queue(session);
+    for (uint32_t i = session->waiter_count; i-- > 0;) {
+        uint32_t waiter = session->waiters[i];
 
-    /* Finalisers come after the initialisers that run again. */
-    if (session->replaying && task->purpose == TASK_REMOVE)
-        queue = session->calling ? RUNNER_AGENT : RUNNER_MAIN;
+        if (waiter < CHANNEL_NESTED && !is_busy(session, RUNNER_WAITER + waiter))
+            return RUNNER_WAITER + waiter;
+    }
+    return session->calling || (session->waiter_count && is_busy(session, RUNNER_MAIN)) ? RUNNER_AGENT : RUNNER_MAIN;
+}
+
+void publish_send_task(struct session *session, enum runner_queue queue, const struct task *task)
+{
     if (runner_send(session->runner, queue, task) != 0)
         end_without_memory(session);
 }
 
-static void send_publication(struct session *session, struct publication *publication)
+static struct publication *first_unsent(struct publication *publication)
+{
+    while (publication && publication->outstanding)
+        publication = publication->next;
+    return publication;
+}
+
+static void send_publication(struct session *session, struct publication *publication, enum runner_queue queue)
 {
     publication->outstanding = publication->task_count;
     for (uint32_t i = 0; i < publication->task_count; i++)
-        publish_send_task(session, &publication->tasks[i]);
+        publish_send_task(session, queue, &publication->tasks[i]);
+    session->unsent = first_unsent(session->unsent);
 }
 
-/* Sends what has not been sent. Where functions are lazy an initialiser may wait for any of it, and what stands behind
-   that initialiser in its queue would wait for ever: it is kept until the queue is free, or until the initialiser says
-   that it waits and another queue is there. */
+/* What a thread waits for, those that came last first, and a queue for it: the thread's own, on which it may begin
+   whatever else that thread is in, since the thread cannot go on without it. */
+static struct publication *find_needed(struct session *session, enum runner_queue *queue)
+{
+    for (uint32_t i = session->waiter_count; i-- > 0;) {
+        const struct unit *root = materialize_needed(session, session->waiters[i]);
+        struct publication *needed = root ? root->pending->publication : NULL;
+
+        *queue = RUNNER_WAITER + session->waiters[i];
+        if (is_busy(session, *queue))
+            *queue = publish_queue(session);
+        if (needed && !needed->outstanding && !is_busy(session, *queue))
+            return needed;
+    }
+    return NULL;
+}
+
+static bool is_room_beside(const struct session *session)
+{
+    uint32_t busy = 0;
+
+    for (uint32_t i = 0; i < session->waiter_count; i++)
+        busy += is_busy(session, RUNNER_WAITER + session->waiters[i]);
+    return busy < INITIALISERS_BESIDE;
+}
+
+/* Where functions are lazy an initialiser may wait for any publication, and one that stands behind that initialiser in
+   its queue would wait for ever: it is kept until the queue is free, or another one is there. */
+static struct publication *next_publication(struct session *session, enum runner_queue *queue)
+{
+    struct publication *needed = find_needed(session, queue);
+
+    if (needed)
+        return needed;
+    *queue = publish_queue(session);
+    if (session->linker.lazies.count && (is_busy(session, *queue) || !is_room_beside(session)))
+        return NULL;
+    return session->unsent;
+}
+
+/* Sends what has not been sent and may be. */
 static void send_publications(struct session *session)
 {
-    while (session->unsent && runner_is_live(session->runner)) {
-        if (session->linker.lazies.count && runner_queue_may_wait(session->runner, next_queue(session)))
-            return;
-        send_publication(session, session->unsent);
-        session->unsent = session->unsent->next;
-    }
+    struct publication *publication;
+    enum runner_queue queue;
+
+    while (session->unsent && runner_is_live(session->runner) && (publication = next_publication(session, &queue)))
+        send_publication(session, publication, queue);
 }
 
 void publish_component(struct session *session, struct unit *root)
@@ -81,6 +135,7 @@ void publish_component(struct session *session, struct unit *root)
     }
     for (struct unit *unit = root; unit; unit = graph_next_member(unit))
         unit->exposed = true;
+    root->pending->publication = publication;
     if (session->publication_last)
         session->publication_last->next = publication;
     else
@@ -102,9 +157,11 @@ static void remove_publication(struct session *session, struct publication *publ
     }
     *link = publication->next;
     if (session->unsent == publication)
-        session->unsent = publication->next;
+        session->unsent = first_unsent(publication->next);
     if (session->publication_last == publication)
         session->publication_last = previous;
+    if (publication->root->pending)
+        publication->root->pending->publication = NULL;
     publication_free(publication);
 }
 
@@ -264,13 +321,16 @@ static void give_up(struct session *session, const struct task *task, int status
     link_fail(&session->linker, task->unit, &error);
 }
 
-static void forget_failed_publications(struct session *session)
+/* The next life is asked for all of them but those that have failed. */
+static void take_publications_back(struct session *session)
 {
     for (struct publication *publication = session->publications, *next; publication; publication = next) {
         next = publication->next;
+        publication->outstanding = 0;
         if (publication->root->state == UNIT_FAILED)
             remove_publication(session, publication);
     }
+    session->unsent = session->publications;
 }
 
 /* One whose last replies have not come. */
@@ -321,7 +381,7 @@ static void fail_culprits(struct session *session, const struct task *blamed, in
     if (failure.unit && failure.unit->state == UNIT_READY)
         fail_actions(session, &failure);
     publish_forget_gone(session);
-    forget_failed_publications(session);
+    take_publications_back(session);
 }
 
 static void runner_ended(struct session *session, const struct lifecycle *message)
@@ -344,7 +404,6 @@ static void runner_ended(struct session *session, const struct lifecycle *messag
     event.next_epoch = ended.epoch + 1;
     session_send(session, MESSAGE_RUNNER_ENDED, 0, &event.base);
     fail_culprits(session, blamed ? &task : NULL, message->value);
-    session->unsent = session->publications;
     materialize_runner_ended(session);
     session->replaying = 0;
     remove_runner_ended(session);
@@ -357,7 +416,7 @@ static void runner_started(struct session *session, uint32_t epoch)
         if (session->replay[i].unit->state != UNIT_READY)
             continue;
         session->replaying++;
-        publish_send_task(session, &session->replay[i]);
+        publish_send_task(session, RUNNER_MAIN, &session->replay[i]);
     }
     runner_begin(session->runner, epoch);
     send_publications(session);

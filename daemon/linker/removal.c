@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "common/delay.h"
 #include "daemon/linker/redirect.h"
 #include "daemon/linker/resolve.h"
 
@@ -232,7 +233,8 @@ void removal_withdraw(struct linker *linker, struct unit *unit)
     unit->state = UNIT_REMOVED;
     redirect_forget(unit);
     adapters_forget(linker, unit);
-    lazy_unlink(linker, unit);
+    for (uint32_t i = 0; i < unit->trampoline_count; i++)
+        unit->trampolines[i].definition = NULL;
     resolve_withdraw(unit);
     for (uint32_t i = 0; i < definitions; i++)
         lazy_withdrawn(linker, unit->definitions[i], NULL);
@@ -267,6 +269,7 @@ void removal_set_memory_aside(struct linker *linker, struct unit *unit)
 
 void removal_release(struct linker *linker, struct unit *unit)
 {
+    lazy_unlink(linker, unit); /* not before: finalisers may call what is not there */
     removal_set_memory_aside(linker, unit);
     linker->withdrawn--;
     linker->kept_bytes -= unit->kept_bytes;
@@ -287,6 +290,7 @@ void removal_reclaim(struct linker *linker)
         struct limbo *limbo = linker->aged;
 
         linker->aged = limbo->next;
+        DELAY();
         arena_free(linker->arena, &limbo->block);
         free(limbo);
     }

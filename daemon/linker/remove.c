@@ -18,8 +18,9 @@ struct removal {
     struct removal *next;
     uint64_t request; /* 0: nobody waits for an answer */
     struct removal_set set;
-    uint32_t outstanding; /* tasks that have not been answered */
-    struct report report; /* removal actions that returned other than 0 */
+    enum runner_queue queue; /* where its finalisers run */
+    uint32_t outstanding;    /* tasks that have not been answered */
+    struct report report;    /* removal actions that returned other than 0 */
 };
 
 static void removal_free(struct removal *removal)
@@ -38,7 +39,7 @@ static void finalise_object(struct session *session, struct removal *removal, st
                               .a = unit_handle(session->arena, unit)};
 
     removal->outstanding++;
-    publish_send_task(session, &task);
+    publish_send_task(session, removal->queue, &task);
 }
 
 static void undo(struct session *session, struct removal *removal, const struct task *done)
@@ -51,7 +52,7 @@ static void undo(struct session *session, struct removal *removal, const struct 
                               .b = done->b};
 
     removal->outstanding++;
-    publish_send_task(session, &task);
+    publish_send_task(session, removal->queue, &task);
 }
 
 static void withdraw(struct session *session, struct unit *unit)
@@ -176,6 +177,12 @@ static int compare_last_first(const void *left, const void *right)
     return a->id > b->id ? -1 : a->id < b->id;
 }
 
+/* Behind initialisers that run again. */
+static enum runner_queue choose_queue(const struct session *session)
+{
+    return session->replaying ? RUNNER_MAIN : publish_queue(session);
+}
+
 static void begin(struct session *session, struct removal *removal)
 {
     struct removal_set *set = &removal->set;
@@ -184,6 +191,7 @@ static void begin(struct session *session, struct removal *removal)
     removal->next = session->removals;
     session->removals = removal;
     fail_waiting(session, set);
+    removal->queue = choose_queue(session);
     if (set->count > 1)
         qsort(set->units, set->count, sizeof(struct unit *), compare_last_first);
     for (size_t i = 0; i < set->count; i++) {

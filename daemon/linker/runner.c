@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/delay.h"
 #include "common/descriptor.h"
 #include "common/log.h"
 
@@ -125,15 +126,18 @@ static void send_to_ring(struct task_queue *queue)
     if (queue->head == before)
         return;
     atomic_store_explicit(&queue->ring->head, queue->head, memory_order_release);
+    DELAY();
     wake(&queue->ring->head, 1);
 }
 
 static void send_to_waiter(struct task_queue *queue, const struct task *task)
 {
     trace_request(queue, task);
+    DELAY();
     queue->waiter->request = request_of(queue, task);
     queue->head++;
     atomic_store_explicit(&queue->waiter->head, queue->head, memory_order_release);
+    DELAY();
     wake(&queue->waiter->head, 1);
 }
 
@@ -198,6 +202,7 @@ void runner_begin(struct runner *runner, uint32_t epoch)
         atomic_store(&queue->ring->tail, 0);
         send_waiting(queue);
     }
+    DELAY();
     atomic_store_explicit(&channel->epoch, epoch, memory_order_release);
     wake(&channel->epoch, INT_MAX);
 }
@@ -267,6 +272,7 @@ int runner_take_reply(struct runner *runner, struct task *task, struct channel_r
     if (waiting > CHANNEL_QUEUE_RECORDS)
         return error_set(error, ERROR_RUNNER_PROTOCOL, "the runner claims %u replies in a ring of %u", waiting,
                          CHANNEL_QUEUE_RECORDS);
+    DELAY();
     memcpy(reply, &ring->records[runner->replies_taken % CHANNEL_QUEUE_RECORDS], sizeof *reply);
     runner->replies_taken++;
     atomic_store_explicit(&ring->tail, runner->replies_taken, memory_order_release);

@@ -99,11 +99,12 @@ struct session {
     struct lookup *lookups;            /* owned list; those that wait */
     uint32_t waiters[CHANNEL_WAITERS]; /* threads of the runner that wait, those that came last at the end */
     uint32_t waiter_count;
-    bool resuming[CHANNEL_WAITERS];      /* it may go on when it has answered all that it was asked... */
-    uint64_t resume_at[CHANNEL_WAITERS]; /* ...at this address */
+    bool resuming[CHANNEL_WAITERS];         /* it may go on when it has answered all that it was asked... */
+    uint64_t resume_at[CHANNEL_WAITERS];    /* ...at this address; 0: it ends its process... */
+    struct error refusals[CHANNEL_WAITERS]; /* ...for this reason */
     uv_timer_t lazy_timer;
     uint32_t lazy_deadline_ms;
-    struct error lazy_refusal;  /* why the last thread that was told so cannot go on; code 0: none in this life */
+    struct error lazy_refusal;  /* of the last thread that was told to end the process; code 0: none in this life */
     uint32_t next_epoch;        /* a life that may not begin before the controller has read; 0: none */
     struct deadline *deadlines; /* owned list, soonest first */
     struct deadline *deadline_last;
@@ -175,6 +176,9 @@ void materialize_resumed(void *session, uint32_t waiter, uint64_t address, const
 /* A thread of the runner says that it waits. Non-zero: it broke a rule, and the session ends. */
 int materialize_called(struct session *session, const struct channel_record *notice);
 
+/* The component that has been linked, and must be initialised before the waiter's thread can go on; NULL: none. */
+const struct unit *materialize_needed(struct session *session, uint32_t waiter);
+
 /* Lets threads go on that have nothing left to do for others. */
 void materialize_resume(struct session *session);
 void materialize_runner_ended(struct session *session);
@@ -230,8 +234,10 @@ Jitd__Proto__Definition **event_definitions(struct pool *pool, const struct unit
 /* ---- publish.c ---- */
 void publish_component(struct session *session, struct unit *root);
 
-/* Sends a task to the thread that can do it now. */
-void publish_send_task(struct session *session, const struct task *task);
+/* The thread for code that nobody is known to wait for; all that must keep its order goes to one that was asked for
+   once. */
+enum runner_queue publish_queue(const struct session *session);
+void publish_send_task(struct session *session, enum runner_queue queue, const struct task *task);
 
 /* Has `undo` called for each array of finalisers of units that have been removed and that further lives are to bring
    back, the one first that was remembered last; and then for their arrays of actions in the same way. */

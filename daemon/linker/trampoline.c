@@ -1,5 +1,6 @@
 #include "daemon/linker/trampoline.h"
 
+#include "common/delay.h"
 #include "daemon/linker/link.h"
 
 struct trampoline *trampoline_add(struct unit *unit, enum trampoline_kind kind)
@@ -46,6 +47,7 @@ static void store(const struct linker *linker, const struct trampoline *trampoli
 
     if (!address)
         address = trampoline_stub(linker, trampoline) + STUB_LAZY_OFFSET;
+    DELAY();
     __atomic_store_n(slot, address, __ATOMIC_RELEASE);
 }
 

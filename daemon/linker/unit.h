@@ -110,6 +110,8 @@ struct pending {
     uint64_t own_commons;   /* ...and in them of those that are the unit's own */
     uint64_t data_offset, data_bytes; /* what the runner must copy in zone D */
     bool stale_zeros;                 /* zone Z must be cleared: a removed unit had it before */
+
+    struct publication *publication; /* borrowed; of the component, in its root; NULL: none */
 };
 
 /* Room in the arena that a unit took after its block. */

@@ -19,8 +19,8 @@
 #include <unwind.h>
 
 #include "common/bytes.h"
+#include "daemon/runner/boundary.h"
 #include "daemon/runner/stage.h"
-#include "daemon/runner/threads.h"
 #include "daemon/runner/unwind.h"
 
 #define PROBED_BYTES KIB(64) /* how far below the stack pointer code may touch its stack */
@@ -95,7 +95,7 @@ static void crash_write_backtrace(const siginfo_t *information, greg_t *register
     frame_add(pc);
     if (information->si_signo == SIGSEGV && (uintptr_t)information->si_addr == pc && !unwind_covers(pc))
         backtrace_skip_wild_call(registers);
-    struct backtrace backtrace = {.from = (uintptr_t)registers[REG_RIP], .boundary = threads_boundary()};
+    struct backtrace backtrace = {.from = (uintptr_t)registers[REG_RIP], .boundary = boundary_of_thread()};
     _Unwind_Backtrace(frame_visit, &backtrace);
 
     uint32_t count = crash_record->frame_count;
@@ -114,7 +114,7 @@ static bool crash_has_address(const siginfo_t *information)
    by the boundary. No bounds need to be known, so this holds for stacks of the program's own making too. */
 static bool crash_is_stack_overflow(const siginfo_t *information, uintptr_t stack)
 {
-    uintptr_t address = (uintptr_t)information->si_addr, boundary = threads_boundary();
+    uintptr_t address = (uintptr_t)information->si_addr, boundary = boundary_of_thread();
     if (information->si_signo != SIGSEGV || information->si_code <= 0 || (boundary != 0 && address >= boundary))
         return false;
     return address + PROBED_BYTES >= stack && address < stack + FRAME_BYTES;

@@ -17,6 +17,7 @@
 #include <unwind.h>
 
 #include "common/bytes.h"
+#include "common/delay.h"
 #include "daemon/runner/crash_handler.h"
 #include "daemon/runner/requests.h"
 #include "daemon/runner/waiters.h"
@@ -56,6 +57,21 @@ static _Noreturn void lazy_die_forked(void)
     crash_handler_die(SIGABRT);
 }
 
+/* With no waiter there is nobody whom the linker could tell anything. */
+static uint64_t lazy_ask(uint64_t slot)
+{
+    struct channel *channel = lazy_runner->channel;
+    uint32_t number = waiters_take(channel, requests_are_performed(), lazy_runner->startup.patience_ms);
+    if (number == CHANNEL_WAITERS) {
+        requests_give_up(lazy_runner, slot);
+        return 0;
+    }
+    uint64_t address = requests_serve_waiter(lazy_runner, number, slot);
+    waiters_release(channel, number);
+    DELAY(); /* what lies at the address may be removed meanwhile */
+    return address;
+}
+
 /* Called by lazy_entry: the address of the function, or 0 where nobody supplies it. A thread that is cancelled while it
    waits goes on waiting, since the linker counts on it. */
 uint64_t lazy_wait(uint64_t slot)
@@ -64,9 +80,7 @@ uint64_t lazy_wait(uint64_t slot)
     if (getpid() != lazy_process)
         lazy_die_forked();
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellation);
-    uint32_t number = waiters_take(lazy_runner->channel);
-    uint64_t address = requests_serve_waiter(lazy_runner, number, slot);
-    waiters_release(lazy_runner->channel, number);
+    uint64_t address = lazy_ask(slot);
     pthread_setcancelstate(cancellation, NULL);
     errno = error;
     return address;

@@ -19,6 +19,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "common/delay.h"
 #include "daemon/runner/crash_handler.h"
 #include "daemon/runner/finalisers.h"
 #include "daemon/runner/futex.h"
@@ -81,15 +82,19 @@ static void live_wait_for_turn(const struct runner *runner, uint32_t epoch)
     _Atomic uint32_t *turn = &runner->gate->turn;
     if (atomic_load_explicit(turn, memory_order_acquire) != epoch)
         live_warm();
-    for (uint32_t now; (now = atomic_load_explicit(turn, memory_order_acquire)) != epoch;)
+    for (uint32_t now; (now = atomic_load_explicit(turn, memory_order_acquire)) != epoch;) {
+        DELAY();
         futex_wait(turn, now);
+    }
 }
 
 static void live_wait_for_epoch(const struct runner *runner, uint32_t epoch)
 {
     _Atomic uint32_t *word = &runner->channel->epoch;
-    for (uint32_t now; (now = atomic_load_explicit(word, memory_order_acquire)) != epoch;)
+    for (uint32_t now; (now = atomic_load_explicit(word, memory_order_acquire)) != epoch;) {
+        DELAY();
         futex_wait(word, now);
+    }
     atomic_store(&live_begun, 1);
     futex_wake(&live_begun);
 }

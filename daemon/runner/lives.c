@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/delay.h"
 #include "daemon/runner/futex.h"
 #include "daemon/runner/lifecycle.h"
 #include "daemon/runner/live.h"
@@ -131,6 +132,7 @@ static bool lives_count_early_end(struct lives *lives)
 
 static void lives_open_gate(const struct lives *lives)
 {
+    DELAY();
     atomic_store(&lives->runner->gate->turn, lives->epoch);
     futex_wake(&lives->runner->gate->turn);
 }
@@ -148,6 +150,7 @@ static bool lives_begin(struct lives *lives)
     lives->standby_wanted = lives_have_standby(lives->runner);
     /* Before the linker is told, which will store there. */
     atomic_store(&lives->runner->channel->epoch, 0);
+    DELAY();
     bool sent = lifecycle_send(&(struct lifecycle){.kind = LIFECYCLE_RUNNER_STARTED, .epoch = lives->epoch});
     lives_open_gate(lives);
     return sent;

@@ -16,12 +16,13 @@
 #include <unistd.h>
 
 #include "common/bytes.h"
+#include "common/delay.h"
 #include "daemon/runner/actions.h"
+#include "daemon/runner/boundary.h"
 #include "daemon/runner/call.h"
 #include "daemon/runner/crash_handler.h"
 #include "daemon/runner/finalisers.h"
 #include "daemon/runner/futex.h"
-#include "daemon/runner/threads.h"
 
 #define COMPARE_BYTES 4096
 
@@ -40,6 +41,7 @@ struct server {
 };
 
 static pthread_mutex_t reply_lock = PTHREAD_MUTEX_INITIALIZER;
+static _Thread_local bool requests_performing;
 
 static void server_announce(struct server *server)
 {
@@ -48,6 +50,7 @@ static void server_announce(struct server *server)
         return;
     server->unannounced = false;
     /* The counter of an eventfd cannot reach its end by ones, so the write neither blocks nor fails. */
+    DELAY();
     ssize_t written = write(FD_WAKE, &one, sizeof one);
     (void)written;
 }
@@ -72,6 +75,7 @@ static void server_reply(struct server *server, const struct channel_record *rep
     uint32_t head = atomic_load_explicit(&replies->head, memory_order_relaxed);
     reply_wait_for_room(server, replies, head);
     replies->records[head % CHANNEL_QUEUE_RECORDS] = *reply;
+    DELAY();
     atomic_store_explicit(&replies->head, head + 1, memory_order_release);
     server->unannounced = true;
     pthread_mutex_unlock(&reply_lock);
@@ -237,11 +241,20 @@ static perform_function *const performers[] = {
     [CHANNEL_UNDO_ACTIONS] = perform_undo_actions,
 };
 
+bool requests_are_performed(void)
+{
+    return requests_performing;
+}
+
+/* Nobody but the controller waits for calls. */
 static void server_perform(struct server *server, const struct channel_record *request)
 {
     struct channel_record reply = {.kind = request->kind, .id = request->id, .status = ERROR_INVALID};
+    bool outer = requests_performing;
+    requests_performing = request->kind != CHANNEL_CALL && request->kind != CHANNEL_MAIN;
     if (request->kind < ARRAY_LENGTH(performers) && performers[request->kind] != NULL)
         reply.status = (uint32_t)performers[request->kind](server, request, &reply);
+    requests_performing = outer;
     server_reply(server, &reply);
 }
 
@@ -249,16 +262,18 @@ _Noreturn void requests_serve(const struct runner *runner, struct channel_queue 
 {
     struct server server = {.runner = runner, .is_main = queue == &runner->channel->main};
     uint32_t tail = atomic_load_explicit(&queue->tail, memory_order_relaxed);
-    threads_set_boundary((uintptr_t)__builtin_frame_address(0));
+    boundary_set((uintptr_t)__builtin_frame_address(0));
     for (;;) {
         uint32_t head = atomic_load_explicit(&queue->head, memory_order_acquire);
         if (head == tail) {
             server_announce(&server);
+            DELAY();
             futex_wait(&queue->head, head);
             continue;
         }
         struct channel_record request = queue->records[tail % CHANNEL_QUEUE_RECORDS];
         atomic_store_explicit(&queue->tail, ++tail, memory_order_release);
+        DELAY();
         server_perform(&server, &request);
     }
 }
@@ -271,11 +286,20 @@ uint64_t requests_serve_waiter(const struct runner *runner, uint32_t number, uin
     server_reply(&server, &(struct channel_record){.kind = CHANNEL_LAZY, .id = number, .a = slot});
     for (;; head++) {
         server_announce(&server);
+        DELAY();
         while (atomic_load_explicit(&waiter->head, memory_order_acquire) == head)
             futex_wait(&waiter->head, head);
         struct channel_record request = waiter->request;
+        DELAY();
         if (request.kind == CHANNEL_RESUME)
             return request.a;
         server_perform(&server, &request);
     }
+}
+
+void requests_give_up(const struct runner *runner, uint64_t slot)
+{
+    struct server server = {.runner = runner};
+    server_reply(&server, &(struct channel_record){.kind = CHANNEL_LAZY, .id = CHANNEL_WAITERS, .a = slot});
+    server_announce(&server);
 }

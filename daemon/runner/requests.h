@@ -14,4 +14,12 @@ _Noreturn void requests_serve(const struct runner *runner, struct channel_queue 
    there, and does what it asks until it may go on. Returns where: the function's address, or 0 for nowhere. */
 uint64_t requests_serve_waiter(const struct runner *runner, uint32_t number, uint64_t slot);
 
+/* Tells the linker that the calling thread, which has called through that slot, found no waiter and ends the process.
+ */
+void requests_give_up(const struct runner *runner, uint64_t slot);
+
+/* Whether the calling thread is in code of the program that the linker has it run for others, as initialisers are.
+   Async-signal-safe. */
+bool requests_are_performed(void);
+
 #endif

@@ -28,6 +28,7 @@ int startup_read(struct startup *startup, const struct channel_startup *source, 
 {
     uint32_t arguments = source->argument_count, environment = source->environment_count, used = source->used;
     startup->profile = source->profile;
+    startup->patience_ms = source->patience_ms;
     if (startup->profile > JITD__PROTO__PROFILE__TRUSTED || used > LIMIT_STARTUP_BYTES ||
         arguments > LIMIT_STARTUP_STRINGS || environment > LIMIT_STARTUP_STRINGS)
         return error_set(error, ERROR_SETUP, "start-up block out of bounds");

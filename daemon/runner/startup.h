@@ -10,7 +10,8 @@
 #include "proto/channel.h"
 
 struct startup {
-    uint32_t profile; /* enum Profile */
+    uint32_t profile;     /* enum Profile */
+    uint32_t patience_ms; /* how long a thread waits for a waiter */
     int argument_count;
     char **arguments;        /* owned, NULL-terminated; so are the strings */
     char **environment;      /* owned, NULL-terminated */

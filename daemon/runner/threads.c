@@ -20,6 +20,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "common/delay.h"
+#include "daemon/runner/boundary.h"
 #include "daemon/runner/futex.h"
 #include "daemon/runner/stage.h"
 #include "proto/limits.h"
@@ -45,20 +47,9 @@ struct thread_start {
 static struct thread_start thread_starts[STARTS];
 static _Atomic bool thread_starts_taken[STARTS];
 static size_t thread_default_stack;
-static _Thread_local uintptr_t thread_boundary;
 static _Atomic uint32_t thread_count_at_first;
 static _Atomic uint32_t *thread_count = &thread_count_at_first; /* of the program's threads, the main one not among
                                                                    them; futex */
-
-uintptr_t threads_boundary(void)
-{
-    return thread_boundary;
-}
-
-void threads_set_boundary(uintptr_t boundary)
-{
-    thread_boundary = boundary;
-}
 
 void threads_count_in(_Atomic uint32_t *count)
 {
@@ -97,6 +88,7 @@ static create_function *threads_next(void)
 
 static void thread_ended(void *start)
 {
+    DELAY();
     if (((struct thread_start *)start)->counted && atomic_fetch_sub(thread_count, 1) == 1)
         futex_wake(thread_count);
 }
@@ -105,11 +97,12 @@ static void *thread_entry(void *argument)
 {
     struct thread_start start = *(struct thread_start *)argument;
     start_free(argument);
+    DELAY();
     void *result = NULL;
     unsigned char alternate[ALTERNATE_STACK_BYTES];
     if (start.alternate)
         sigaltstack(&(stack_t){.ss_sp = alternate, .ss_size = sizeof alternate}, NULL);
-    threads_set_boundary((uintptr_t)__builtin_frame_address(0));
+    boundary_set((uintptr_t)__builtin_frame_address(0));
     pthread_cleanup_push(thread_ended, &start);
     result = start.function(start.argument);
     pthread_cleanup_pop(1);

@@ -1,6 +1,6 @@
 /*
- * The threads of the program, so far as crash reports need them: where the program's frames end on each one's stack,
- * and an alternate stack to stand on when it has run over its own.
+ * The threads of the program: how many there are, where the program's frames end on each one's stack (boundary.h), and
+ * an alternate stack to stand on when one has run over its own.
  */
 #ifndef RUNNER_THREADS_H
 #define RUNNER_THREADS_H
@@ -8,11 +8,6 @@
 #include <stdint.h>
 
 #include "common/error.h"
-
-/* The stack address at which the calling thread's frames begin to be the runner's own; those of the program lie below.
-   0 where not known. Async-signal-safe. */
-uintptr_t threads_boundary(void);
-void threads_set_boundary(uintptr_t boundary);
 
 /* Gives the main thread, now the only one, its alternate stack. fork keeps it. */
 int threads_open(struct error *error);

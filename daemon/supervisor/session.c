@@ -302,6 +302,9 @@ static void copy_environment(char **out)
 {
     static const char *const names[] = {
         "JITD_LOG",     "JITD_TRACE",
+#ifdef JITD_DELAYS
+        "JITD_DELAYS",
+#endif
 #ifdef JITD_SANITIZED
         "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS",
 #endif

@@ -708,6 +708,24 @@ Test(lazy, what_a_function_was_redirected_to_cannot_be_removed_even_with_its_use
     harness_close(harness);
 }
 
+Test(lazy, a_finaliser_of_a_unit_that_is_removed_may_call_what_is_not_there)
+{
+    struct harness *harness = harness_open(NULL);
+    link_named(harness, "leaver.c",
+               "long twice(long n);\n__attribute__((destructor)) static void end(void) { twice(1); }\n"
+               "long leaver(long n) { return n; }",
+               &(struct jitd_manifest){DEFINITIONS(OFFER("leaver")), USES(LAZY_USE("twice"))});
+    const struct jitd_removal what = {.units = &harness_unit(harness, "leaver.c")->id, .unit_count = 1};
+    struct harness_removal removal;
+    jitd_request request = harness_remove_begin(harness, &what, &removal);
+    expect_question(harness, 1, "twice");
+    supply(harness, "twice.c", TWICE_SOURCE);
+    harness_wait(harness, request);
+    cr_expect_eq(removal.count, 1, "%s", removal.error.text);
+    cr_expect_eq(harness->runner_ends, 0, "%s", harness->last_end.lazy_error.text);
+    harness_close(harness);
+}
+
 /* The redirected function and what it leads to go together. */
 Test(lazy, a_function_and_what_it_was_redirected_to_go_together)
 {

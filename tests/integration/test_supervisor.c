@@ -286,16 +286,17 @@ Test(supervisor, does_not_remove_a_file_that_is_no_socket)
 Test(supervisor, keeps_a_session_going_while_the_processes_of_another_die)
 {
     static const char *const programs[] = {"jitd-linker", "jitd-runner"};
-    pid_t daemon = start_listener(NULL, NULL), pids[8];
+    pid_t daemon = start_listener(NULL, NULL), pids[8], own[8];
     sleep_ms(50);
     size_t before = descriptors_of(daemon);
     struct jitd_session *one = open_session();
     cr_assert_not_null(one);
     for (size_t i = 0; i < ARRAY_LENGTH(programs); i++) {
+        cr_assert(children_become(daemon, programs[i], 1, own), "not one process %s", programs[i]);
         struct jitd_session *other = open_session();
         cr_assert_not_null(other);
         cr_assert(children_become(daemon, programs[i], 2, pids), "not two processes %s", programs[i]);
-        pid_t victim = pids[0] > pids[1] ? pids[0] : pids[1];
+        pid_t victim = pids[0] == own[0] ? pids[1] : pids[0];
         kill(victim, SIGKILL);
         cr_expect(goes(victim));
         cr_expect(answers(one), "killing another session's %s was noticed", programs[i]);

@@ -50,6 +50,7 @@ static void write_startup(struct channel_startup *startup, const struct runner_f
          *string; string++)
         at = stpcpy(at, *string) + 1;
     startup->profile = setting->profile;
+    startup->patience_ms = 20000;
     startup->argument_count = 2;
     startup->environment_count = 1;
     startup->used = (uint32_t)(at - startup->bytes);

@@ -328,20 +328,21 @@ Test(lazy, waits_on_the_agent_thread_while_the_main_thread_waits)
 
 Test(lazy, nests_where_an_initialiser_calls_what_is_not_there)
 {
+    enum { INNER = CHANNEL_NESTED };
     struct runner_fixture runner = open_lazy();
     uint64_t outer = add_stub(&runner, 1), inner = add_stub(&runner, 2), increment = add_increment(&runner);
     uint64_t array = put_constants(&runner, &inner, sizeof inner);
     send_call(&runner, outer, 41);
     expect_lazy(&runner, 0, 1);
     tell(&runner, 0, (struct channel_record){.kind = CHANNEL_INITIALISE, .id = 5, .a = array, .b = 1});
-    expect_lazy(&runner, 1, 2);
-    cr_expect(ask(&runner, 1, (struct channel_record){.kind = CHANNEL_INITIALISE, .a = array, .b = 0}).status == 0);
-    resume(&runner, 1, increment);
+    expect_lazy(&runner, INNER, 2);
+    cr_expect(ask(&runner, INNER, (struct channel_record){.kind = CHANNEL_INITIALISE, .a = array, .b = 0}).status == 0);
+    resume(&runner, INNER, increment);
     struct channel_record reply = runner_fixture_take_reply(&runner);
     cr_expect(reply.kind == CHANNEL_INITIALISE && reply.id == 5 && reply.status == 0);
     resume(&runner, 0, increment);
     expect_result(&runner, 42);
-    cr_expect(runner.channel->waiters[0].taken == 0 && runner.channel->waiters[1].taken == 0);
+    cr_expect(runner.channel->waiters[0].taken == 0 && runner.channel->waiters[INNER].taken == 0);
     runner_fixture_close(&runner);
 }
 
@@ -361,21 +362,21 @@ Test(lazy, waits_in_each_thread_that_calls_first)
 
 Test(lazy, lets_threads_wait_for_a_waiter_where_all_are_taken)
 {
-    enum { MORE = CHANNEL_WAITERS + 3 };
+    enum { MORE = CHANNEL_NESTED + 3 };
     struct runner_fixture runner = open_lazy();
     uint64_t stub = add_stub(&runner, 1), increment = add_increment(&runner);
-    for (uint64_t i = 0; i < CHANNEL_WAITERS; i++)
+    for (uint64_t i = 0; i < CHANNEL_NESTED; i++)
         start_waiting_thread(&runner, i, stub);
-    for (uint64_t i = CHANNEL_WAITERS; i < MORE; i++) {
+    for (uint64_t i = CHANNEL_NESTED; i < MORE; i++) {
         start_thread(&runner, i, stub);
         expect_result(&runner, 0);
     }
     cr_expect(is_silent(&runner), "a thread goes on without a waiter");
-    for (uint64_t i = CHANNEL_WAITERS; i < MORE; i++) {
+    for (uint64_t i = CHANNEL_NESTED; i < MORE; i++) {
         resume(&runner, i % 7, increment);
         expect_lazy(&runner, i % 7, 1);
     }
-    for (uint64_t i = 0; i < CHANNEL_WAITERS; i++)
+    for (uint64_t i = 0; i < CHANNEL_NESTED; i++)
         resume(&runner, i, increment);
     for (uint64_t i = 0; i < MORE; i++)
         cr_expect(join_thread(&runner, i) == 101 + i);
