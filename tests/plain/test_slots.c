@@ -38,12 +38,14 @@ Test(slots, lead_to_what_was_written_before)
     void *slot = arena_bytes(linker.arena, ZONE_S, 0);
 
     trampoline.unit = &unit;
-    trampoline_lead(&linker, &trampoline, (uintptr_t)&callees[0]);
+    trampoline.body = (uintptr_t)&callees[0];
+    trampoline_lead(&linker, &trampoline);
     for (unsigned i = 0; i < THREADS; i++)
         cr_assert_eq(pthread_create(&threads[i], NULL, call_until_the_last, slot), 0);
     for (unsigned i = 1; i < STORES; i++) {
         callees[i].version = i;
-        trampoline_lead(&linker, &trampoline, (uintptr_t)&callees[i]);
+        trampoline.body = (uintptr_t)&callees[i];
+        trampoline_lead(&linker, &trampoline);
     }
     for (unsigned i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
