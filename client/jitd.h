@@ -127,8 +127,7 @@ struct jitd_options {
     uint64_t open_files;
     uint32_t lazy_deadline_ms;           /* how long a thread waits for a lazy function; 0: 30,000 */
     size_t queue_bytes;                  /* see jitd_queued; 0: 1 GiB */
-    const char *daemon;                  /* jitd_spawn: path of jitd; NULL: $JITD, else the one in the directory
- of the running program, else the installed one */
+    const char *daemon;                  /* path of jitd for jitd_spawn, see there; NULL: found */
     const char *const *daemon_arguments; /* jitd_spawn: further arguments, NULL-terminated, or NULL */
 };
 
@@ -185,11 +184,12 @@ struct jitd_listener {
     void (*disconnected)(struct jitd_session *session, const struct jitd_error *why, void *data);
 };
 
-/* Starts `jitd --fd` as a child of this process and opens a session with it. jitd_connect uses the socket of a
-   listening daemon; jitd_attach a connected stream socket, which the session owns from then on, also on failure. The
-   request of Hello is sent at once; requests may follow before the daemon has answered. *out is set in every case but
-   JITD_ERROR_NO_MEMORY, so that jitd_last_error can be asked; close it. `listener` is copied, its `data` is handed
-   back. */
+/* Starts `jitd --fd` as a child of this process and opens a session with it: options->daemon, or the one that the
+   environment variable JITD names, or that lies in the directory of the running program or in the `bin` next to that,
+   or that was installed with the library, the first that is there. jitd_connect uses the socket of a listening daemon;
+   jitd_attach a connected stream socket, which the session owns from then on, also on failure. The request of Hello is
+   sent at once; requests may follow before the daemon has answered. *out is set in every case but JITD_ERROR_NO_MEMORY,
+   so that jitd_last_error can be asked; close it. `listener` is copied, its `data` is handed back. */
 int jitd_spawn(const struct jitd_options *options, const struct jitd_listener *listener, void *data,
                struct jitd_session **out);
 int jitd_connect(const char *path, const struct jitd_options *options, const struct jitd_listener *listener, void *data,

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "client/deadline.h"
+#include "common/bytes.h"
 #include "common/descriptor.h"
 
 #define SPAWN_CHILD_SOCKET 3
@@ -27,20 +28,26 @@
 #define JITD_DEFAULT_DAEMON "jitd" /* looked for in PATH */
 #endif
 
-/* The one in the directory of our own program, as in a build tree, or where a frontend brings jitd along. A program
-   with more rights than its user does not look about there. */
+/* The one in the directory of our own program, where a frontend brings jitd along, or in the `bin` next to that, as
+   from libexec or from the examples of a build tree. A program with more rights than its user does not look about
+   there. */
 static bool spawn_find_neighbour(char path[static PATH_MAX])
 {
-    static const char name[] = "jitd";
+    static const char *const names[] = {"jitd", "../bin/jitd"};
     ssize_t length = getauxval(AT_SECURE) ? -1 : readlink("/proc/self/exe", path, PATH_MAX - 1);
     if (length <= 0)
         return false;
     path[length] = '\0';
     char *file = strrchr(path, '/');
-    if (!file || file + 1 + sizeof name > path + PATH_MAX)
-        return false;
-    memcpy(file + 1, name, sizeof name);
-    return access(path, X_OK) == 0;
+    bool found = false;
+    for (size_t i = 0; i < ARRAY_LENGTH(names) && file && !found; i++) {
+        size_t bytes = strlen(names[i]) + 1;
+        if (file + 1 + bytes > path + PATH_MAX)
+            continue;
+        memcpy(file + 1, names[i], bytes);
+        found = access(path, X_OK) == 0;
+    }
+    return found;
 }
 
 static const char *spawn_path(const struct jitd_options *options, char neighbour[static PATH_MAX])

@@ -1,5 +1,6 @@
 #!/bin/bash
-# libjitd starts the jitd that lies beside the program, and the one that JITD names instead where it names one.
+# libjitd starts the jitd that lies beside the program, or in the bin next to it, and the one that JITD names instead where
+# it names one.
 set -eu
 cd "$(dirname "$0")/../.."
 daemon=$(realpath "$O/bin/jitd")
@@ -11,18 +12,21 @@ make_daemon() {
     printf '#!/bin/sh\ntouch "%s.started"\nexec "%s" "$@"\n' "$1" "$daemon" >"$1"
     chmod +x "$1"
 }
-cp "$O/examples/calculator" "$work/calculator"
-make_daemon "$work/jitd"
-make_daemon "$work/named"
+mkdir "$work/own" "$work/bin"
+cp "$O/examples/calculator" "$work/own/calculator"
+for place in own/jitd bin/jitd named; do make_daemon "$work/$place"; done
 
 expect_started() {
-    [[ $(echo '1 + 1' | "$work/calculator") == *2* ]]
-    [[ -e $work/$1.started && ! -e $work/$2.started ]] || { echo "not $1 but $2 was started" && exit 1; }
-    rm "$work/$1.started"
+    [[ $(echo '1 + 1' | "$work/own/calculator") == *2* ]]
+    started=$(cd "$work" && find . -name '*.started' -printf '%P\n')
+    [[ $started == "$1.started" ]] || { echo "not $1 but: $started" && exit 1; }
+    find "$work" -name '*.started' -delete
 }
 unset JITD
-expect_started jitd named
+expect_started own/jitd
 export JITD=$work/named
-expect_started named jitd
+expect_started named
 export JITD=
-expect_started jitd named
+expect_started own/jitd
+rm "$work/own/jitd"
+expect_started bin/jitd
