@@ -212,7 +212,7 @@ check: all $(O)/test/unit $(O)/test/integration $(O)/test/model $(O)/test/stress
 	@O=$(O) T='$(T)' tests/run
 
 model: all $(O)/test/model
-	@O=$(O) MODEL_SEED='$(or $(SEED),$(shell date +%s))' MODEL_OPS='$(OPS)' MODEL_REPLAY='$(REPLAY)' $(O)/test/model
+	@O=$(O) MODEL_SEED='$(or $(SEED),$(shell date +%s))' MODEL_OPS='$(OPS)' MODEL_REPLAY='$(REPLAY)' MODEL_TALLY='$(V)' $(O)/test/model
 
 stress:
 	@+$(MAKE) --no-print-directory STRESS=1 run-stress
@@ -308,7 +308,7 @@ help:
 	@echo "demo       install what is missing, build, run a real program through the daemon"
 	@echo "test       install what is missing, build, run all tests (SAN=address: under ASan and UBSan)"
 	@echo "check      the tests alone          bench     measure, beside peers (QUICK=1 JSON= UPDATE=1)"
-	@echo "model      random operations against a model of a session (SEED= OPS= REPLAY=FILE)"
+	@echo "model      random operations against a model of a session (SEED= OPS= REPLAY=FILE V=1)"
 	@echo "stress     threads of a program while its functions come and go, with pauses at random (SEED= SECONDS=)"
 	@echo "tsan       what has threads, under ThreadSanitizer"
 	@echo "bench-check  instructions per unit and call, held against a record (UPDATE=1 rewrites it)"

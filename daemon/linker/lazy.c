@@ -317,7 +317,7 @@ void lazy_withdrawn(struct linker *linker, const struct symbol *symbol, const st
         next = lazy->next;
         if (!is_namesake(lazy, symbol))
             continue;
-        if (lazy->bound == symbol)
+        if (lazy->bound == symbol || !lazy->bound)
             bind(linker, lazy, find_ready(linker, lazy));
         if (!lazy->waiters) {
             forget_idle(&linker->lazies, lazy);
@@ -335,14 +335,16 @@ void lazy_withdrawn(struct linker *linker, const struct symbol *symbol, const st
 
 void lazy_search_again(struct linker *linker)
 {
-    for (uint32_t waiter = 0; waiter < CHANNEL_WAITERS; waiter++) {
-        struct lazy *lazy = linker->lazies.waiters[waiter].lazy;
-        struct symbol *ready = lazy ? find_ready(linker, lazy) : NULL;
+    for (uint32_t b = 0; b < linker->lazies.bucket_count; b++) {
+        for (struct lazy *lazy = linker->lazies.buckets[b], *next; lazy; lazy = next) {
+            struct symbol *ready = lazy->bound ? NULL : find_ready(linker, lazy);
 
-        if (!ready)
-            continue;
-        bind(linker, lazy, ready);
-        forget_idle(&linker->lazies, lazy);
+            next = lazy->next;
+            if (!ready)
+                continue;
+            bind(linker, lazy, ready);
+            forget_idle(&linker->lazies, lazy);
+        }
     }
 }
 

@@ -40,6 +40,17 @@ static void arm(struct session *session)
         uv_timer_stop(&session->lazy_timer);
 }
 
+/* Of threads that call by several, one's. */
+static uint64_t convention_of(const struct session *session, const struct lazy *lazy)
+{
+    const struct lazy_waiter *waiters = session->linker.lazies.waiters;
+    uint32_t waiter = 0;
+
+    while (waiter + 1 < CHANNEL_WAITERS && waiters[waiter].lazy != lazy)
+        waiter++;
+    return waiters[waiter].convention;
+}
+
 void materialize_wanted(void *owner, struct lazy *lazy)
 {
     Jitd__Proto__Materialize event = JITD__PROTO__MATERIALIZE__INIT;
@@ -48,7 +59,7 @@ void materialize_wanted(void *owner, struct lazy *lazy)
     event.ask = lazy->ask;
     event.symbol = (ProtobufCBinaryData){lazy->wanted->name_length, (uint8_t *)lazy->wanted->name};
     event.library = lazy->library;
-    event.convention = lazy->trampolines ? lazy->trampolines->convention : 0;
+    event.convention = convention_of(session, lazy);
     event_flush(session);
     session_send(session, MESSAGE_MATERIALIZE, 0, &event.base);
 }

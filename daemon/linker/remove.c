@@ -263,16 +263,19 @@ static int collect(struct session *session, const Jitd__Proto__Remove *message, 
     return error.code;
 }
 
+/* Those that define nothing go first: lookups, which used what the others define until they were answered. */
 void remove_later(struct session *session, struct unit *unit)
 {
-    struct removal *removal = calloc(1, sizeof *removal);
+    struct removal *removal = calloc(1, sizeof *removal), **link = &session->leaving;
 
     if (!removal || removal_set_add(&removal->set, unit) != 0) {
         free(removal); /* then it stays until the session ends */
         return;
     }
-    removal->next = session->leaving;
-    session->leaving = removal;
+    while (unit->definition_count && *link)
+        link = &(*link)->next;
+    removal->next = *link;
+    *link = removal;
 }
 
 /* One that is used by others after all stays. */

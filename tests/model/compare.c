@@ -73,6 +73,27 @@ static void compare_done(struct drive *drive, const struct record *record)
             drive_differs(drive, record, "%zu were cancelled; the model has %u", record->count, record->answer.count);
 }
 
+static void compare_removed(struct drive *drive, const struct record *record)
+{
+    if (record->codes || record->count != record->answer.count)
+        drive_differs(drive, record, "codes %llx, %zu were removed; the model has %u",
+                      (unsigned long long)record->codes, record->count, record->answer.count);
+}
+
+/* Who keeps a unit from being removed is named, or counted. */
+static void compare_users(struct drive *drive, const struct record *record)
+{
+    static bool dependents[SERIALS_MOST];
+    uint32_t count = model_dependents(drive->model, record->operation, dependents);
+
+    for (uint32_t i = 0; i < record->user_count; i++)
+        if (!dependents[record->users[i]])
+            drive_differs(drive, record, "unit %u is said to use it; the model disagrees", record->users[i]);
+    if (record->user_count + record->users_omitted != count)
+        drive_differs(drive, record, "%zu units are said to use it; the model has %u",
+                      record->user_count + record->users_omitted, count);
+}
+
 /* Of several reasons each is right, but all that is missing must be said. */
 static void compare_refused(struct drive *drive, const struct record *record)
 {
@@ -81,6 +102,8 @@ static void compare_refused(struct drive *drive, const struct record *record)
     if (!record->codes || (record->codes & ~record->answer.codes))
         drive_differs(drive, record, "codes %llx; the model refuses it with %llx", (unsigned long long)record->codes,
                       (unsigned long long)record->answer.codes);
+    else if (record->answer.codes == 1ull << JITD_ERROR_DEPENDENTS)
+        compare_users(drive, record);
     else if (record->answer.codes == missing && record->missing != record->answer.missing)
         drive_differs(drive, record, "missing names %x; the model has %x", record->missing, record->answer.missing);
 }
@@ -92,6 +115,8 @@ static void compare_addresses(struct drive *drive, const struct record *record)
 
 static bool is_code_of(const struct model_unit *unit, int code)
 {
+    if (unit->either)
+        return code == JITD_ERROR_CANCELLED || code == JITD_ERROR_DEPENDENCY_FAILED;
     return code == unit->code || (unit->alternative && code == unit->alternative);
 }
 
@@ -131,22 +156,26 @@ static void compare_target(struct drive *drive, const struct record *record)
 
 static void compare_end(struct drive *drive, const struct record *record)
 {
+    uint64_t codes = record->answer.codes, reason = record->lazy_code ? 1ull << record->lazy_code : 0;
+
     if (!record->ended)
         drive_differs(drive, record, "the runner did not end: codes %llx", (unsigned long long)record->codes);
+    else if (codes ? (reason & codes) == 0 : reason != 0)
+        drive_differs(drive, record, "a function did not come for the reason %d; the model has %llx", record->lazy_code,
+                      (unsigned long long)codes);
 }
 
 static void (*const comparisons[])(struct drive *drive, const struct record *record) = {
-    [ANSWER_DONE] = compare_done,       [ANSWER_REFUSED] = compare_refused, [ANSWER_TARGETS] = compare_addresses,
-    [ANSWER_LATER] = compare_later,     [ANSWER_VALUE] = compare_value,     [ANSWER_TARGET] = compare_target,
-    [ANSWER_INSPECTION] = compare_done, [ANSWER_END] = compare_end,
+    [ANSWER_REMOVED] = compare_removed,   [ANSWER_DONE] = compare_done,       [ANSWER_REFUSED] = compare_refused,
+    [ANSWER_TARGETS] = compare_addresses, [ANSWER_LATER] = compare_later,     [ANSWER_VALUE] = compare_value,
+    [ANSWER_TARGET] = compare_target,     [ANSWER_INSPECTION] = compare_done, [ANSWER_END] = compare_end,
 };
 
 /* ---- all of it ---- */
 
-/* Whether its final answer must have come. */
-static bool is_due(const struct drive *drive, const struct record *record)
+bool compare_is_due(const struct drive *drive, const struct record *record)
 {
-    return record->request &&
+    return record->request && record->answer.kind != ANSWER_NONE && record->answer.wait.kind == WAIT_NONE &&
            !(record->answer.kind == ANSWER_LATER &&
              model_unit(drive->model, SERIAL(record->operation->number, 0))->state == JITD_UNIT_RESOLVED);
 }
@@ -154,21 +183,32 @@ static bool is_due(const struct drive *drive, const struct record *record)
 static bool is_told(const struct model_unit *unit, const struct news *news)
 {
     return news->resolved == 1 && news->ready == (unit->state == JITD_UNIT_READY) &&
-           news->failed == (unit->state == JITD_UNIT_FAILED) &&
+           news->failed == (unit->state == JITD_UNIT_FAILED) && news->removed == unit->removed &&
            (unit->state != JITD_UNIT_FAILED || is_code_of(unit, news->code));
+}
+
+/* Of itself, in the ledger. */
+static bool has_said(const struct model_unit *unit, const struct news *news)
+{
+    return news->initialised <= unit->initialised && news->initialised + unit->doubtful >= unit->initialised &&
+           news->finalised == unit->finalised;
+}
+
+static bool is_as_told(const struct drive *drive, uint32_t serial)
+{
+    const struct model_unit *unit = model_unit(drive->model, serial);
+
+    return !unit || (has_said(unit, &drive->news[serial]) && (unit->internal || is_told(unit, &drive->news[serial])));
 }
 
 bool compare_is_settled(const struct drive *drive)
 {
-    for (uint32_t i = 1; i <= OPERATIONS_MOST; i++)
-        if (is_due(drive, &drive->records[i]) && drive->records[i].answers == 0)
+    for (uint32_t i = 1; i < drive->record_end; i++)
+        if (compare_is_due(drive, &drive->records[i]) && drive->records[i].answers == 0)
             return false;
-    for (uint32_t i = 0; i < drive->model->unit_end; i++) {
-        const struct model_unit *unit = model_unit(drive->model, i);
-
-        if (unit && !unit->lookup && !is_told(unit, &drive->news[i]))
+    for (uint32_t i = 0; i < drive->model->unit_end; i++)
+        if (!is_as_told(drive, i))
             return false;
-    }
     return drive->ended == drive->ends;
 }
 
@@ -178,12 +218,14 @@ static void compare_units(struct drive *drive)
         const struct model_unit *unit = model_unit(drive->model, i);
         const struct news *news = &drive->news[i];
 
-        if (unit && !unit->lookup && !is_told(unit, news))
-            drive_differs(drive, NULL,
-                          "unit %u: told resolved %d, ready %d, failed %d with code %d; the model has "
-                          "state %d, code %d or %d",
-                          i, news->resolved, news->ready, news->failed, news->code, unit->state, unit->code,
-                          unit->alternative);
+        if (!is_as_told(drive, i))
+            drive_differs(
+                drive, NULL,
+                "unit %u: told resolved %d, ready %d, failed %d with code %d, removed %d, initialised %u "
+                "times, finalised %u; the model has state %d, code %d or %d, removed %d, %u (or %u fewer), %u",
+                i, news->resolved, news->ready, news->failed, news->code, news->removed, news->initialised,
+                news->finalised, unit->state, unit->code, unit->alternative, unit->removed, unit->initialised,
+                unit->doubtful, unit->finalised);
     }
 }
 
@@ -207,28 +249,39 @@ static void compare_failures(struct drive *drive)
     }
 }
 
+void compare_record(struct drive *drive, struct record *record)
+{
+    record->compared = true;
+    tally_add(record);
+    if (record->answers)
+        comparisons[record->answer.kind](drive, record);
+    else
+        drive_differs(drive, record, "is not answered");
+}
+
 void compare_all(struct drive *drive)
 {
-    for (uint32_t i = 1; i <= OPERATIONS_MOST && !drive->text[0]; i++) {
+    for (uint32_t i = 1; i < drive->record_end && !drive->text[0]; i++) {
         struct record *record = &drive->records[i];
 
         if (!record->request || record->compared)
             continue;
-        if (!is_due(drive, record)) {
+        if (!compare_is_due(drive, record)) {
             if (record->answers)
                 drive_differs(drive, record, "answered with codes %llx; in the model it waits",
                               (unsigned long long)record->codes);
             continue;
         }
-        record->compared = true;
-        if (record->answers)
-            comparisons[record->answer.kind](drive, record);
-        else
-            drive_differs(drive, record, "is not answered");
+        compare_record(drive, record);
     }
-    for (uint32_t i = 1; i <= OPERATIONS_MOST; i++)
+    for (uint32_t i = 1; i < drive->record_end; i++)
         if (drive->records[i].answers > 1 && drive->records[i].operation->kind != OPERATION_INSPECT)
             drive_differs(drive, &drive->records[i], "answered %d times", drive->records[i].answers);
     compare_units(drive);
     compare_failures(drive);
+    if (drive->questions_uncertain)
+        drive->questions_expected = drive->questions;
+    if (!drive->conversing && drive->questions != drive->questions_expected)
+        drive_differs(drive, NULL, "%u questions were asked; the model has %u", drive->questions,
+                      drive->questions_expected);
 }

@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-#define RUNNER_PATIENCE 5000 /* ms that the runner may take for what it has to do */
+#include <unistd.h>
 
 void drive_differs(struct drive *drive, const struct record *record, const char *format, ...)
 {
@@ -37,6 +36,7 @@ static void on_unit(struct jitd_session *session, const struct jitd_unit_event *
     news->resolved += event->state == JITD_UNIT_RESOLVED;
     news->ready += event->state == JITD_UNIT_READY;
     news->failed += event->state == JITD_UNIT_FAILED;
+    news->removed += event->state == JITD_UNIT_REMOVED;
     if (event->state == JITD_UNIT_FAILED)
         news->code = event->errors.count ? event->errors.list[0].code : 0;
 }
@@ -44,6 +44,11 @@ static void on_unit(struct jitd_session *session, const struct jitd_unit_event *
 static void on_runner_ended(struct jitd_session *session, const struct jitd_end *end, void *data)
 {
     ((struct drive *)data)->ended++;
+}
+
+static void on_materialize(struct jitd_session *session, const struct jitd_materialize *wanted, void *data)
+{
+    converse_asked(data, wanted);
 }
 
 static void on_disconnected(struct jitd_session *session, const struct jitd_error *why, void *data)
@@ -74,32 +79,57 @@ static void await_linker(struct drive *drive)
         drive_differs(drive, NULL, "the daemon does not answer: %s", jitd_last_error(drive->session)->text);
 }
 
+int64_t drive_patience_end(const struct drive *drive)
+{
+    return now_ms() + drive->patience_ms;
+}
+
+bool drive_dispatch(struct drive *drive, int64_t end)
+{
+    struct pollfd polled[] = {{.fd = jitd_fd(drive->session), .events = jitd_events(drive->session)},
+                              {.fd = drive->ledger, .events = POLLIN}};
+
+    if (drive->disconnected || now_ms() >= end)
+        return false;
+    poll(polled, 2, 10);
+    jitd_dispatch(drive->session);
+    ledger_read(drive);
+    return true;
+}
+
 static void await_runner(struct drive *drive)
 {
-    int64_t end = now_ms() + RUNNER_PATIENCE;
+    int64_t end = drive_patience_end(drive);
 
-    while (!drive->disconnected && !compare_is_settled(drive) && now_ms() < end) {
-        struct pollfd polled = {.fd = jitd_fd(drive->session), .events = jitd_events(drive->session)};
-
-        poll(&polled, 1, 10);
-        jitd_dispatch(drive->session);
-    }
+    while (!compare_is_settled(drive) && drive_dispatch(drive, end))
+        ;
 }
 
 /* Calls take the runner; so does `runs_code`. */
-static void settle(struct drive *drive, bool runs_code)
+void drive_settle(struct drive *drive, bool runs_code)
 {
+    if (drive->model->stuck)
+        return;
     await_linker(drive);
-    for (uint32_t i = 1; i <= OPERATIONS_MOST && !drive->text[0]; i++) {
+    for (uint32_t i = 1; i < drive->record_end && !drive->text[0]; i++) {
         const struct record *record = &drive->records[i];
 
-        if (record->request && !record->answers && record->answer.kind != ANSWER_LATER &&
-            jitd_wait(drive->session, record->request, RUNNER_PATIENCE) != 0)
+        if (compare_is_due(drive, record) && !record->answers && record->answer.kind != ANSWER_LATER &&
+            jitd_wait(drive->session, record->request, drive->patience_ms) != 0)
             drive_differs(drive, record, "is not answered");
     }
+    ledger_read(drive);
     if (runs_code && !drive->text[0])
         await_runner(drive);
     compare_all(drive);
+}
+
+void drive_expect_end(struct drive *drive, struct record *record)
+{
+    if (record->answer.kind != ANSWER_END || record->end_expected)
+        return;
+    record->end_expected = true;
+    drive->ends++;
 }
 
 /* ---- a session ---- */
@@ -138,53 +168,77 @@ static void prepare(struct drive *drive)
 
 static void open_session(struct drive *drive)
 {
-    static const struct jitd_listener listener = {
-        .unit = on_unit, .runner_ended = on_runner_ended, .disconnected = on_disconnected};
+    static const struct jitd_listener listener = {.unit = on_unit,
+                                                  .runner_ended = on_runner_ended,
+                                                  .materialize = on_materialize,
+                                                  .disconnected = on_disconnected};
     const char *build = getenv("O");
     char path[4096];
+    int streams[3];
 
     snprintf(path, sizeof path, "%s/bin/jitd", build ? build : "build");
-    const struct jitd_options options = {.daemon = path};
+    const struct jitd_options options = {.daemon = path, .streams = streams};
+    if (ledger_open(drive, streams) != 0)
+        abort();
     if (jitd_spawn(&options, &listener, drive, &drive->session) != 0)
         drive_differs(drive, NULL, "%s: %s", path, jitd_last_error(drive->session)->text);
     else
         prepare(drive);
+    close(streams[0]);
+    close(streams[1]);
+}
+
+/* Whether what is under way must be over before it: calls that have not begun would not be carried out any more. */
+static bool is_alone(const struct operation *operation)
+{
+    static const bool alone[OPERATION_KINDS] = {
+        [OPERATION_CRASH] = true, [OPERATION_INSPECT] = true, [OPERATION_REMOVE] = true, [OPERATION_RUN] = true};
+
+    return alone[operation->kind];
 }
 
 static void do_operation(struct drive *drive, const struct operation *operation)
 {
     struct record *record = &drive->records[operation->number];
-    bool alone = operation->kind == OPERATION_CRASH || operation->kind == OPERATION_INSPECT;
 
-    if (alone)
-        settle(drive, false);
+    if (is_alone(operation))
+        drive_settle(drive, false);
     if (drive->text[0])
         return;
     *record = (struct record){.operation = operation, .drive = drive, .answer = model_apply(drive->model, operation)};
-    if (record->answer.kind == ANSWER_NONE)
+    drive->record_end = operation->number + 1;
+    drive->finalised_at = UINT32_MAX;
+    drive->patient = drive->conversing = record->answer.wait.kind != WAIT_NONE;
+    drive->questions_uncertain = false;
+    if (drive->model->stuck || (record->answer.kind == ANSWER_NONE && !drive->patient))
         return;
-    drive->ends += record->answer.kind == ANSWER_END;
-    if (perform(drive, record) != 0)
+    drive_expect_end(drive, record);
+    if (perform(drive, record) != 0) {
         drive_differs(drive, record, "cannot be sent: %s", jitd_last_error(drive->session)->text);
-    else if (alone || operation->settle || record->answer.runs_code)
-        settle(drive, record->answer.runs_code);
+        return;
+    }
+    converse(drive, record);
+    if (is_alone(operation) || operation->settle || record->answer.settles || record->answer.runs_code)
+        drive_settle(drive, record->answer.runs_code);
 }
 
-bool drive_run(const struct operation *operations, size_t count, char text[DRIVE_TEXT_BYTES])
+bool drive_run(const struct operation *operations, size_t count, int patience_ms, char text[DRIVE_TEXT_BYTES])
 {
     struct drive *drive = calloc(1, sizeof *drive);
 
     if (!drive)
         abort();
     drive->model = model_new();
+    drive->patience_ms = patience_ms;
     open_session(drive);
     for (size_t i = 0; i < count && !drive->text[0]; i++)
         do_operation(drive, &operations[i]);
     if (!drive->text[0])
-        settle(drive, false);
+        drive_settle(drive, false);
     jitd_close(drive->session);
     snprintf(text, DRIVE_TEXT_BYTES, "%s", drive->text);
     model_free(drive->model);
+    close(drive->ledger);
     free(drive->serials);
     free(drive);
     return text[0] == '\0';

@@ -10,6 +10,7 @@
 #include "tests/model/model.h"
 
 #define DRIVE_TEXT_BYTES 1024
+#define USERS_MOST       16
 
 /* One operation, its request, and what was answered. */
 struct record {
@@ -17,12 +18,17 @@ struct record {
     struct answer answer;              /* the model's */
     struct drive *drive;
     jitd_request request; /* 0: none was made */
-    bool compared;
+    bool compared, end_expected;
+    bool waited; /* for something that was not there */
     int answers; /* must be one */
     uint64_t codes;
     uint32_t missing; /* names that were said to be */
+    uint32_t first;   /* of the operation's units, that was submitted */
     uint64_t value;
     bool returned, ended;
+    int lazy_code;                          /* of a function that did not come, where that ended the runner's life */
+    uint32_t users[USERS_MOST], user_count; /* that keep a unit from being removed, by serial number */
+    size_t users_omitted;
     size_t count;
     uint64_t units[UNITS_MOST];
     struct jitd_address addresses[ITEMS_MOST];
@@ -31,8 +37,18 @@ struct record {
 /* What has been told of one unit. */
 struct news {
     uint64_t id;
-    int resolved, ready, failed;
+    int resolved, ready, failed, removed;
     int code;
+    uint32_t initialised, finalised; /* how often, by its own word (ledger.c) */
+    uint32_t initialised_at;         /* the last time: a place in the order of all that was said so */
+};
+
+/* What a thread of the program waits for. */
+struct question {
+    uint64_t ask;
+    char symbol[32];
+    uint32_t library;
+    uint64_t convention;
 };
 
 struct drive {
@@ -42,8 +58,18 @@ struct drive {
     struct news news[SERIALS_MOST];
     uint32_t *serials; /* by unit id; owned */
     size_t id_end;
-    uint32_t first; /* the lowest number of a record that is not compared */
-    int ends;       /* RunnerEnded events that must have come */
+    uint32_t record_end;    /* of the records that there are */
+    struct record supplied; /* of the units that were submitted while another operation waited */
+    struct question question;
+    uint32_t questions, questions_expected; /* that were asked, and that must have been */
+    bool questions_uncertain;               /* there may be more */
+    bool conversing;                        /* an operation waits for something */
+    bool patient;                           /* questions are not refused at once */
+    int ledger;                             /* owned; read end of the program's standard output */
+    uint32_t ledger_count;                  /* entries that were read there */
+    uint32_t finalised_at;                  /* of the last that was finalised, when it was initialised */
+    int patience_ms;
+    int ends; /* RunnerEnded events that must have come */
     int ended;
     bool disconnected;
     uint64_t page_function;                             /* address of getpagesize in the runner */
@@ -55,15 +81,30 @@ struct drive {
     char text[DRIVE_TEXT_BYTES];                        /* of the first difference; empty: there is none */
 };
 
+/* Milliseconds that the runner is given for what it has to do: when nothing is known to be wrong, and when it is. */
+#define DRIVE_PATIENCE_FIRST 5000
+#define DRIVE_PATIENCE_AGAIN 500
+
 /* Performs them in a session of its own. False where the session did not do what the model says, which `text` then
    tells. */
-bool drive_run(const struct operation *operations, size_t count, char text[DRIVE_TEXT_BYTES]);
+bool drive_run(const struct operation *operations, size_t count, int patience_ms, char text[DRIVE_TEXT_BYTES]);
 
 /* ---- between drive's own files ---- */
 
 /* drive.c: the first difference is kept. */
 void drive_differs(struct drive *drive, const struct record *record, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* drive.c: waits for what must have come, and compares it. With `runs_code` the runner has something to do. */
+void drive_settle(struct drive *drive, bool runs_code);
+
+/* drive.c: takes in what comes within a few milliseconds. False when the runner's patience, which drive_patience_end
+   begins, is at its end. */
+int64_t drive_patience_end(const struct drive *drive);
+bool drive_dispatch(struct drive *drive, int64_t end);
+
+/* drive.c: the record's answer may have come to be that the runner ends. */
+void drive_expect_end(struct drive *drive, struct record *record);
 
 #define DRIVE_PATIENCE 20000 /* ms */
 #define DRIVE_ABORT    "abort_here"
@@ -72,16 +113,43 @@ void drive_differs(struct drive *drive, const struct record *record, const char 
 int perform(struct drive *drive, struct record *record);
 void perform_take_errors(struct record *record, const struct jitd_errors *errors);
 
-/* submit.c: the same of a batch. */
-int perform_submit(struct drive *drive, struct record *record);
+/* perform.c: units are called by ids, which the answer to their submission tells. 0: there is none. */
+uint64_t perform_find_id(struct drive *drive, uint32_t serial);
 
-/* compare.c: whether all has come that must have, without complaint. */
+/* submit.c: the same of a batch, units of the operation from record->first on; and of a unit that is run. */
+int perform_submit(struct drive *drive, struct record *record);
+int perform_run(struct drive *drive, struct record *record);
+
+/* perform_call.c: the same of calls. */
+int perform_call(struct drive *drive, struct record *record);
+int perform_probe(struct drive *drive, struct record *record);
+int perform_crash(struct drive *drive, struct record *record);
+jitd_call_callback perform_take_result;
+
+/* converse.c: a thread has asked for a function. */
+void converse_asked(struct drive *drive, const struct jitd_materialize *wanted);
+
+/* converse.c: does what the operation's call waits for, until it waits no more. */
+void converse(struct drive *drive, struct record *record);
+
+/* ledger.c: what initialisers and finalisers say of themselves. */
+int ledger_open(struct drive *drive, int streams[3]);
+void ledger_read(struct drive *drive);
+
+/* compare.c: whether the record's final answer must have come; whether all has come that must have, without complaint.
+ */
+bool compare_is_due(const struct drive *drive, const struct record *record);
 bool compare_is_settled(const struct drive *drive);
 
-/* compare.c: all records that are not compared yet, and what is known of units. */
+/* compare.c: one record; all that are not compared yet, and what is known of units. */
+void compare_record(struct drive *drive, struct record *record);
 void compare_all(struct drive *drive);
 
-/* compare.c: one piece of an inspection. */
+/* inspect.c: one piece of an inspection. */
 void compare_inspection(struct drive *drive, const struct record *record, const struct jitd_inspection *inspection);
+
+/* tally.c: how often each operation was answered how. */
+void tally_add(const struct record *record);
+void tally_print(FILE *out);
 
 #endif

@@ -1,20 +1,6 @@
-#include "tests/model/generate.h"
+#include "tests/model/generator.h"
 
 #include <string.h>
-
-/* What a session is like. Chances are in percent. */
-struct character {
-    uint32_t libraries, names;
-    uint32_t weights[OPERATION_KINDS];
-    uint32_t manifest, closed, atomic, weak, hidden, common, exact, convention, oddity, settle, data, re_export, own;
-};
-
-struct generator {
-    uint64_t state;
-    struct character character;
-    struct operation *operations; /* borrowed; those that are there */
-    uint32_t count;
-};
 
 uint64_t generate_seed(uint64_t seed, uint64_t index)
 {
@@ -26,21 +12,32 @@ uint64_t generate_seed(uint64_t seed, uint64_t index)
     return z ^ (z >> 31);
 }
 
-/* Below `end`, which is not 0. */
-static uint32_t below(struct generator *generator, uint32_t end)
+uint32_t generate_below(struct generator *generator, uint32_t end)
 {
     return (uint32_t)(generate_seed(generator->state++, 0) % end);
 }
 
-static uint32_t chance(struct generator *generator, uint32_t percent)
+uint32_t generate_chance(struct generator *generator, uint32_t percent)
 {
-    return below(generator, 100) < percent;
+    return generate_below(generator, 100) < percent;
 }
 
 /* 0 mostly, else up to `most`: a session has much of few things. */
 static uint32_t degree(struct generator *generator, uint32_t most)
 {
-    return chance(generator, 50) ? below(generator, most + 1) : below(generator, 1 + most / 8);
+    return generate_chance(generator, 50) ? generate_below(generator, most + 1)
+                                          : generate_below(generator, 1 + most / 8);
+}
+
+static void make_calm(struct character *character)
+{
+    character->calm = true;
+    character->libraries = 1 + character->libraries % 2;
+    character->closed = character->oddity = character->common = character->convention = 0;
+    character->weak = character->weak / 4;
+    character->weights[OPERATION_CANCEL_UNITS] = 1;
+    character->weights[OPERATION_REDIRECT] *= 2;
+    character->weights[OPERATION_CALL] *= 2;
 }
 
 static void make_character(struct generator *generator)
@@ -48,13 +45,14 @@ static void make_character(struct generator *generator)
     static const uint32_t weights[OPERATION_KINDS] = {
         [OPERATION_LIBRARY] = 10,      [OPERATION_SUBMIT] = 60, [OPERATION_LOOKUP] = 15,       [OPERATION_AWAIT] = 15,
         [OPERATION_CALL] = 15,         [OPERATION_PROBE] = 40,  [OPERATION_CANCEL_UNITS] = 12, [OPERATION_INSPECT] = 2,
-        [OPERATION_CANCEL_LOOKUP] = 5, [OPERATION_CRASH] = 1,
+        [OPERATION_CANCEL_LOOKUP] = 5, [OPERATION_CRASH] = 1,   [OPERATION_REMOVE] = 12,       [OPERATION_RUN] = 6,
+        [OPERATION_REDIRECT] = 8,
     };
     struct character *character = &generator->character;
 
-    *character = (struct character){.libraries = 1 + below(generator, LIBRARIES_MOST),
-                                    .names = 3 + below(generator, NAMES_MOST - PROCESS_NAMES - 2),
-                                    .manifest = below(generator, 101),
+    *character = (struct character){.libraries = 1 + generate_below(generator, LIBRARIES_MOST),
+                                    .names = 3 + generate_below(generator, NAMES_MOST - PROCESS_NAMES - 2),
+                                    .manifest = generate_below(generator, 101),
                                     .closed = degree(generator, 60),
                                     .atomic = degree(generator, 60),
                                     .weak = degree(generator, 60),
@@ -63,199 +61,58 @@ static void make_character(struct generator *generator)
                                     .exact = degree(generator, 60),
                                     .convention = degree(generator, 30),
                                     .oddity = degree(generator, 8),
-                                    .settle = below(generator, 101),
+                                    .settle = generate_below(generator, 101),
                                     .data = degree(generator, 20),
-                                    .re_export = below(generator, 101),
-                                    .own = below(generator, 30)};
+                                    .re_export = generate_below(generator, 101),
+                                    .tags = generate_below(generator, 6),
+                                    .lazy = 10 + generate_below(generator, 40),
+                                    .redirectable = 10 + generate_below(generator, 70),
+                                    .supply = generate_below(generator, 101),
+                                    .deadline = degree(generator, 30),
+                                    .cascade = generate_below(generator, 101)};
     for (size_t kind = 0; kind < OPERATION_KINDS; kind++)
-        character->weights[kind] = 1 + below(generator, 2 * weights[kind]);
-    if (chance(generator, 80))
+        character->weights[kind] = 1 + generate_below(generator, 2 * weights[kind]);
+    if (generate_chance(generator, 80))
         character->weights[OPERATION_CRASH] = 0;
-}
-
-static uint32_t any_name(struct generator *generator)
-{
-    if (chance(generator, 5))
-        return NAMES_MOST - 1 - below(generator, PROCESS_NAMES);
-    return below(generator, generator->character.names);
-}
-
-static uint32_t any_library(struct generator *generator)
-{
-    return below(generator, generator->character.libraries);
-}
-
-/* ---- batches ---- */
-
-/* Of the kinds an entry is, in percent; those behind USE are a manifest's alone. */
-static uint32_t entry_kind(struct generator *generator, bool manifest)
-{
-    static const uint32_t up_to[] = {
-        [ENTRY_DEFINE] = 40, [ENTRY_USE] = 75, [ENTRY_ABSOLUTE] = 82, [ENTRY_ALIAS] = 92, [ENTRY_AWAIT] = 100};
-    uint32_t point = below(generator, manifest ? 100 : 75), kind = 0;
-
-    while (point >= up_to[kind])
-        kind++;
-    return kind;
-}
-
-static struct entry make_entry(struct generator *generator, uint32_t number, bool manifest)
-{
-    const struct character *character = &generator->character;
-    struct entry entry = {.kind = entry_kind(generator, manifest),
-                          .number = number,
-                          .name = any_name(generator),
-                          .target = any_name(generator),
-                          .hidden = chance(generator, character->hidden),
-                          .common = chance(generator, character->common),
-                          .function = chance(generator, 60),
-                          .call = chance(generator, 50),
-                          .slot = chance(generator, 15),
-                          .renamed = chance(generator, 30),
-                          .unlisted = chance(generator, character->oddity),
-                          .absent = chance(generator, character->oddity / 2),
-                          .repeated = chance(generator, character->oddity / 4)};
-
-    if (chance(generator, character->weak))
-        entry.weak = 1 + below(generator, 3);
-    if (chance(generator, character->exact))
-        entry.library = 1 + any_library(generator);
-    if (chance(generator, character->convention))
-        entry.convention = 1 + below(generator, 2);
-    return entry;
-}
-
-static void make_unit(struct generator *generator, struct unit_row *unit, uint32_t library)
-{
-    const struct character *character = &generator->character;
-
-    unit->library = library;
-    unit->manifest = chance(generator, character->manifest);
-    unit->no_object = unit->manifest && chance(generator, 15);
-    if (chance(generator, character->data))
-        unit->data = 1 + below(generator, 2);
-    unit->entry_count = 1 + below(generator, chance(generator, 10) ? ENTRIES_MOST : 3);
-    for (uint32_t i = 0; i < unit->entry_count; i++)
-        unit->entries[i] = make_entry(generator, i + 1, unit->manifest);
-}
-
-static void make_submit(struct generator *generator, struct operation *operation)
-{
-    uint32_t library = any_library(generator);
-
-    operation->closed = chance(generator, generator->character.closed);
-    operation->atomic = chance(generator, generator->character.atomic);
-    operation->unit_count = 1 + below(generator, chance(generator, 50) ? UNITS_MOST : 1);
-    for (uint32_t i = 0; i < operation->unit_count; i++)
-        make_unit(generator, &operation->units[i], chance(generator, 70) ? library : any_library(generator));
-}
-
-/* ---- the others ---- */
-
-/* Libraries come early, each searching those before it, or most operations would be refused for want of one. */
-static void make_library(struct generator *generator, struct operation *operation)
-{
-    bool first = operation->number < generator->character.libraries;
-    uint32_t libraries = first ? operation->number + 1 : generator->character.libraries;
-
-    operation->library = first ? operation->number : any_library(generator);
-    operation->process = chance(generator, 60) ? 0 : below(generator, 3);
-    operation->process_names = generate_seed(generator->state++, 1) & ((1u << NAMES_MOST) - 1);
-    operation->search_count = below(generator, SEARCHES_MOST + 1);
-    for (uint32_t i = 0; i < operation->search_count; i++)
-        operation->searches[i] = (struct search_row){.library = below(generator, libraries),
-                                                     .hidden = chance(generator, generator->character.hidden),
-                                                     .re_export = chance(generator, generator->character.re_export)};
-}
-
-static void make_names(struct generator *generator, struct operation *operation)
-{
-    operation->library = any_library(generator);
-    operation->item_count = 1 + below(generator, chance(generator, 50) ? ITEMS_MOST : 1);
-    for (uint32_t i = 0; i < operation->item_count; i++)
-        operation->items[i].value = any_name(generator);
-}
-
-static void make_call(struct generator *generator, struct operation *operation)
-{
-    operation->library = any_library(generator);
-    operation->item_count = 1;
-    operation->items[0].value = any_name(generator);
-}
-
-/* An earlier operation of that kind, rather a late one; NULL where chance finds none. */
-static const struct operation *find_earlier(struct generator *generator, uint32_t kind)
-{
-    for (uint32_t tries = 0; tries < 20 && generator->count; tries++) {
-        uint32_t back = below(generator, chance(generator, 50) && generator->count > 12 ? 12 : generator->count);
-        const struct operation *operation = &generator->operations[generator->count - 1 - back];
-
-        if (operation->kind == kind)
-            return operation;
-    }
-    return NULL;
-}
-
-static void make_probe(struct generator *generator, struct operation *operation)
-{
-    const struct operation *submit = find_earlier(generator, OPERATION_SUBMIT);
-
-    if (!submit)
+    if (generate_chance(generator, 50)) {
+        character->weights[OPERATION_REDIRECT] = character->lazy = character->redirectable = 0;
         return;
-    uint32_t index = below(generator, submit->unit_count);
-    const struct unit_row *unit = &submit->units[index];
-    operation->item_count = 1;
-    operation->items[0].value = SERIAL(submit->number, index);
-    operation->mode = unit->data && chance(generator, 60) ? MODE_COUNT + below(generator, 2) : below(generator, 2);
-    for (uint32_t tries = 0; tries < 4; tries++) {
-        operation->entry = 1 + below(generator, unit->entry_count);
-        if (unit->entries[operation->entry - 1].kind == ENTRY_USE)
-            break;
     }
+    /* A manifest has to say it; and of few names most would be defined twice. */
+    character->manifest = 50 + generate_below(generator, 51);
+    character->names = NAMES_MOST - PROCESS_NAMES - generate_below(generator, 16);
+    if (generate_chance(generator, 50))
+        make_calm(character);
 }
 
-static void make_cancel_units(struct generator *generator, struct operation *operation)
+uint32_t generate_name(struct generator *generator)
 {
-    uint32_t count = 1 + below(generator, chance(generator, 20) ? ITEMS_MOST : 1);
-
-    for (uint32_t i = 0; i < count; i++) {
-        const struct operation *submit = find_earlier(generator, OPERATION_SUBMIT);
-
-        if (submit)
-            operation->items[operation->item_count++].value =
-                SERIAL(submit->number, below(generator, submit->unit_count));
-    }
+    if (generate_chance(generator, 5))
+        return NAMES_MOST - 1 - generate_below(generator, PROCESS_NAMES);
+    return generate_below(generator, generator->character.names);
 }
 
-static void make_cancel_lookup(struct generator *generator, struct operation *operation)
+uint32_t generate_library(struct generator *generator)
 {
-    const struct operation *lookup = find_earlier(generator, OPERATION_AWAIT);
-
-    if (lookup)
-        operation->items[operation->item_count++].value = lookup->number;
+    return generate_below(generator, generator->character.libraries);
 }
 
-static void make_inspect(struct generator *generator, struct operation *operation)
+void generate_mention(struct mentions *mentions, const struct mention *mention)
 {
-    operation->limit = chance(generator, 50) ? 0 : 1 + below(generator, 40);
+    mentions->entries[mentions->count++ % MENTIONS_MOST] = *mention;
 }
 
-static void make_crash(struct generator *generator, struct operation *operation)
+struct mention generate_mentioned(struct generator *generator, const struct mentions *mentions)
 {
-}
+    uint32_t count = mentions->count < MENTIONS_MOST ? mentions->count : MENTIONS_MOST;
 
-static void (*const makers[OPERATION_KINDS])(struct generator *generator, struct operation *operation) = {
-    [OPERATION_LIBRARY] = make_library,
-    [OPERATION_SUBMIT] = make_submit,
-    [OPERATION_LOOKUP] = make_names,
-    [OPERATION_AWAIT] = make_names,
-    [OPERATION_CALL] = make_call,
-    [OPERATION_PROBE] = make_probe,
-    [OPERATION_CANCEL_UNITS] = make_cancel_units,
-    [OPERATION_CANCEL_LOOKUP] = make_cancel_lookup,
-    [OPERATION_INSPECT] = make_inspect,
-    [OPERATION_CRASH] = make_crash,
-};
+    if (count)
+        return mentions->entries[generate_below(generator, count)];
+    return (struct mention){.name = generate_name(generator),
+                            .library = generate_library(generator),
+                            .target = generate_name(generator),
+                            .target_library = generate_library(generator)};
+}
 
 static uint32_t any_kind(struct generator *generator)
 {
@@ -263,8 +120,10 @@ static uint32_t any_kind(struct generator *generator)
 
     for (size_t i = 0; i < OPERATION_KINDS; i++)
         total += generator->character.weights[i];
-    for (uint32_t point = below(generator, total); point >= generator->character.weights[kind]; kind++)
+    for (uint32_t point = generate_below(generator, total); point >= generator->character.weights[kind]; kind++)
         point -= generator->character.weights[kind];
+    if (kind == OPERATION_REDIRECT && generator->replaceable.count == 0)
+        return OPERATION_SUBMIT; /* of what may be replaced */
     return kind;
 }
 
@@ -279,7 +138,7 @@ void generate_session(uint64_t seed, struct operation *out, size_t count)
         bool first = number < generator.character.libraries;
 
         *operation = (struct operation){.kind = first ? OPERATION_LIBRARY : any_kind(&generator), .number = number};
-        makers[operation->kind](&generator, operation);
-        operation->settle = chance(&generator, generator.character.settle);
+        generate_operation(&generator, operation);
+        operation->settle = generate_chance(&generator, generator.character.settle);
     }
 }

@@ -31,7 +31,9 @@ static bool has_uses(const struct drive *drive, const struct jitd_unit *listed, 
 
         for (uint32_t u = 0; u < unit->use_count && unit->state != JITD_UNIT_FAILED; u++)
             uses |= unit->uses[u].bound.kind == BOUND_DEFINITION && unit->uses[u].bound.definition->unit->serial == i;
-        if (i != unit->serial && uses != (drive->news[i].id && lists_unit(drive, listed, i)))
+        /* Ids of what is run once nobody is told. */
+        if (i != unit->serial && !drive->model->units[i].internal &&
+            uses != (drive->news[i].id && lists_unit(drive, listed, i)))
             return false;
         used += i != unit->serial && uses;
     }
@@ -76,7 +78,7 @@ static uint32_t count_standing(const struct drive *drive, const struct model_uni
 static void compare_unit(struct drive *drive, const struct record *record, const struct jitd_unit *listed)
 {
     const struct model_unit *unit = model_unit(drive->model, drive->serials[listed->unit]);
-    const char *what = !unit                                                     ? "existence"
+    const char *what = !unit || unit->removed                                    ? "existence"
                        : listed->state != unit->state                            ? "state"
                        : listed->library != unit->library                        ? "library"
                        : listed->definition_count != count_standing(drive, unit) ? "definitions"
@@ -116,7 +118,7 @@ static uint32_t count_units(const struct drive *drive)
     uint32_t count = 0;
 
     for (uint32_t i = 0; i < drive->model->unit_end; i++)
-        count += model_unit(drive->model, i) && !drive->model->units[i].lookup;
+        count += model_unit(drive->model, i) && !drive->model->units[i].internal && !drive->model->units[i].removed;
     return count;
 }
 

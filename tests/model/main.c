@@ -4,6 +4,8 @@
  *     O=build MODEL_SEED=1 MODEL_OPS=100000 build/test/model      a seed's sessions, one after another
  *     O=build MODEL_REPLAY=FILE build/test/model                  the operations of a file, in one session
  *
+ * With MODEL_TALLY=1 it prints how often which operation was answered how: each kind should be, in every way.
+ *
  * Where a session differs from the model its operations are made few, written to model-SEED.txt in $O and printed, and
  * the program ends with 1.
  */
@@ -37,18 +39,29 @@ static void write_all(FILE *out, const struct operation *operations, size_t coun
         operation_write(out, &operations[i]);
 }
 
-static void report(uint64_t seed, const struct operation *operations, size_t count, const char *text)
+/* For MODEL_REPLAY; again each time that there are fewer. */
+static void write_file(uint64_t seed, const struct operation *operations, size_t count, const char *text)
 {
     const char *build = getenv("O");
     char path[4096];
 
     snprintf(path, sizeof path, "%s/model-%llu.txt", build ? build : "build", (unsigned long long)seed);
     FILE *file = fopen(path, "w");
-    if (file) {
-        write_all(file, operations, count, text);
-        fclose(file);
-    }
     printf("%s: MODEL_REPLAY=%s\n", file ? "written" : "not written", path);
+    fflush(stdout);
+    if (!file)
+        return;
+    write_all(file, operations, count, text);
+    fclose(file);
+}
+
+static void report(uint64_t seed, uint64_t session, struct operation *operations, size_t count,
+                   char text[DRIVE_TEXT_BYTES])
+{
+    printf("session %llu differs: %s\n", (unsigned long long)session, text);
+    write_file(seed, operations, count, text);
+    count = shrink(operations, count, text, SHRINKING_SESSIONS);
+    write_file(seed, operations, count, text);
     write_all(stdout, operations, count, text);
 }
 
@@ -63,7 +76,7 @@ static int replay(const char *path)
         return 2;
     }
     size_t count = operation_read_all(file, operations, OPERATIONS_MOST);
-    bool same = count && drive_run(operations, count, text);
+    bool same = count && drive_run(operations, count, DRIVE_PATIENCE_FIRST, text);
     printf("%s: %zu operations: %s\n", path, count, same ? "as the model says" : count ? text : "none");
     fclose(file);
     free(operations);
@@ -93,11 +106,8 @@ static int run(uint64_t seed, uint64_t wanted)
         size_t count = session_length(own);
 
         generate_session(own, operations, count);
-        if (!drive_run(operations, count, text)) {
-            printf("session %llu differs: %s\n", (unsigned long long)sessions, text);
-            fflush(stdout);
-            count = shrink(operations, count, text, SHRINKING_SESSIONS);
-            report(seed, operations, count, text);
+        if (!drive_run(operations, count, DRIVE_PATIENCE_FIRST, text)) {
+            report(seed, sessions, operations, count, text);
             free(operations);
             return 1;
         }
@@ -105,6 +115,8 @@ static int run(uint64_t seed, uint64_t wanted)
     }
     printf("%llu operations in %llu sessions, all as the model says\n", (unsigned long long)done,
            (unsigned long long)sessions);
+    if (number_of("MODEL_TALLY", 0))
+        tally_print(stdout);
     free(operations);
     return 0;
 }

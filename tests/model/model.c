@@ -1,13 +1,8 @@
 #include "tests/model/model.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-#include "tests/model/object.h"
-
-#define PAGE_BYTES 4096
-
-static void refuse(struct answer *answer, int code)
+void model_refuse(struct answer *answer, int code)
 {
     answer->kind = ANSWER_REFUSED;
     answer->codes = 1ull << code;
@@ -19,7 +14,7 @@ static struct target target_of(const struct model_definition *definition, unsign
 {
     struct target target = {.serial = definition->unit->serial, .number = definition->number};
 
-    if (definition->kind == ENTRY_DEFINE)
+    if (definition->kind == ENTRY_DEFINE || definition->kind == ENTRY_LAZY)
         target.kind = definition->common ? TARGET_COMMON : TARGET_FUNCTION;
     else if (definition->kind == ENTRY_ABSOLUTE)
         target.kind = definition->function ? TARGET_ABSOLUTE_FUNCTION : TARGET_ABSOLUTE;
@@ -42,26 +37,13 @@ struct target model_target(const struct model_use *use)
 
     if (use->bound.kind == BOUND_DEFINITION)
         target = target_of(definition, SERIALS_MOST);
+    else if (use->bound.kind == BOUND_LAZY)
+        target = (struct target){.kind = TARGET_FUNCTION, .serial = use->serial, .number = use->number};
     else
         target.kind = kinds[use->bound.kind];
     target.known = target.kind != TARGET_NONE && target.kind != TARGET_ZERO;
     target.ready = target.known && (!definition || definition->unit->state == JITD_UNIT_READY);
     return target;
-}
-
-static bool is_function(const struct target *target)
-{
-    return target->kind == TARGET_PROCESS || target->kind == TARGET_FUNCTION ||
-           target->kind == TARGET_ABSOLUTE_FUNCTION;
-}
-
-static uint64_t call_value(const struct target *target)
-{
-    if (target->kind == TARGET_FUNCTION)
-        return DEFINITION_VALUE(target->serial, target->number);
-    if (target->kind == TARGET_ABSOLUTE_FUNCTION)
-        return PAGE_BYTES;
-    return strcmp(operation_name(target->name), "abs") == 0 ? CALL_ARGUMENT : 1;
 }
 
 const struct model_unit *model_unit(const struct model *model, uint32_t serial)
@@ -77,7 +59,7 @@ static void apply_library(struct model *model, const struct operation *operation
         uint32_t searched = operation->searches[i].library;
 
         if (searched != operation->library && !model->libraries[searched].exists) {
-            refuse(answer, JITD_ERROR_NOT_FOUND);
+            model_refuse(answer, JITD_ERROR_NOT_FOUND);
             return;
         }
     }
@@ -90,28 +72,31 @@ static void apply_submit(struct model *model, const struct operation *operation,
 {
     if (operation->unit_count == 0)
         return;
-    model_submit(model, operation, answer);
+    model_submit(model, operation, 0, operation->unit_count, answer);
     if (answer->kind == ANSWER_DONE)
         model_search_again(model);
 }
 
-static struct target look_up(const struct model *model, uint32_t library, uint32_t name)
+struct model_use model_look_up(const struct model *model, uint32_t library, uint32_t name)
 {
     struct model_use use = {.name = name, .library = library};
 
     use.bound = model_search(model, &use, NULL);
-    return model_target(&use);
+    return use;
 }
 
 static void apply_lookup(struct model *model, const struct operation *operation, struct answer *answer)
 {
     if (!model->libraries[operation->library].exists) {
-        refuse(answer, JITD_ERROR_NOT_FOUND);
+        model_refuse(answer, JITD_ERROR_NOT_FOUND);
         return;
     }
     answer->kind = ANSWER_TARGETS;
-    for (uint32_t i = 0; i < operation->item_count; i++)
-        answer->targets[i] = look_up(model, operation->library, operation->items[i].value);
+    for (uint32_t i = 0; i < operation->item_count; i++) {
+        const struct model_use use = model_look_up(model, operation->library, operation->items[i].value);
+
+        answer->targets[i] = model_target(&use);
+    }
 }
 
 static void apply_await(struct model *model, const struct operation *operation, struct answer *answer)
@@ -119,11 +104,12 @@ static void apply_await(struct model *model, const struct operation *operation, 
     struct model_unit *unit = &model->units[SERIAL(operation->number, 0)];
 
     if (!model->libraries[operation->library].exists) {
-        refuse(answer, JITD_ERROR_NOT_FOUND);
+        model_refuse(answer, JITD_ERROR_NOT_FOUND);
         return;
     }
     *unit = (struct model_unit){.exists = true,
                                 .lookup = true,
+                                .internal = true,
                                 .serial = SERIAL(operation->number, 0),
                                 .library = operation->library,
                                 .state = JITD_UNIT_RESOLVED};
@@ -135,82 +121,13 @@ static void apply_await(struct model *model, const struct operation *operation, 
     answer->kind = ANSWER_LATER;
 }
 
-static void apply_call(struct model *model, const struct operation *operation, struct answer *answer)
-{
-    if (operation->item_count == 0)
-        return;
-    if (!model->libraries[operation->library].exists) {
-        refuse(answer, JITD_ERROR_NOT_FOUND);
-        return;
-    }
-    struct target target = look_up(model, operation->library, operation->items[0].value);
-    if (!target.known)
-        refuse(answer, JITD_ERROR_NOT_FOUND);
-    else if (!target.ready || !is_function(&target))
-        refuse(answer, JITD_ERROR_NOT_CALLABLE);
-    else {
-        answer->kind = ANSWER_VALUE;
-        answer->value = call_value(&target);
-    }
-}
-
-static const struct model_use *find_use(const struct model_unit *unit, uint32_t number)
-{
-    for (uint32_t i = 0; i < unit->use_count; i++)
-        if (unit->uses[i].number == number)
-            return &unit->uses[i];
-    return NULL;
-}
-
-/* Asks a ready unit what its use is bound to, by calling it where it can be called. */
-static void probe_use(const struct model_use *use, uint32_t mode, struct answer *answer)
-{
-    answer->targets[0] = model_target(use);
-    if (mode == MODE_CALL && is_function(&answer->targets[0])) {
-        answer->kind = ANSWER_VALUE;
-        answer->value = call_value(&answer->targets[0]);
-        return;
-    }
-    answer->mode = MODE_ADDRESS;
-    answer->kind = ANSWER_TARGET;
-}
-
-static void apply_probe(struct model *model, const struct operation *operation, struct answer *answer)
-{
-    uint32_t serial = operation->item_count ? operation->items[0].value : 0;
-    struct model_unit *unit = serial < SERIALS_MOST ? &model->units[serial] : NULL;
-
-    if (!unit || serial < UNITS_MOST || unit->lookup || unit->no_object)
-        return;
-    answer->mode = operation->mode;
-    if (!unit->exists || unit->state == JITD_UNIT_FAILED) {
-        if (model->libraries[unit->library].exists)
-            refuse(answer, JITD_ERROR_NOT_FOUND);
-        return;
-    }
-    if (unit->state != JITD_UNIT_READY) {
-        refuse(answer, JITD_ERROR_NOT_CALLABLE);
-        return;
-    }
-    const struct model_use *use = operation->mode <= MODE_CALL ? find_use(unit, operation->entry) : NULL;
-    if (use && use->referenced) {
-        probe_use(use, operation->mode, answer);
-        return;
-    }
-    answer->kind = ANSWER_VALUE;
-    if (operation->mode == MODE_COUNT && unit->data)
-        answer->value = ++unit->counter;
-    if (operation->mode == MODE_INITIALISED && unit->data == DATA_INITIALISER)
-        answer->value = 1;
-}
-
 static void apply_cancel_units(struct model *model, const struct operation *operation, struct answer *answer)
 {
     answer->kind = ANSWER_DONE;
     for (uint32_t i = 0; i < operation->item_count; i++) {
         const struct model_unit *unit = model_unit(model, operation->items[i].value);
 
-        if (!unit || unit->lookup || unit->state != JITD_UNIT_RESOLVED)
+        if (!unit || unit->internal || unit->state != JITD_UNIT_RESOLVED)
             continue;
         model_fail(model, &model->units[unit->serial], JITD_ERROR_CANCELLED);
         answer->count++;
@@ -238,12 +155,10 @@ static void apply_inspect(struct model *model, const struct operation *operation
     answer->kind = ANSWER_INSPECTION;
 }
 
-/* What was ready stays so; data is as new, and initialisers run again. */
 static void apply_crash(struct model *model, const struct operation *operation, struct answer *answer)
 {
     (void)operation;
-    for (uint32_t i = 0; i < model->unit_end; i++)
-        model->units[i].counter = 0;
+    model_end_life(model);
     answer->kind = ANSWER_END;
     answer->runs_code = true;
 }
@@ -254,20 +169,47 @@ static void (*const apply[OPERATION_KINDS])(struct model *model, const struct op
     [OPERATION_SUBMIT] = apply_submit,
     [OPERATION_LOOKUP] = apply_lookup,
     [OPERATION_AWAIT] = apply_await,
-    [OPERATION_CALL] = apply_call,
-    [OPERATION_PROBE] = apply_probe,
+    [OPERATION_CALL] = model_call,
+    [OPERATION_PROBE] = model_probe,
     [OPERATION_CANCEL_UNITS] = apply_cancel_units,
     [OPERATION_CANCEL_LOOKUP] = apply_cancel_lookup,
     [OPERATION_INSPECT] = apply_inspect,
     [OPERATION_CRASH] = apply_crash,
+    [OPERATION_REMOVE] = model_remove,
+    [OPERATION_RUN] = model_run,
+    [OPERATION_REDIRECT] = model_redirect,
 };
+
+/* What still waits when all is done that can be done now fails, the first before the others; where the runner has to
+   do something before, it is not known what waits. */
+static void pass_deadline(struct model *model, const struct operation *operation, struct answer *answer)
+{
+    bool is_short = operation->deadline == DEADLINE_SHORT && !answer->runs_code;
+
+    if (operation->kind != OPERATION_SUBMIT && operation->kind != OPERATION_AWAIT)
+        return;
+    answer->deadline_ms = is_short ? DEADLINE_SHORT_MS : DEADLINE_LONG_MS;
+    for (uint32_t i = 0; is_short && i < UNITS_MOST; i++) {
+        struct model_unit *unit = &model->units[SERIAL(operation->number, i)];
+
+        if (!unit->exists || unit->state != JITD_UNIT_RESOLVED)
+            continue;
+        model_fail(model, unit, JITD_ERROR_TIMEOUT);
+        answer->runs_code = true; /* it takes its time */
+    }
+}
 
 struct answer model_apply(struct model *model, const struct operation *operation)
 {
     struct answer answer = {.kind = ANSWER_NONE};
 
+    if (model->stuck)
+        return answer;
+    model->operation = operation->number;
     apply[operation->kind](model, operation, &answer);
     answer.runs_code |= model_settle(model);
+    if (operation->deadline && (answer.kind == ANSWER_DONE || answer.kind == ANSWER_LATER))
+        pass_deadline(model, operation, &answer);
     return answer;
 }
 

@@ -22,10 +22,13 @@ struct model_definition {
     bool hidden, common, function;
     enum strength strength;
     uint64_t convention;
-    struct model_use *alias_of; /* ALIAS: the use that it stands for */
+    struct model_use *alias_of; /* ALIAS, LAZY: the use that it stands for */
+    bool redirectable;
+    const struct model_definition *redirected; /* what calls reach in its place, or NULL */
 };
 
-enum bound_kind { BOUND_NOTHING, BOUND_ZERO, BOUND_PROCESS, BOUND_DEFINITION };
+/* LAZY: calls look for it, and nothing waits. */
+enum bound_kind { BOUND_NOTHING, BOUND_ZERO, BOUND_PROCESS, BOUND_DEFINITION, BOUND_LAZY };
 
 /* What a use is bound to. NOTHING: it waits. */
 struct bound {
@@ -35,6 +38,7 @@ struct bound {
 
 struct model_use {
     uint32_t name, number;
+    uint32_t serial;  /* of the unit */
     uint32_t library; /* where the search begins */
     bool exact;       /* in it, and what it re-exports, it ends */
     bool referenced;  /* by the unit's code */
@@ -45,16 +49,24 @@ struct model_use {
 };
 
 struct model_unit {
-    bool exists, lookup;
+    bool exists;
+    bool lookup;   /* a lookup that waits, or has waited */
+    bool internal; /* no news tell of it: a lookup, or what is run once */
     bool no_object;
+    bool removed;    /* its state is what it was before */
     uint32_t serial; /* of a lookup, that of a batch's first unit */
-    uint32_t library, data;
+    uint32_t library, data, tag;
     uint32_t group; /* not 0: with all units of the same group it becomes ready or fails */
     enum jitd_unit_state state;
     int code;        /* FAILED */
     int alternative; /* not 0: this code instead, in one unit of those that have the same `failure` */
     uint32_t failure;
-    uint32_t counter; /* in its data, since the runner's life began */
+    bool either;          /* it was removed while it waited: cancelled, or failed with another that was */
+    uint32_t ready_since; /* the number of the operation */
+    uint32_t counter;     /* in its data, since the runner's life began */
+    uint32_t initialised; /* how often, over all lives */
+    uint32_t doubtful;    /* so much less it may have been, in lives that ended meanwhile */
+    uint32_t finalised;
     uint32_t definition_count, use_count;
     struct model_definition definitions[ENTRIES_MOST];
     struct model_use uses[ENTRIES_MOST];
@@ -70,12 +82,21 @@ struct model_table {
     const struct model_definition *entries[LIBRARIES_MOST][2][NAMES_MOST];
 };
 
+/* By library in which the search begins, whether it ends there, and name. */
+struct model_lazies {
+    struct bound bound[LIBRARIES_MOST][2][NAMES_MOST];
+};
+
 struct model {
     struct model_library libraries[LIBRARIES_MOST];
     struct model_table table; /* definitions that stand */
+    struct model_lazies lazies;
     struct model_unit units[SERIALS_MOST];
     uint32_t unit_end; /* of the serial numbers that there are */
     uint32_t failures;
+    struct model_use start; /* where the call that waits began */
+    uint32_t operation;     /* the number of the last */
+    bool stuck;             /* a call goes in a circle: there is nothing more to ask for */
 };
 
 /* What a name means in the end. */
@@ -98,24 +119,52 @@ struct target {
     bool ready;
 };
 
+/* Of deadlines. A session is over long before the second. */
+#define DEADLINE_SHORT_MS 1
+#define DEADLINE_LONG_MS  3600000
+
 #define ABSOLUTE_ADDRESS(serial, number) (0x1000u + (serial)*16u + (number))
 
 enum answer_kind {
     ANSWER_NONE,    /* there is nothing to ask for */
     ANSWER_DONE,    /* and `count` were cancelled */
+    ANSWER_REMOVED, /* `count` units */
     ANSWER_REFUSED, /* with no other than `codes` */
     ANSWER_TARGETS, /* of a lookup */
     ANSWER_LATER,   /* of a lookup that waits: as the state of its unit says */
     ANSWER_VALUE,   /* `value` */
     ANSWER_TARGET,  /* address of targets[0] */
     ANSWER_INSPECTION,
-    ANSWER_END /* of the runner */
+    ANSWER_END, /* of the runner; where `codes` is not 0 since a function did not come: the reason, one of them */
+    ANSWER_KINDS
 };
+
+/* What a call, or a unit that is to be run, waits for. */
+enum wait_kind {
+    WAIT_NONE,
+    WAIT_FOR_UNIT, /* `unit`, before the call can begin */
+    WAIT_COMING,   /* a thread waits for what `unit` will define */
+    WAIT_ASKED     /* a thread waits, and the question has been asked */
+};
+
+struct wait {
+    enum wait_kind kind;
+    uint32_t unit;          /* by serial number */
+    uint32_t name, library; /* of the question */
+    bool exact;
+    uint64_t convention;
+    uint32_t questions; /* that must have been asked for the operation so far */
+};
+
+#define ANSWER_ANY_CODE UINT64_MAX
 
 struct answer {
     enum answer_kind kind;
-    uint64_t codes;   /* bits by code */
-    uint32_t missing; /* bits by name: where `codes` is SYMBOL_MISSING alone, all of them */
+    struct wait wait;     /* not NONE: the rest is not known yet */
+    uint64_t codes;       /* bits by code */
+    uint32_t deadline_ms; /* to be given */
+    bool settles;         /* what follows may change what it is */
+    uint32_t missing;     /* bits by name: where `codes` is SYMBOL_MISSING alone, all of them */
     uint32_t count;
     uint32_t mode; /* PROBE: what is to be asked, since data cannot be called */
     uint64_t value;
@@ -129,19 +178,34 @@ void model_free(struct model *model);
 /* Carries the operation out and says what the answer to it must be. */
 struct answer model_apply(struct model *model, const struct operation *operation);
 
+/* Of an operation whose answer says that it waits: submits its other units and says what the answer to that must be;
+   the operation's own answer is then known, or it waits again. */
+struct answer model_supply(struct model *model, const struct operation *operation, struct answer *waiting);
+
+/* Nothing will be supplied: the unit that is waited for is cancelled, or the question refused. */
+void model_give_up(struct model *model, const struct operation *operation, struct answer *waiting);
+
 /* NULL where there is none of that serial number, or it was refused. */
 const struct model_unit *model_unit(const struct model *model, uint32_t serial);
 
 /* What a use leads to. */
 struct target model_target(const struct model_use *use);
 
+/* Which units, by serial number, use what the removal's operation names and keep it from being carried out; how many
+   they are. */
+uint32_t model_dependents(const struct model *model, const struct operation *operation, bool dependents[SERIALS_MOST]);
+
 /* ---- between the model's own files ---- */
+
+void model_refuse(struct answer *answer, int code);
 
 /* names.c: the first that offers the name, in the order of jitd.proto's DefineLibrary; of `contest` too, if any. */
 struct bound model_search(const struct model *model, const struct model_use *use, const struct model_table *contest);
 
-/* names.c: enters the operation's units, bound as far as they can be, or says why it is refused. */
-void model_submit(struct model *model, const struct operation *operation, struct answer *answer);
+/* names.c: enters units of the operation from the one at `first` on, `count` of them, bound as far as they can be, or
+   says why they are refused. */
+void model_submit(struct model *model, const struct operation *operation, uint32_t first, uint32_t count,
+                  struct answer *answer);
 
 /* readiness.c: all that waits and finds something now is bound. */
 void model_search_again(struct model *model);
@@ -151,5 +215,53 @@ bool model_settle(struct model *model);
 
 /* readiness.c: the unit fails, and all that need it. */
 void model_fail(struct model *model, struct model_unit *unit, int code);
+
+/* readiness.c: its names are free. */
+void model_withdraw(struct model *model, const struct model_unit *unit);
+
+/* readiness.c: what is ready is so in the next life, too; its data is as new, and its initialisers run again. */
+void model_end_life(struct model *model);
+
+/* readiness.c: by which a definition is called. */
+uint64_t model_convention(const struct model_definition *definition);
+
+/* removal.c: takes the unit away if nobody uses it. `live`: its finalisers run. */
+void model_remove_run(struct model *model, struct model_unit *unit, bool live);
+
+/* lazy.c: lazy functions lead to what is ready now. */
+void model_bind_lazies(struct model *model);
+
+/* lazy.c: what a lazy function leads to. */
+struct bound model_lazy(const struct model *model, const struct model_use *use);
+
+/* What a call comes to. */
+enum reach_kind {
+    REACH_VALUE,
+    REACH_CRASH,      /* what it reaches is no function */
+    REACH_CONVENTION, /* what it reaches is called otherwise */
+    REACH_CIRCLE,     /* it never ends */
+    REACH_LAZY        /* `lazy` leads nowhere yet */
+};
+
+struct reach {
+    enum reach_kind kind;
+    uint64_t value;
+    bool changes; /* it may be another one later */
+    const struct model_use *lazy;
+    uint64_t convention; /* by which that is called */
+};
+
+/* lazy.c */
+struct reach model_reach(const struct model *model, const struct model_use *start);
+
+/* One function an operation; call.c, removal.c, redirect.c. */
+void model_call(struct model *model, const struct operation *operation, struct answer *answer);
+void model_probe(struct model *model, const struct operation *operation, struct answer *answer);
+void model_run(struct model *model, const struct operation *operation, struct answer *answer);
+void model_remove(struct model *model, const struct operation *operation, struct answer *answer);
+void model_redirect(struct model *model, const struct operation *operation, struct answer *answer);
+
+/* model.c: what a unit of the library would find under the name. */
+struct model_use model_look_up(const struct model *model, uint32_t library, uint32_t name);
 
 #endif

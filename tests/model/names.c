@@ -91,6 +91,7 @@ struct bound model_search(const struct model *model, const struct model_use *use
 struct submission {
     struct model *model;
     const struct operation *operation;
+    uint32_t first, count; /* of its units */
     struct unit_row rows[UNITS_MOST];
     struct model_unit *units[UNITS_MOST];
     struct model_table contest;
@@ -123,13 +124,14 @@ static void check_unit(struct submission *submission, uint32_t index)
 
 static void enter_unit(struct submission *submission, uint32_t index)
 {
-    uint32_t serial = SERIAL(submission->operation->number, index);
+    uint32_t serial = SERIAL(submission->operation->number, submission->first + index);
     struct model_unit *unit = &submission->model->units[serial];
 
     *unit = (struct model_unit){.serial = serial,
                                 .library = submission->rows[index].library,
                                 .no_object = submission->rows[index].no_object,
-                                .data = submission->rows[index].data};
+                                .data = submission->rows[index].data,
+                                .tag = submission->rows[index].tag};
     submission->units[index] = unit;
 }
 
@@ -147,6 +149,7 @@ static void add_definition(struct model_unit *unit, const struct entry *entry)
                                   .common = entry->common,
                                   .function = entry->function,
                                   .convention = entry->convention,
+                                  .redirectable = entry->redirectable,
                                   .strength = entry->common ? STRENGTH_COMMON
                                               : entry->weak ? STRENGTH_WEAK
                                                             : STRENGTH_STRONG};
@@ -180,7 +183,7 @@ static void contend(struct submission *submission, const struct model_definition
 /* The object's first, then the rest of the manifest's. */
 static void offer(struct submission *submission, uint32_t index)
 {
-    static const enum entry_kind order[] = {ENTRY_DEFINE, ENTRY_ABSOLUTE, ENTRY_ALIAS};
+    static const enum entry_kind order[] = {ENTRY_DEFINE, ENTRY_ABSOLUTE, ENTRY_ALIAS, ENTRY_LAZY};
     const struct unit_row *row = &submission->rows[index];
     struct model_unit *unit = submission->units[index];
 
@@ -192,6 +195,22 @@ static void offer(struct submission *submission, uint32_t index)
         contend(submission, &unit->definitions[i]);
     for (uint32_t i = 0; i < row->entry_count; i++)
         if (row->entries[i].repeated || (row->entries[i].kind == ENTRY_DEFINE && row->entries[i].absent))
+            refuse(submission, JITD_ERROR_INVALID);
+}
+
+static bool stands(const struct submission *submission, const struct model_definition *definition)
+{
+    return submission->contest.entries[definition->unit->library][definition->hidden][definition->name] == definition;
+}
+
+/* Only what is called can be replaced. */
+static void check_redirectable(struct submission *submission, uint32_t index)
+{
+    const struct model_unit *unit = submission->units[index];
+
+    for (uint32_t i = 0; i < unit->definition_count; i++)
+        if (unit->definitions[i].redirectable && unit->definitions[i].common &&
+            stands(submission, &unit->definitions[i]))
             refuse(submission, JITD_ERROR_INVALID);
 }
 
@@ -219,10 +238,11 @@ static void check_implicit(struct submission *submission, uint32_t index)
 static struct model_use *add_use(struct model_unit *unit, const struct entry *entry)
 {
     struct model_use *use = &unit->uses[unit->use_count++];
-    bool alias = entry->kind == ENTRY_ALIAS;
+    bool alias = entry->kind == ENTRY_ALIAS || entry->kind == ENTRY_LAZY;
 
     *use = (struct model_use){.name = alias ? entry->target : entry->name,
                               .number = entry->number,
+                              .serial = unit->serial,
                               .library = entry->library ? entry->library - 1 : unit->library,
                               .exact = entry->library != 0,
                               .weak = !alias && entry->weak,
@@ -241,11 +261,15 @@ static struct model_definition *find_definition(struct model_unit *unit, const s
     return NULL;
 }
 
-static void bind_searched(struct submission *submission, struct model_use *use)
+/* What the runner's libraries or the unit itself have is never looked for again. */
+static void bind_searched(struct submission *submission, struct model_use *use, bool lazy)
 {
     use->bound = model_search(submission->model, use, &submission->contest);
     if (use->bound.kind == BOUND_PROCESS && use->called && use->convention)
         refuse(submission, JITD_ERROR_CONVENTION);
+    if (lazy && use->bound.kind != BOUND_PROCESS &&
+        !(use->bound.kind == BOUND_DEFINITION && use->bound.definition->unit->serial == use->serial))
+        use->bound = (struct bound){BOUND_LAZY, NULL};
     if (use->bound.kind != BOUND_NOTHING)
         return;
     if (use->weak)
@@ -265,9 +289,11 @@ static void bind_use(struct submission *submission, uint32_t index, const struct
         use->bound = (struct bound){BOUND_DEFINITION, find_definition(unit, own)};
     else if (is_implicit(row, entry))
         use->bound.kind = has_process_symbol(submission->model, row->library, entry->name) ? BOUND_PROCESS : BOUND_ZERO;
+    else if (entry->kind == ENTRY_LAZY)
+        use->bound.kind = BOUND_LAZY;
     else
-        bind_searched(submission, use);
-    if (entry->kind == ENTRY_ALIAS)
+        bind_searched(submission, use, entry->lazy);
+    if (entry->kind == ENTRY_ALIAS || entry->kind == ENTRY_LAZY)
         find_definition(unit, entry)->alias_of = use;
 }
 
@@ -278,7 +304,8 @@ static void bind_uses(struct submission *submission, uint32_t index)
     for (uint32_t i = 0; i < row->entry_count; i++) {
         uint32_t kind = row->entries[i].kind;
 
-        if (kind == ENTRY_ALIAS || kind == ENTRY_AWAIT || (kind == ENTRY_USE && !row->entries[i].absent))
+        if (kind == ENTRY_ALIAS || kind == ENTRY_AWAIT || kind == ENTRY_LAZY ||
+            (kind == ENTRY_USE && !row->entries[i].absent))
             bind_use(submission, index, &row->entries[i]);
     }
 }
@@ -289,14 +316,14 @@ static void bind_uses(struct submission *submission, uint32_t index)
 static bool is_grouped(const struct submission *submission, uint32_t index)
 {
     return submission->operation->atomic ||
-           (submission->operation->closed && submission->rows[index].data == DATA_INITIALISER);
+           (submission->operation->closed && submission->rows[index].data >= DATA_INITIALISER);
 }
 
 static void commit(struct submission *submission)
 {
     struct model *model = submission->model;
 
-    for (uint32_t u = 0; u < submission->operation->unit_count; u++) {
+    for (uint32_t u = 0; u < submission->count; u++) {
         struct model_unit *unit = submission->units[u];
 
         unit->exists = true;
@@ -306,26 +333,28 @@ static void commit(struct submission *submission)
         for (uint32_t i = 0; i < unit->definition_count; i++) {
             const struct model_definition *definition = &unit->definitions[i];
 
-            if (submission->contest.entries[unit->library][definition->hidden][definition->name] == definition)
+            if (stands(submission, definition))
                 model->table.entries[unit->library][definition->hidden][definition->name] = definition;
         }
     }
 }
 
-void model_submit(struct model *model, const struct operation *operation, struct answer *answer)
+void model_submit(struct model *model, const struct operation *operation, uint32_t first, uint32_t count,
+                  struct answer *answer)
 {
     /* Each for all units before the next; a batch that is refused says all that is wrong of one kind. */
     static void (*const phases[])(struct submission * submission, uint32_t index) = {check_unit, offer, check_implicit,
-                                                                                     bind_uses};
-    static const bool decides[] = {true, false, true, true};
-    struct submission submission = {.model = model, .operation = operation, .answer = answer};
+                                                                                     check_redirectable, bind_uses};
+    static const bool decides[] = {true, false, true, true, true};
+    struct submission submission = {
+        .model = model, .operation = operation, .first = first, .count = count, .answer = answer};
 
-    for (uint32_t u = 0; u < operation->unit_count; u++) {
-        submission.rows[u] = operation_unit(operation, u);
+    for (uint32_t u = 0; u < count; u++) {
+        submission.rows[u] = operation_unit(operation, first + u);
         enter_unit(&submission, u);
     }
     for (size_t phase = 0; phase < sizeof phases / sizeof *phases; phase++) {
-        for (uint32_t u = 0; u < operation->unit_count; u++)
+        for (uint32_t u = 0; u < count; u++)
             phases[phase](&submission, u);
         if (decides[phase] && answer->kind == ANSWER_REFUSED)
             return;

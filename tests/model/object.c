@@ -9,11 +9,11 @@
 #define SYMBOLS_MOST (2 * ENTRIES_MOST + 4)
 
 /* Sections, by number; those from DATA on are there where the unit has data. */
-enum { TEXT = 1, RELA_TEXT, STACK, SYMBOLS, STRINGS, SECTION_NAMES, DATA, ARRAY, RELA_ARRAY, SECTIONS };
+enum { TEXT = 1, RELA_TEXT, STACK, SYMBOLS, STRINGS, SECTION_NAMES, DATA, INIT, RELA_INIT, FINI, RELA_FINI, SECTIONS };
 
 static const char section_names[] =
-    "\0.rela.text\0.note.GNU-stack\0.symtab\0.strtab\0.shstrtab\0.data\0.rela.init_array";
-static const uint8_t section_name_at[SECTIONS] = {0, 6, 1, 12, 28, 36, 44, 54, 65, 60};
+    "\0.rela.text\0.note.GNU-stack\0.symtab\0.strtab\0.shstrtab\0.data\0.rela.init_array\0.rela.fini_array";
+static const uint8_t section_name_at[SECTIONS] = {0, 6, 1, 12, 28, 36, 44, 54, 65, 60, 82, 77};
 
 struct maker {
     uint8_t text[PART_BYTES];
@@ -141,6 +141,22 @@ static void emit_counter(struct maker *maker)
     EMIT(maker, 0xc3);
 }
 
+/* write(1, &entry, 4), by a system call of its own, since no library need have the name; ret; the entry. */
+static void emit_report(struct maker *maker, uint32_t entry)
+{
+    EMIT(maker, 0xb8, 1, 0, 0, 0, 0xbf, 1, 0, 0, 0); /* mov $1,%eax; mov $1,%edi */
+    EMIT(maker, 0x48, 0x8d, 0x35, 8, 0, 0, 0);       /* lea entry(%rip),%rsi */
+    EMIT(maker, 0xba, 4, 0, 0, 0, 0x0f, 0x05, 0xc3); /* mov $4,%edx; syscall; ret */
+    emit_word(maker, entry);
+}
+
+static void emit_initialiser(struct maker *maker, uint32_t serial)
+{
+    EMIT(maker, 0xff, 0x05); /* incl initialised(%rip) */
+    emit_reference(maker, R_X86_64_PC32, SYMBOL_DATA, OFFSET_INITIALISED);
+    emit_report(maker, LEDGER_ENTRY(serial, false));
+}
+
 static size_t symbol_of(struct maker *maker, const struct entry *use)
 {
     char name[OBJECT_NAME_BYTES];
@@ -204,17 +220,31 @@ static void add_section(struct file *file, size_t number, Elf64_Word type, Elf64
                                          .sh_link = type == SHT_RELA ? SYMBOLS : 0};
 }
 
-static void add_data(struct file *file, bool initialiser, size_t function)
+/* An array of one function, and what makes it point there. */
+static void add_array(struct file *file, size_t number, Elf64_Word type, size_t function)
 {
     const Elf64_Rela relocation = {0, ELF64_R_INFO(SYMBOL_TEXT, R_X86_64_64), (Elf64_Sxword)function};
+    const uint8_t zeros[8] = {0};
+
+    add_section(file, number, type, SHF_ALLOC | SHF_WRITE, zeros, sizeof zeros);
+    add_section(file, number + 1, SHT_RELA, SHF_INFO_LINK, &relocation, sizeof relocation);
+    file->headers[number + 1].sh_info = (Elf64_Word)number;
+}
+
+/* How many sections there are with it. */
+static size_t add_data(struct file *file, uint32_t data, size_t initialiser, size_t finaliser)
+{
+    static const size_t counts[] = {
+        [DATA_NONE] = DATA, [DATA_COUNTER] = INIT, [DATA_INITIALISER] = FINI, [DATA_FINALISER] = SECTIONS};
     const uint8_t zeros[DATA_BYTES] = {0};
 
-    add_section(file, DATA, SHT_PROGBITS, SHF_ALLOC | SHF_WRITE, zeros, sizeof zeros);
-    if (!initialiser)
-        return;
-    add_section(file, ARRAY, SHT_INIT_ARRAY, SHF_ALLOC | SHF_WRITE, zeros, sizeof zeros);
-    add_section(file, RELA_ARRAY, SHT_RELA, SHF_INFO_LINK, &relocation, sizeof relocation);
-    file->headers[RELA_ARRAY].sh_info = ARRAY;
+    if (data >= DATA_COUNTER)
+        add_section(file, DATA, SHT_PROGBITS, SHF_ALLOC | SHF_WRITE, zeros, sizeof zeros);
+    if (data >= DATA_INITIALISER)
+        add_array(file, INIT, SHT_INIT_ARRAY, initialiser);
+    if (data >= DATA_FINALISER)
+        add_array(file, FINI, SHT_FINI_ARRAY, finaliser);
+    return counts[data];
 }
 
 static void finish(struct file *file, size_t count)
@@ -247,11 +277,11 @@ size_t object_make(const struct unit_row *unit, uint32_t serial, uint8_t out[OBJ
             add_definition(&maker, &unit->entries[i], serial);
     add_probe(&maker, unit, serial);
     size_t initialiser = maker.text_bytes;
-    if (unit->data) {
-        EMIT(&maker, 0xff, 0x05); /* incl initialised(%rip); ret */
-        emit_reference(&maker, R_X86_64_PC32, SYMBOL_DATA, OFFSET_INITIALISED);
-        EMIT(&maker, 0xc3);
-    }
+    if (unit->data)
+        emit_initialiser(&maker, serial);
+    size_t finaliser = maker.text_bytes;
+    if (unit->data)
+        emit_report(&maker, LEDGER_ENTRY(serial, true));
     add_section(&file, TEXT, SHT_PROGBITS, SHF_ALLOC | SHF_EXECINSTR, maker.text, maker.text_bytes);
     add_section(&file, RELA_TEXT, SHT_RELA, SHF_INFO_LINK, maker.relocations,
                 maker.relocation_count * sizeof(Elf64_Rela));
@@ -262,8 +292,6 @@ size_t object_make(const struct unit_row *unit, uint32_t serial, uint8_t out[OBJ
     file.headers[SYMBOLS].sh_info = SYMBOLS_LOCAL;
     add_section(&file, STRINGS, SHT_STRTAB, 0, maker.strings, maker.string_bytes);
     add_section(&file, SECTION_NAMES, SHT_STRTAB, 0, section_names, sizeof section_names);
-    if (unit->data)
-        add_data(&file, unit->data == DATA_INITIALISER, initialiser);
-    finish(&file, unit->data == DATA_INITIALISER ? SECTIONS : unit->data ? ARRAY : DATA);
+    finish(&file, add_data(&file, unit->data, initialiser, finaliser));
     return file.length;
 }

@@ -7,6 +7,8 @@
  *         CALL           what it returns, called with CALL_ARGUMENT
  *         COUNT          counts up in the unit's own data, from 0, and returns that
  *         INITIALISED    how often the unit's initialiser has run
+ *
+ * Initialisers and finalisers write an entry to standard output, 4 bytes, which says who ran.
  */
 #ifndef TESTS_MODEL_OBJECT_H
 #define TESTS_MODEL_OBJECT_H
@@ -23,6 +25,10 @@
 
 /* What the function of a definition returns. */
 #define DEFINITION_VALUE(serial, number) (0x10000u + (serial)*16u + (number))
+
+#define LEDGER_ENTRY(serial, finaliser) ((serial)*2u + (finaliser))
+#define LEDGER_SERIAL(entry)            ((entry) / 2)
+#define LEDGER_IS_FINALISER(entry)      ((entry) % 2 != 0)
 
 /* Local and global names of entries and probes. */
 void object_local_name(const struct entry *entry, char out[OBJECT_NAME_BYTES]);

@@ -18,31 +18,30 @@ struct field {
 static const struct field operation_fields[] = {
     OF(operation, number),        OF(operation, settle), OF(operation, library), OF(operation, process),
     OF(operation, process_names), OF(operation, closed), OF(operation, atomic),  OF(operation, mode),
-    OF(operation, entry),         OF(operation, limit),
+    OF(operation, entry),         OF(operation, limit),  OF(operation, cascade), OF(operation, deadline),
 };
 static const struct field unit_fields[] = {
-    OF(unit_row, library),
-    OF(unit_row, no_object),
-    OF(unit_row, manifest),
-    OF(unit_row, data),
+    OF(unit_row, library), OF(unit_row, no_object), OF(unit_row, manifest), OF(unit_row, data), OF(unit_row, tag),
 };
 static const struct field entry_fields[] = {
-    OF(entry, number),     OF(entry, name),     OF(entry, target),   OF(entry, weak),   OF(entry, hidden),
-    OF(entry, common),     OF(entry, function), OF(entry, call),     OF(entry, slot),   OF(entry, library),
-    OF(entry, convention), OF(entry, renamed),  OF(entry, unlisted), OF(entry, absent), OF(entry, repeated),
+    OF(entry, number),     OF(entry, name),         OF(entry, target),   OF(entry, weak),   OF(entry, hidden),
+    OF(entry, common),     OF(entry, function),     OF(entry, call),     OF(entry, slot),   OF(entry, library),
+    OF(entry, convention), OF(entry, renamed),      OF(entry, unlisted), OF(entry, absent), OF(entry, repeated),
+    OF(entry, lazy),       OF(entry, redirectable),
 };
 static const struct field search_fields[] = {
     OF(search_row, library),
     OF(search_row, hidden),
     OF(search_row, re_export),
 };
-static const struct field item_fields[] = {OF(item, value)};
+static const struct field item_fields[] = {OF(item, value), OF(item, kind), OF(item, target)};
 
 /* In the order of the enumerations. */
 static const char *const operation_words[] = {
-    "library", "submit", "lookup", "await", "call", "probe", "cancel_units", "cancel_lookup", "inspect", "crash",
+    "library",       "submit",  "lookup", "await",  "call", "probe",    "cancel_units",
+    "cancel_lookup", "inspect", "crash",  "remove", "run",  "redirect",
 };
-static const char *const entry_words[] = {"define", "use", "absolute", "alias", "wait_for"};
+static const char *const entry_words[] = {"define", "use", "absolute", "alias", "wait_for", "lazy"};
 
 /* A part of an operation that it has several of. */
 struct part {
@@ -101,7 +100,7 @@ static void normalise(struct entry *entry, bool manifest)
     }
     if (listed) {
         plain.weak |= plain.common || entry->kind == ENTRY_ALIAS ? 0 : entry->weak & WEAK_IN_MANIFEST;
-        plain.target = entry->kind == ENTRY_ALIAS ? entry->target : 0;
+        plain.target = entry->kind == ENTRY_ALIAS || entry->kind == ENTRY_LAZY ? entry->target : 0;
         plain.hidden = definition && entry->hidden;
         plain.function = entry->kind == ENTRY_ABSOLUTE && entry->function;
         plain.slot = entry->kind == ENTRY_USE && entry->slot;
@@ -110,6 +109,8 @@ static void normalise(struct entry *entry, bool manifest)
         plain.renamed = in_object && entry->renamed;
         plain.absent = in_object && entry->absent;
         plain.repeated = in_object && entry->repeated;
+        plain.lazy = entry->kind == ENTRY_USE && entry->lazy;
+        plain.redirectable = entry->kind == ENTRY_DEFINE && entry->redirectable;
     }
     if (plain.common)
         plain.weak = 0;

@@ -36,6 +36,9 @@ enum operation_kind {
     OPERATION_CANCEL_LOOKUP, /* that the operation items[0] began */
     OPERATION_INSPECT,       /* everything, the list of units in pieces of `limit` */
     OPERATION_CRASH,         /* the runner */
+    OPERATION_REMOVE,        /* what `items` name */
+    OPERATION_RUN,           /* of the first unit, its function of the name items[0] */
+    OPERATION_REDIRECT,      /* the functions of `items`, from `library` on */
     OPERATION_KINDS
 };
 
@@ -45,6 +48,7 @@ enum entry_kind {
     ENTRY_ABSOLUTE, /* the rest: of the manifest alone */
     ENTRY_ALIAS,
     ENTRY_AWAIT, /* a use to which nothing refers */
+    ENTRY_LAZY,  /* a function that need not be there yet */
     ENTRY_KINDS
 };
 
@@ -54,29 +58,32 @@ struct entry {
     uint32_t kind;
     uint32_t number; /* from 1 on, in its unit */
     uint32_t name;   /* global */
-    uint32_t target; /* ALIAS: what it is another name for */
+    uint32_t target; /* ALIAS, LAZY: what it stands for */
     uint32_t weak;   /* both bits above */
     uint32_t hidden;
     uint32_t common;
-    uint32_t function;   /* ABSOLUTE */
-    uint32_t call;       /* USE: by a direct call and not through a slot */
-    uint32_t slot;       /* USE: the manifest says by slot */
-    uint32_t library;    /* the one to look in, counting from 1; 0: from the unit's own library on */
-    uint32_t convention; /* of the definition, or wanted */
-    uint32_t renamed;    /* its local name is another */
-    uint32_t unlisted;   /* the manifest does not mention it */
-    uint32_t absent;     /* the manifest mentions it and the object does not have it */
-    uint32_t repeated;   /* the manifest mentions it twice */
+    uint32_t function;     /* ABSOLUTE */
+    uint32_t call;         /* USE: by a direct call and not through a slot */
+    uint32_t slot;         /* USE: the manifest says by slot */
+    uint32_t library;      /* the one to look in, counting from 1; 0: from the unit's own library on */
+    uint32_t convention;   /* of the definition, or wanted */
+    uint32_t renamed;      /* its local name is another */
+    uint32_t unlisted;     /* the manifest does not mention it */
+    uint32_t absent;       /* the manifest mentions it and the object does not have it */
+    uint32_t repeated;     /* the manifest mentions it twice */
+    uint32_t lazy;         /* USE: the function need not be there before it is called */
+    uint32_t redirectable; /* DEFINE */
 };
 
-/* What of a unit's data there is. */
-enum { DATA_NONE, DATA_COUNTER, DATA_INITIALISER };
+/* What of a unit's data there is: each has what those before it have. */
+enum { DATA_NONE, DATA_COUNTER, DATA_INITIALISER, DATA_FINALISER };
 
 struct unit_row {
     uint32_t library;
     uint32_t no_object;
     uint32_t manifest;
     uint32_t data;
+    uint32_t tag;
     uint32_t entry_count;
     struct entry entries[ENTRIES_MOST];
 };
@@ -87,9 +94,18 @@ struct search_row {
     uint32_t re_export;
 };
 
+/* REMOVE: what an item's value is. 0 is nothing: no tag, and library 0 has what the driver itself needs. */
+enum { REMOVE_UNIT, REMOVE_TAG, REMOVE_LIBRARY, REMOVE_KINDS };
+
 struct item {
-    uint32_t value; /* a name, a unit's serial number, or an operation's number */
+    uint32_t value;  /* a name, a unit's serial number, or an operation's number */
+    uint32_t kind;   /* REMOVE */
+    uint32_t target; /* REDIRECT: a name, counting from 1; 0: the function's own body */
 };
+
+/* SUBMIT, AWAIT: the time that is given. What waits when the operation is over has either been given too little, or
+   enough for all of the session. */
+enum { DEADLINE_NONE, DEADLINE_SHORT, DEADLINE_LONG, DEADLINES };
 
 /* PROBE: what a unit is asked. */
 enum { MODE_ADDRESS, MODE_CALL, MODE_COUNT, MODE_INITIALISED, MODES };
@@ -106,13 +122,15 @@ struct operation {
     uint32_t mode;
     uint32_t entry;
     uint32_t limit;
+    uint32_t cascade;
+    uint32_t deadline;
     uint32_t search_count, unit_count, item_count;
     struct search_row searches[SEARCHES_MOST];
-    struct unit_row units[UNITS_MOST];
+    struct unit_row units[UNITS_MOST]; /* CALL, PROBE, and RUN behind its own: submitted while it waits for something */
     struct item items[ITEMS_MOST];
 };
 
-/* Of the unit at `index` of a batch; never 0. */
+/* Of the unit at `index` of an operation; never 0. */
 #define SERIAL(operation_number, index) ((operation_number)*UNITS_MOST + (index))
 #define SERIALS_MOST                    SERIAL(OPERATIONS_MOST + 1, 0)
 

@@ -1,13 +1,23 @@
 /*
  * One function an operation: makes the request. Callbacks write down what is answered.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "tests/model/drive.h"
-#include "tests/model/object.h"
 
 /* ---- answers ---- */
+
+/* Units have the names that submit.c gives them. */
+static void take_users(struct record *record, const struct jitd_error *error)
+{
+    record->users_omitted = error->references_omitted;
+    for (size_t i = 0; i < error->reference_count && record->user_count < USERS_MOST; i++) {
+        unsigned serial = 0;
+
+        if (sscanf(error->references[i].unit, "unit_%u.o", &serial) == 1 && serial < SERIALS_MOST)
+            record->users[record->user_count++] = serial;
+    }
+}
 
 void perform_take_errors(struct record *record, const struct jitd_errors *errors)
 {
@@ -16,6 +26,8 @@ void perform_take_errors(struct record *record, const struct jitd_errors *errors
         const struct jitd_error *error = &errors->list[i];
 
         record->codes |= 1ull << error->code;
+        if (error->code == JITD_ERROR_DEPENDENTS)
+            take_users(record, error);
         for (uint32_t name = 0; name < NAMES_MOST && error->code == JITD_ERROR_SYMBOL_MISSING; name++)
             if (strcmp(error->symbol, operation_name(name)) == 0)
                 record->missing |= 1u << name;
@@ -27,7 +39,7 @@ static void on_done(struct jitd_session *session, const struct jitd_errors *erro
     perform_take_errors(data, errors);
 }
 
-static void on_cancelled(struct jitd_session *session, size_t count, const struct jitd_errors *errors, void *data)
+static void on_counted(struct jitd_session *session, size_t count, const struct jitd_errors *errors, void *data)
 {
     struct record *record = data;
 
@@ -44,18 +56,6 @@ static void on_looked_up(struct jitd_session *session, const struct jitd_address
     record->count = count;
     for (size_t i = 0; i < count && i < ITEMS_MOST; i++)
         record->addresses[i] = addresses[i];
-}
-
-static void on_called(struct jitd_session *session, const struct jitd_value *result, const struct jitd_end *end,
-                      const struct jitd_errors *errors, void *data)
-{
-    struct record *record = data;
-
-    perform_take_errors(record, errors);
-    record->returned = result != NULL;
-    record->ended = end != NULL;
-    if (result)
-        record->value = result->unsigned_integer;
 }
 
 static void on_inspected(struct jitd_session *session, const struct jitd_inspection *inspection,
@@ -117,66 +117,74 @@ static int perform_await(struct drive *drive, struct record *record)
     const char *names[ITEMS_MOST];
     size_t count = list_names(record->operation, names);
 
-    return jitd_lookup_ready(drive->session, record->operation->library, names, count, 0, on_looked_up, record,
-                             &record->request);
-}
-
-/* ---- calls ---- */
-
-static int perform_call(struct drive *drive, struct record *record)
-{
-    const struct jitd_value argument = {.type = JITD_INT32, .integer = CALL_ARGUMENT};
-    const char *name = operation_name(record->operation->items[0].value);
-
-    return jitd_call_in(drive->session, record->operation->library, name, JITD_UINT32, &argument, 1, on_called, record,
-                        &record->request);
-}
-
-static int perform_probe(struct drive *drive, struct record *record)
-{
-    const struct operation *operation = record->operation;
-    uint32_t serial = operation->items[0].value;
-    uint32_t question = PROBE_QUESTION(operation->mode <= MODE_CALL ? operation->entry : 0, record->answer.mode);
-    const struct jitd_value argument = {.type = JITD_INT32, .integer = question};
-    char name[OBJECT_NAME_BYTES];
-
-    object_probe_name(serial, name);
-    return jitd_call_in(drive->session, drive->model->units[serial].library, name, JITD_UINT64, &argument, 1, on_called,
-                        record, &record->request);
-}
-
-/* By the name of an absolute symbol that drive_run has made: nothing but the crash then depends on what libraries there
-   are. */
-static int perform_crash(struct drive *drive, struct record *record)
-{
-    return jitd_call(drive->session, DRIVE_ABORT, JITD_VOID, NULL, 0, on_called, record, &record->request);
+    return jitd_lookup_ready(drive->session, record->operation->library, names, count, record->answer.deadline_ms,
+                             on_looked_up, record, &record->request);
 }
 
 /* ---- the rest ---- */
 
-/* Units are called by ids, which the answer to their submission tells. */
+uint64_t perform_find_id(struct drive *drive, uint32_t serial)
+{
+    if (serial >= SERIALS_MOST)
+        return 0;
+    const struct record *record = &drive->records[serial / UNITS_MOST];
+    if (record->operation && record->operation->kind == OPERATION_SUBMIT)
+        jitd_wait(drive->session, record->request, DRIVE_PATIENCE);
+    return drive->news[serial].id;
+}
+
 static int perform_cancel_units(struct drive *drive, struct record *record)
 {
     uint64_t units[ITEMS_MOST];
     size_t count = 0;
 
     for (uint32_t i = 0; i < record->operation->item_count; i++) {
-        uint32_t serial = record->operation->items[i].value;
+        uint64_t id = perform_find_id(drive, record->operation->items[i].value);
 
-        if (serial >= SERIALS_MOST)
-            continue;
-        jitd_wait(drive->session, drive->records[serial / UNITS_MOST].request, DRIVE_PATIENCE);
-        if (drive->news[serial].id)
-            units[count++] = drive->news[serial].id;
+        if (id)
+            units[count++] = id;
     }
-    return jitd_cancel_units(drive->session, units, count, on_cancelled, record, &record->request);
+    return jitd_cancel_units(drive->session, units, count, on_counted, record, &record->request);
 }
 
 static int perform_cancel_lookup(struct drive *drive, struct record *record)
 {
     jitd_request waiting = drive->records[record->operation->items[0].value % (OPERATIONS_MOST + 1)].request;
 
-    return jitd_cancel(drive->session, waiting, on_cancelled, record, &record->request);
+    return jitd_cancel(drive->session, waiting, on_counted, record, &record->request);
+}
+
+static int perform_remove(struct drive *drive, struct record *record)
+{
+    const struct operation *operation = record->operation;
+    uint64_t units[ITEMS_MOST], tags[ITEMS_MOST];
+    uint32_t libraries[ITEMS_MOST];
+    struct jitd_removal removal = {.units = units, .tags = tags, .libraries = libraries, .cascade = operation->cascade};
+
+    for (uint32_t i = 0; i < operation->item_count; i++) {
+        const struct item *item = &operation->items[i];
+
+        if (item->kind == REMOVE_LIBRARY && item->value)
+            libraries[removal.library_count++] = item->value;
+        else if (item->kind == REMOVE_UNIT && perform_find_id(drive, item->value))
+            units[removal.unit_count++] = perform_find_id(drive, item->value);
+        else if (item->kind == REMOVE_TAG && item->value)
+            tags[removal.tag_count++] = item->value;
+    }
+    return jitd_remove(drive->session, &removal, on_counted, record, &record->request);
+}
+
+static int perform_redirect(struct drive *drive, struct record *record)
+{
+    const struct operation *operation = record->operation;
+    const char *symbols[ITEMS_MOST], *targets[ITEMS_MOST];
+
+    for (uint32_t i = 0; i < operation->item_count; i++) {
+        symbols[i] = operation_name(operation->items[i].value);
+        targets[i] = operation->items[i].target ? operation_name(operation->items[i].target - 1) : NULL;
+    }
+    return jitd_redirect(drive->session, operation->library, symbols, targets, operation->item_count, on_done, record,
+                         &record->request);
 }
 
 /* A list that comes in pieces is asked for piece by piece. */
@@ -209,6 +217,9 @@ static int (*const performers[OPERATION_KINDS])(struct drive *drive, struct reco
     [OPERATION_CANCEL_LOOKUP] = perform_cancel_lookup,
     [OPERATION_INSPECT] = perform_inspect,
     [OPERATION_CRASH] = perform_crash,
+    [OPERATION_REMOVE] = perform_remove,
+    [OPERATION_RUN] = perform_run,
+    [OPERATION_REDIRECT] = perform_redirect,
 };
 
 int perform(struct drive *drive, struct record *record)

@@ -65,7 +65,7 @@ void model_search_again(struct model *model)
 
 /* ---- failing ---- */
 
-static void withdraw(struct model *model, const struct model_unit *unit)
+void model_withdraw(struct model *model, const struct model_unit *unit)
 {
     for (uint32_t i = 0; i < unit->definition_count; i++) {
         const struct model_definition *definition = &unit->definitions[i];
@@ -83,7 +83,7 @@ static void fail_unit(struct model *model, struct model_unit *unit, int code, in
     unit->code = code;
     unit->alternative = alternative;
     unit->failure = model->failures;
-    withdraw(model, unit);
+    model_withdraw(model, unit);
 }
 
 static void fail_set(struct model *model, const struct set *set)
@@ -115,6 +115,11 @@ static uint64_t convention_of(const struct model_definition *definition, unsigne
                : 0;
 }
 
+uint64_t model_convention(const struct model_definition *definition)
+{
+    return convention_of(definition, SERIALS_MOST);
+}
+
 static bool has_unsettled_alias(const struct model *model, const struct model_unit *unit)
 {
     for (uint32_t i = 0; i < unit->definition_count; i++) {
@@ -132,9 +137,10 @@ static bool has_convention(const struct model_unit *unit, const struct model_use
 {
     const struct model_definition *definition = use->bound.definition;
 
-    if (!use->called || use->bound.kind == BOUND_ZERO || (definition && definition->unit == unit))
+    if (!use->called || use->bound.kind == BOUND_ZERO || use->bound.kind == BOUND_LAZY ||
+        (definition && definition->unit == unit))
         return true;
-    return use->convention == (definition ? convention_of(definition, SERIALS_MOST) : 0);
+    return use->convention == (definition ? model_convention(definition) : 0);
 }
 
 /* What only shows when all addresses are known. */
@@ -235,7 +241,22 @@ bool model_settle(struct model *model)
         if (!linkable.has[i])
             continue;
         model->units[i].state = JITD_UNIT_READY;
+        model->units[i].ready_since = model->operation;
+        model->units[i].initialised += model->units[i].data >= DATA_INITIALISER;
         runs_code |= has_data(&model->units[i]);
     }
+    model_bind_lazies(model);
     return runs_code;
+}
+
+void model_end_life(struct model *model)
+{
+    for (uint32_t i = 0; i < model->unit_end; i++) {
+        struct model_unit *unit = &model->units[i];
+
+        unit->counter = 0;
+        /* It may have run before the end, or not. */
+        unit->doubtful += unit->initialised && unit->ready_since == model->operation;
+        unit->initialised += unit->state == JITD_UNIT_READY && !unit->removed && unit->data >= DATA_INITIALISER;
+    }
 }

@@ -19,7 +19,7 @@ static bool try_candidate(struct shrinking *shrinking, size_t count)
     if (shrinking->sessions == 0)
         return false;
     shrinking->sessions--;
-    if (drive_run(shrinking->candidate, count, text))
+    if (drive_run(shrinking->candidate, count, DRIVE_PATIENCE_AGAIN, text))
         return false;
     memcpy(shrinking->operations, shrinking->candidate, count * sizeof *shrinking->operations);
     shrinking->count = count;

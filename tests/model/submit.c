@@ -17,6 +17,7 @@ struct listing {
     struct jitd_manifest_use uses[2 * ENTRIES_MOST];
     struct jitd_absolute absolutes[ENTRIES_MOST];
     struct jitd_alias aliases[ENTRIES_MOST];
+    struct jitd_lazy_definition lazies[ENTRIES_MOST];
     char locals[ENTRIES_MOST][OBJECT_NAME_BYTES];
     char probe[OBJECT_NAME_BYTES];
     uint8_t object[OBJECT_BYTES_MOST];
@@ -29,17 +30,17 @@ static unsigned definition_flags(const struct entry *entry)
 
 static void list_definition(struct listing *listing, const struct entry *entry, const char *local)
 {
-    listing->definitions[listing->manifest.definition_count++] =
-        (struct jitd_manifest_definition){.local = local,
-                                          .global = entry->renamed ? operation_name(entry->name) : NULL,
-                                          .flags = definition_flags(entry),
-                                          .convention = entry->convention};
+    listing->definitions[listing->manifest.definition_count++] = (struct jitd_manifest_definition){
+        .local = local,
+        .global = entry->renamed ? operation_name(entry->name) : NULL,
+        .flags = definition_flags(entry) | (entry->redirectable ? JITD_DEFINITION_REDIRECTABLE : 0u),
+        .convention = entry->convention};
 }
 
 static void list_use(struct listing *listing, const struct entry *entry, const char *local)
 {
     unsigned flags = (entry->weak & WEAK_IN_MANIFEST ? JITD_USE_WEAK : 0u) | (entry->slot ? JITD_USE_BY_SLOT : 0u) |
-                     (entry->library ? JITD_USE_LIBRARY : 0u);
+                     (entry->library ? JITD_USE_LIBRARY : 0u) | (entry->lazy ? JITD_USE_LAZY : 0u);
 
     listing->uses[listing->manifest.use_count++] =
         (struct jitd_manifest_use){.local = entry->kind == ENTRY_USE ? local : NULL,
@@ -67,9 +68,19 @@ static void list_alias(struct listing *listing, const struct entry *entry, const
                             .library = entry->library ? entry->library - 1 : 0};
 }
 
+static void list_lazy(struct listing *listing, const struct entry *entry, const char *local)
+{
+    listing->lazies[listing->manifest.lazy_count++] =
+        (struct jitd_lazy_definition){.name = operation_name(entry->name),
+                                      .target = operation_name(entry->target),
+                                      .flags = definition_flags(entry) | (entry->library ? JITD_USE_LIBRARY : 0u),
+                                      .convention = entry->convention,
+                                      .library = entry->library ? entry->library - 1 : 0};
+}
+
 static void (*const list_entry[ENTRY_KINDS])(struct listing *listing, const struct entry *entry, const char *local) = {
     [ENTRY_DEFINE] = list_definition, [ENTRY_USE] = list_use,   [ENTRY_ABSOLUTE] = list_absolute,
-    [ENTRY_ALIAS] = list_alias,       [ENTRY_AWAIT] = list_use,
+    [ENTRY_ALIAS] = list_alias,       [ENTRY_AWAIT] = list_use, [ENTRY_LAZY] = list_lazy,
 };
 
 static void make_manifest(struct listing *listing)
@@ -89,14 +100,19 @@ static void make_manifest(struct listing *listing)
     listing->manifest.uses = listing->uses;
     listing->manifest.absolutes = listing->absolutes;
     listing->manifest.aliases = listing->aliases;
+    listing->manifest.lazies = listing->lazies;
 }
 
-static int add_unit(struct jitd_batch *batch, struct listing *listing)
+/* Of the operation's unit at `index`; it borrows the name and the listing. */
+static struct jitd_unit_input make_unit(const struct record *record, uint32_t index, struct listing *listing,
+                                        char name[OBJECT_NAME_BYTES])
 {
-    char name[OBJECT_NAME_BYTES];
-    struct jitd_unit_input input = {.name = name, .library = listing->row.library};
+    listing->drive = record->drive;
+    listing->serial = SERIAL(record->operation->number, index);
+    listing->row = operation_unit(record->operation, index);
+    struct jitd_unit_input input = {.name = name, .library = listing->row.library, .tag = listing->row.tag};
 
-    snprintf(name, sizeof name, "unit_%u.o", listing->serial);
+    snprintf(name, OBJECT_NAME_BYTES, "unit_%u.o", listing->serial);
     if (!listing->row.no_object) {
         input.object = listing->object;
         input.bytes = object_make(&listing->row, listing->serial, listing->object);
@@ -105,7 +121,7 @@ static int add_unit(struct jitd_batch *batch, struct listing *listing)
         make_manifest(listing);
         input.manifest = &listing->manifest;
     }
-    return jitd_batch_add_unit(batch, &input);
+    return input;
 }
 
 static void on_submitted(struct jitd_session *session, const uint64_t *units, size_t count,
@@ -117,7 +133,7 @@ static void on_submitted(struct jitd_session *session, const uint64_t *units, si
     perform_take_errors(record, errors);
     record->count = count;
     for (size_t i = 0; i < count && i < UNITS_MOST; i++) {
-        uint32_t serial = SERIAL(record->operation->number, (uint32_t)i);
+        uint32_t serial = SERIAL(record->operation->number, record->first + (uint32_t)i);
 
         if (units[i] < drive->id_end || units[i] > drive->id_end + OPERATIONS_MOST) {
             drive_differs(drive, record, "unit %zu is given the id %llu", i, (unsigned long long)units[i]);
@@ -143,16 +159,43 @@ int perform_submit(struct drive *drive, struct record *record)
 
     if (!listings || !batch)
         abort();
-    for (uint32_t i = 0; i < operation->unit_count && !code; i++) {
-        listings[i].drive = drive;
-        listings[i].serial = SERIAL(operation->number, i);
-        listings[i].row = operation_unit(operation, i);
-        code = add_unit(batch, &listings[i]);
+    jitd_batch_set_deadline(batch, record->answer.deadline_ms);
+    for (uint32_t i = record->first; i < operation->unit_count && !code; i++) {
+        char name[OBJECT_NAME_BYTES];
+        const struct jitd_unit_input input = make_unit(record, i, &listings[i], name);
+
+        code = jitd_batch_add_unit(batch, &input);
     }
     if (code)
         jitd_batch_free(batch);
     else
         code = jitd_submit(drive->session, batch, on_submitted, record, &record->request);
     free(listings);
+    return code;
+}
+
+/* News of its unit are told by nothing else. */
+static void on_run(struct jitd_session *session, const struct jitd_value *result, const struct jitd_end *end,
+                   const struct jitd_errors *errors, void *data)
+{
+    struct record *record = data;
+
+    if (errors && errors->count)
+        record->drive->news[SERIAL(record->operation->number, 0)].code = errors->list[0].code;
+    perform_take_result(session, result, end, errors, data);
+}
+
+int perform_run(struct drive *drive, struct record *record)
+{
+    const struct jitd_value argument = {.type = JITD_INT32, .integer = CALL_ARGUMENT};
+    const char *symbol = operation_name(record->operation->items[0].value);
+    struct listing *listing = calloc(1, sizeof *listing);
+    char name[OBJECT_NAME_BYTES];
+
+    if (!listing)
+        abort();
+    const struct jitd_unit_input input = make_unit(record, 0, listing, name);
+    int code = jitd_run(drive->session, &input, symbol, JITD_UINT32, &argument, 1, on_run, record, &record->request);
+    free(listing);
     return code;
 }

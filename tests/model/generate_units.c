@@ -1,0 +1,144 @@
+/*
+ * Random units.
+ */
+#include "tests/model/generator.h"
+
+/* Of the kinds an entry is, in percent; those behind USE are a manifest's alone. */
+static uint32_t entry_kind(struct generator *generator, bool manifest)
+{
+    static const uint32_t up_to[] = {
+        [ENTRY_DEFINE] = 40, [ENTRY_USE] = 75, [ENTRY_ABSOLUTE] = 82, [ENTRY_ALIAS] = 92, [ENTRY_AWAIT] = 100};
+    uint32_t point = generate_below(generator, manifest ? 100 : 75), kind = 0;
+
+    if (manifest && generate_chance(generator, generator->character.lazy / 2))
+        return ENTRY_LAZY;
+    while (point >= up_to[kind])
+        kind++;
+    return kind;
+}
+
+/* In calm sessions one that nobody defines, as long as chance finds one. */
+static uint32_t any_defined(struct generator *generator, uint32_t library)
+{
+    uint32_t name = generate_name(generator);
+
+    for (uint32_t tries = 0; generator->character.calm && tries < 6 && generator->offered[library] >> name & 1; tries++)
+        name = generate_name(generator);
+    return name;
+}
+
+static struct entry make_entry(struct generator *generator, const struct unit_row *unit, uint32_t number)
+{
+    const struct character *character = &generator->character;
+    struct entry entry = {.kind = entry_kind(generator, unit->manifest),
+                          .number = number,
+                          .name = generate_name(generator),
+                          .target = generate_name(generator),
+                          .hidden = generate_chance(generator, character->hidden),
+                          .common = generate_chance(generator, character->common),
+                          .function = generate_chance(generator, 60),
+                          .call = generate_chance(generator, 50),
+                          .slot = generate_chance(generator, 15),
+                          .renamed = generate_chance(generator, 30),
+                          .unlisted = generate_chance(generator, character->oddity),
+                          .absent = generate_chance(generator, character->oddity / 2),
+                          .repeated = generate_chance(generator, character->oddity / 4),
+                          .lazy = generate_chance(generator, character->lazy),
+                          .redirectable = generate_chance(generator, character->redirectable)};
+
+    if (entry.kind == ENTRY_DEFINE || entry.kind == ENTRY_LAZY)
+        entry.name = any_defined(generator, unit->library);
+    if (generate_chance(generator, character->weak))
+        entry.weak = 1 + generate_below(generator, 3);
+    if (generate_chance(generator, character->exact))
+        entry.library = 1 + generate_library(generator);
+    if (generate_chance(generator, character->convention))
+        entry.convention = 1 + generate_below(generator, 2);
+    return entry;
+}
+
+struct mention generate_mention_of(const struct unit_row *unit, const struct entry *entry)
+{
+    return (struct mention){.name = entry->name,
+                            .library = unit->library,
+                            .target = entry->kind == ENTRY_LAZY ? entry->target : entry->name,
+                            .target_library = entry->library ? entry->library - 1 : unit->library,
+                            .convention = entry->convention};
+}
+
+/* What a unit before it defines is not likely to be this one's. */
+static void mention_definition(struct generator *generator, const struct unit_row *unit, const struct entry *entry)
+{
+    const struct mention mention = generate_mention_of(unit, entry);
+    uint32_t *offered = &generator->offered[unit->library], bit = 1u << entry->name;
+
+    if (*offered & bit)
+        return;
+    *offered |= bit;
+    generate_mention(&generator->functions, &mention);
+    if (unit->manifest && (entry->kind == ENTRY_LAZY || entry->redirectable))
+        generate_mention(&generator->replaceable, &mention);
+}
+
+static void mention(struct generator *generator, const struct unit_row *unit, const struct entry *entry)
+{
+    const struct mention mention = generate_mention_of(unit, entry);
+
+    if (unit->manifest && (entry->kind == ENTRY_LAZY || (entry->kind == ENTRY_USE && entry->lazy)))
+        generate_mention(&generator->lazy, &mention);
+    if (entry->kind == ENTRY_DEFINE || (unit->manifest && entry->kind == ENTRY_LAZY))
+        mention_definition(generator, unit, entry);
+}
+
+void generate_forget(struct generator *generator, const struct unit_row *unit)
+{
+    for (uint32_t i = 0; i < unit->entry_count; i++)
+        if (unit->entries[i].kind == ENTRY_DEFINE || unit->entries[i].kind == ENTRY_LAZY)
+            generator->offered[unit->library] &= ~(1u << unit->entries[i].name);
+}
+
+static void make_unit(struct generator *generator, struct unit_row *unit, uint32_t library)
+{
+    const struct character *character = &generator->character;
+
+    unit->library = library;
+    unit->manifest = generate_chance(generator, character->manifest);
+    unit->no_object = unit->manifest && generate_chance(generator, 15);
+    if (generate_chance(generator, character->data))
+        unit->data = DATA_COUNTER + generate_below(generator, DATA_FINALISER);
+    unit->tag = generate_below(generator, character->tags + 1);
+    unit->entry_count = 1 + generate_below(generator, generate_chance(generator, 10) ? ENTRIES_MOST : 3);
+    for (uint32_t i = 0; i < unit->entry_count; i++) {
+        unit->entries[i] = make_entry(generator, unit, i + 1);
+        mention(generator, unit, &unit->entries[i]);
+    }
+}
+
+void generate_units(struct generator *generator, struct operation *operation, uint32_t most)
+{
+    const struct character *character = &generator->character;
+    uint32_t library = generate_library(generator);
+    uint32_t end = operation->unit_count + 1 +
+                   generate_below(generator, generate_chance(generator, character->calm ? 10 : 50) ? most : 1);
+
+    while (operation->unit_count < end)
+        make_unit(generator, &operation->units[operation->unit_count++],
+                  generate_chance(generator, 70) ? library : generate_library(generator));
+}
+
+/* The first entry of what is otherwise any unit, and may wait for others. */
+void generate_target(struct generator *generator, struct operation *operation, const struct mention *lazy)
+{
+    struct unit_row *unit = &operation->units[operation->unit_count++];
+
+    make_unit(generator, unit, lazy->target_library);
+    unit->no_object = 0;
+    unit->manifest = 1;
+    unit->entries[0] = (struct entry){.kind = ENTRY_DEFINE,
+                                      .number = 1,
+                                      .name = lazy->target,
+                                      .convention = generate_chance(generator, 90) ? lazy->convention : 0};
+    if (generate_chance(generator, 60))
+        unit->entry_count = 1;
+    mention(generator, unit, &unit->entries[0]);
+}

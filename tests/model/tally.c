@@ -1,0 +1,46 @@
+/*
+ * Whether each kind of operation meets each kind of answer.
+ */
+#include "tests/model/drive.h"
+
+static const char *const answer_words[ANSWER_KINDS] = {
+    [ANSWER_DONE] = "done",     [ANSWER_REMOVED] = "removed", [ANSWER_REFUSED] = "refused",
+    [ANSWER_TARGETS] = "known", [ANSWER_LATER] = "later",     [ANSWER_VALUE] = "value",
+    [ANSWER_TARGET] = "bound",  [ANSWER_INSPECTION] = "done", [ANSWER_END] = "end",
+};
+
+static uint64_t tally[OPERATION_KINDS][2][ANSWER_KINDS]; /* at once, and after it had waited for something */
+static uint64_t refusals[OPERATION_KINDS][64];
+
+void tally_add(const struct record *record)
+{
+    const struct operation *operation = record->operation;
+
+    tally[operation->kind][record->waited][record->answer.kind]++;
+    for (int code = 1; code < 64; code++)
+        refusals[operation->kind][code] += record->codes >> code & 1;
+    if (record->lazy_code > 0 && record->lazy_code < 64)
+        refusals[operation->kind][record->lazy_code]++;
+}
+
+static void print_answers(FILE *out, const uint64_t counts[ANSWER_KINDS], const char *before)
+{
+    for (uint32_t answer = 0; answer < ANSWER_KINDS; answer++)
+        if (counts[answer]) {
+            fprintf(out, "%s %s %llu", before, answer_words[answer], (unsigned long long)counts[answer]);
+            before = "";
+        }
+}
+
+void tally_print(FILE *out)
+{
+    for (uint32_t kind = 0; kind < OPERATION_KINDS; kind++) {
+        fprintf(out, "%-14s", operation_kind_name(kind));
+        print_answers(out, tally[kind][0], "");
+        print_answers(out, tally[kind][1], "; having waited");
+        for (int code = 1; code < 64; code++)
+            if (refusals[kind][code])
+                fprintf(out, " %s %llu", jitd_error_name(code), (unsigned long long)refusals[kind][code]);
+        fprintf(out, "\n");
+    }
+}
