@@ -161,15 +161,37 @@ void lazies_close(struct linker *linker)
 
 /* ---- leading and waiting ---- */
 
-/* What a call of the symbol reaches now; NULL where nothing is ready. */
-static struct symbol *find_ready(struct linker *linker, const struct lazy *lazy)
+/* Whether calls of the function come back to what waits for the lazy symbol. */
+static bool leads_back(const struct lazy *lazy, const struct symbol *found)
+{
+    while (found && found->trampoline) {
+        if (!found->trampoline->target && found->trampoline->lazy == lazy)
+            return true;
+        found = trampoline_reached(found->trampoline);
+    }
+    return false;
+}
+
+/* What the search for the symbol comes to, ready or not; NULL: nobody offers it. */
+static struct symbol *find_coming(struct linker *linker, const struct lazy *lazy)
 {
     const struct search search = {lazy->wanted, lazy->library, lazy->exact};
-    struct symbol *found = search_find(linker, &search, NULL);
 
-    if (!found || found->binding == SYMBOL_PROCESS)
-        return found;
-    return found->definer->state == UNIT_READY ? found : NULL;
+    return search_find(linker, &search, NULL);
+}
+
+static bool is_ready(const struct symbol *found)
+{
+    return found->binding == SYMBOL_PROCESS || found->definer->state == UNIT_READY;
+}
+
+/* What a call of the symbol reaches now; NULL where nothing is ready, or where the call would never end: it is here
+   that circles of lazy functions are kept open. */
+static struct symbol *find_ready(struct linker *linker, const struct lazy *lazy)
+{
+    struct symbol *found = find_coming(linker, lazy);
+
+    return found && is_ready(found) && !leads_back(lazy, found) ? found : NULL;
 }
 
 static void lead(struct linker *linker, const struct trampoline *trampoline)
@@ -229,14 +251,6 @@ static void ask(struct linker *linker, struct lazy *lazy)
         return;
     lazy->ask = ++linker->lazies.asked;
     linker->hooks->lazy_wanted(linker->owner, lazy);
-}
-
-/* What a unit that is there, but not ready, will bring; NULL: nobody does. */
-static struct symbol *find_coming(struct linker *linker, const struct lazy *lazy)
-{
-    const struct search search = {lazy->wanted, lazy->library, lazy->exact};
-
-    return search_find(linker, &search, NULL);
 }
 
 int lazy_link(struct linker *linker, struct unit *unit, struct error *error)
@@ -357,6 +371,15 @@ static bool is_own_component(const struct trampoline *trampoline, const struct s
 }
 
 /* The thread has been entered as waiting: goes on at once, or waits for what is coming, or it is asked for. */
+static void refuse_circle(struct linker *linker, uint32_t waiter, const struct symbol *found)
+{
+    struct error why;
+
+    error_set(&why, ERROR_INVALID, "'%s' leads back to itself, by way of lazy functions or redirections alone",
+              found->name);
+    resume(linker, waiter, 0, &why);
+}
+
 static void serve(struct linker *linker, uint32_t waiter, const struct trampoline *trampoline)
 {
     struct lazy *lazy = trampoline->lazy;
@@ -380,6 +403,8 @@ static void serve(struct linker *linker, uint32_t waiter, const struct trampolin
     coming = find_coming(linker, lazy);
     if (!coming)
         ask(linker, lazy);
+    else if (is_ready(coming))
+        refuse_circle(linker, waiter, coming);
     else if (is_own_component(trampoline, coming))
         resume_at(linker, waiter, coming);
 }
@@ -424,6 +449,14 @@ void lazy_redirected(struct linker *linker, const struct trampoline *trampoline,
     for (uint32_t waiter = 0; trampoline->lazy && waiter < CHANNEL_WAITERS; waiter++)
         if (linker->lazies.waiters[waiter].trampoline == trampoline)
             resume(linker, waiter, address, NULL);
+}
+
+void lazy_led_back(struct linker *linker, const struct trampoline *trampoline)
+{
+    struct lazy *lazy = trampoline->lazy;
+
+    if (lazy && lazy->bound && leads_back(lazy, lazy->bound))
+        bind(linker, lazy, NULL);
 }
 
 bool lazy_refuse(struct linker *linker, uint64_t number, const struct error *why)

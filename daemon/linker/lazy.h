@@ -72,6 +72,9 @@ struct unit *lazy_coming(struct linker *linker, uint32_t waiter);
 /* The trampoline leads to another function: the threads that came through it go on there. */
 void lazy_redirected(struct linker *linker, const struct trampoline *trampoline, uint64_t address);
 
+/* A redirection of the trampoline's has been undone: what it is bound to may lead to it by now, and then no more is. */
+void lazy_led_back(struct linker *linker, const struct trampoline *trampoline);
+
 /* Search orders have changed: what threads wait for may be there. */
 void lazy_search_again(struct linker *linker);
 

@@ -53,20 +53,23 @@ static const struct symbol *next_of(const struct symbol *symbol)
     return symbol->trampoline ? trampoline_reached(symbol->trampoline) : NULL;
 }
 
-/* Whether following what is in force from the target comes back: then a call would never end. What a lazy function is
-   bound to may have closed a circle without us; `behind`, half as fast, is met in one. Addresses are compared, since an
-   alias has that of what it stands for. */
+/* Where calls would go on with the request in force; of a lazy function that gets its own body back, where it is bound.
+ */
+static const struct symbol *first_of(const struct redirect_request *request)
+{
+    const struct lazy *lazy = request->symbol->trampoline->lazy;
+
+    return request->target || !lazy ? request->target : lazy->bound;
+}
+
+/* Whether following what is in force from there comes back: then a call would never end. Addresses are compared, since
+   an alias has that of what it stands for. */
 static bool would_circle(const struct redirect_request *request)
 {
-    const struct symbol *at = request->target, *behind = at;
+    const struct symbol *at = first_of(request);
 
-    for (bool odd = false; at && at->address != request->symbol->address; odd = !odd) {
+    while (at && at->address != request->symbol->address)
         at = next_of(at);
-        if (at == behind)
-            return at != NULL;
-        if (odd)
-            behind = next_of(behind);
-    }
     return at != NULL;
 }
 
@@ -86,7 +89,8 @@ static int try_all(struct redirect_request *requests, size_t count, size_t *done
         struct redirect_request *request = &requests[*done];
 
         if (would_circle(request)) {
-            error_set(error, ERROR_INVALID, "'%s' leads to '%s' already", request->target->name, request->symbol->name);
+            error_set(error, ERROR_INVALID, "'%s' leads to '%s' already", first_of(request)->name,
+                      request->symbol->name);
             error_set_symbol(error, request->symbol->name);
             return ERROR_INVALID;
         }
@@ -139,6 +143,7 @@ static void lead_back_of(struct linker *linker, const struct unit *unit)
         if (!trampoline->target || trampoline->target->definer->state != UNIT_FAILED)
             continue;
         set_target(trampoline, NULL);
+        lazy_led_back(linker, trampoline);
         trampoline_lead(linker, trampoline);
     }
 }

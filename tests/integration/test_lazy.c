@@ -101,6 +101,24 @@ static void expect_refused(const struct harness_call *call, const char *symbol, 
     cr_expect(strstr(call->end.lazy_error.text, text), "'%s' does not say '%s'", call->end.lazy_error.text, text);
 }
 
+/* ---- circles ---- */
+
+Test(lazy, definitions_that_lead_to_themselves_or_each_other_end_their_callers, .timeout = 20)
+{
+    struct harness *harness = harness_open(NULL);
+    link_named(harness, "self", NULL, &(struct jitd_manifest){LAZIES({.name = "self", .target = "self"})});
+    link_named(harness, "first", NULL, &(struct jitd_manifest){LAZIES({.name = "a", .target = "b"})});
+    link_named(harness, "second", NULL, &(struct jitd_manifest){LAZIES({.name = "b", .target = "a"})});
+    struct harness_call call = harness_call(harness, "self", 0);
+    expect_refused(&call, "self", JITD_ERROR_INVALID, "'self' leads back to itself");
+    call = harness_call(harness, "a", 0);
+    expect_refused(&call, "b", JITD_ERROR_INVALID, "leads back to itself");
+    call = harness_call(harness, "b", 0);
+    expect_refused(&call, "b", JITD_ERROR_INVALID, "leads back to itself");
+    cr_expect_eq(harness->asked, 0);
+    harness_close(harness);
+}
+
 /* ---- the first call and those after it ---- */
 
 Test(lazy, a_first_call_asks_once_and_later_ones_go_straight)

@@ -231,6 +231,20 @@ Test(redirect, a_circle_through_what_a_lazy_function_is_bound_to_is_refused)
     harness_close(harness);
 }
 
+Test(redirect, that_is_undone_is_refused_where_the_own_body_leads_back)
+{
+    struct harness *harness = open_with_functions();
+    link_named(harness, "names", NULL, &(struct jitd_manifest){LAZIES({.name = "late", .target = "f"})});
+    cr_expect_eq(harness_redirect(harness, "late", "plain"), 0);
+    cr_expect_eq(harness_redirect(harness, "f", "late"), 0);
+    cr_expect_eq(harness_redirect(harness, "late", NULL), JITD_ERROR_INVALID);
+    expect_values(harness, 4, 2, 3);
+    cr_expect_eq(harness_redirect(harness, "f", NULL), 0);
+    cr_expect_eq(harness_redirect(harness, "late", NULL), 0);
+    cr_expect_eq(harness_value(harness, "late", 0), 1);
+    harness_close(harness);
+}
+
 /* ---- while it runs ---- */
 
 /* Gives how many results were neither of the two; ends when told through the file of its output. */
@@ -346,23 +360,51 @@ Test(redirect, a_storm_of_first_calls_answers_and_redirections_gives_right_resul
 }
 
 /* An initialiser that fails in all lives but the first: the program's output outlives them. */
-Test(redirect, to_a_function_that_fails_in_a_new_life_is_undone)
+static void link_what_fails_later(struct harness *harness)
 {
-    struct harness *harness = harness_open_with_output(NULL);
-    link_named(harness, "f.c", "long f(long n) { return 1; }", &(struct jitd_manifest){DEFINITIONS(REDIRECTABLE("f"))});
     harness_link_c(harness, "there.c",
                    "#include <stdlib.h>\n#include <unistd.h>\n"
                    "__attribute__((constructor)) static void begin(void)\n"
                    "{ if (lseek(1, 0, SEEK_END) > 0) abort(); if (write(1, \"x\", 1) != 1) abort(); }\n"
                    "long there(long n) { return 2; }\n");
     harness_link_c(harness, "crash.c", "long crash(long n) { *(volatile int *)16 = 0; return n; }");
-    cr_assert_eq(harness_redirect(harness, "f", "there"), 0);
-    cr_expect_eq(harness_value(harness, "f", 0), 2);
+}
+
+static void have_it_fail(struct harness *harness)
+{
     int told = harness->told;
     cr_expect(harness_call(harness, "crash", 0).ended);
     harness_dispatch_until(harness, &harness->told, told + 1);
     cr_expect_eq(harness_unit(harness, "there.c")->error.code, JITD_ERROR_INITIALISER_FAILED);
+}
+
+Test(redirect, to_a_function_that_fails_in_a_new_life_is_undone)
+{
+    struct harness *harness = harness_open_with_output(NULL);
+    link_named(harness, "f.c", "long f(long n) { return 1; }", &(struct jitd_manifest){DEFINITIONS(REDIRECTABLE("f"))});
+    link_what_fails_later(harness);
+    cr_assert_eq(harness_redirect(harness, "f", "there"), 0);
+    cr_expect_eq(harness_value(harness, "f", 0), 2);
+    have_it_fail(harness);
     harness_link_c(harness, "in_its_place.c", "long in_its_place(long n) { return 3; }");
     cr_expect_eq(harness_value(harness, "f", 0), 1);
+    harness_close(harness);
+}
+
+Test(redirect, that_is_undone_by_a_failure_closes_no_circle, .timeout = 20)
+{
+    struct harness *harness = harness_open_with_output(NULL);
+    link_named(harness, "f.c", "long f(long n) { return 1; }", &(struct jitd_manifest){DEFINITIONS(REDIRECTABLE("f"))});
+    link_named(harness, "names", NULL, &(struct jitd_manifest){LAZIES({.name = "late", .target = "f"})});
+    link_what_fails_later(harness);
+    cr_assert_eq(harness_redirect(harness, "late", "there"), 0);
+    cr_assert_eq(harness_redirect(harness, "f", "late"), 0);
+    cr_expect_eq(harness_value(harness, "f", 0), 2);
+    have_it_fail(harness);
+    struct harness_call call = harness_call(harness, "f", 0);
+    cr_assert(call.ended);
+    cr_expect_eq(call.end.lazy_error.code, JITD_ERROR_INVALID, "%s", call.end.lazy_error.text);
+    cr_assert_eq(harness_redirect(harness, "f", NULL), 0);
+    cr_expect_eq(harness_value(harness, "late", 0), 1);
     harness_close(harness);
 }

@@ -76,8 +76,7 @@ static void go_on(struct model *model, const struct operation *operation, struct
         end_life(model, operation, answer, 0);
         break;
     case REACH_CIRCLE:
-        answer->wait.kind = WAIT_NONE;
-        model->stuck = operation->kind == OPERATION_RUN || answer->kind == ANSWER_NONE;
+        end_life(model, operation, answer, 1ull << JITD_ERROR_INVALID);
         break;
     }
 }

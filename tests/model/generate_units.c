@@ -48,6 +48,9 @@ static struct entry make_entry(struct generator *generator, const struct unit_ro
 
     if (entry.kind == ENTRY_DEFINE || entry.kind == ENTRY_LAZY)
         entry.name = any_defined(generator, unit->library);
+    /* Mostly a later one, or many would lead in a circle, where a session ends. */
+    if (entry.kind == ENTRY_LAZY && entry.target <= entry.name && generate_chance(generator, 95))
+        entry.target = (entry.name + 1) % NAMES_MOST;
     if (generate_chance(generator, character->weak))
         entry.weak = 1 + generate_below(generator, 3);
     if (generate_chance(generator, character->exact))

@@ -28,6 +28,38 @@ struct bound model_lazy(const struct model *model, const struct model_use *use)
     return model->lazies.bound[use->library][use->exact][use->name];
 }
 
+static const struct model_definition *next_of_use(const struct model *model, const struct model_use *use)
+{
+    return (use->bound.kind == BOUND_LAZY ? model_lazy(model, use) : use->bound).definition;
+}
+
+static const struct model_definition *next_of(const struct model *model, const struct model_definition *definition)
+{
+    if (definition->redirected)
+        return definition->redirected;
+    return definition->kind == ENTRY_ALIAS || definition->kind == ENTRY_LAZY ? next_of_use(model, definition->alias_of)
+                                                                             : NULL;
+}
+
+static bool never_ends(const struct model *model, const struct model_use *use)
+{
+    const struct model_definition *at = next_of_use(model, use);
+
+    for (uint32_t steps = 0; at && steps < SERIALS_MOST; steps++)
+        at = next_of(model, at);
+    return at != NULL;
+}
+
+/* Lazy functions that lead in a circle: one of them leads nowhere, and which is said nowhere. */
+static bool is_circular(const struct model *model)
+{
+    for (uint32_t i = 0; i < model->unit_end; i++)
+        for (uint32_t u = 0; is_linked(&model->units[i]) && u < model->units[i].use_count; u++)
+            if (model->units[i].uses[u].bound.kind == BOUND_LAZY && never_ends(model, &model->units[i].uses[u]))
+                return true;
+    return false;
+}
+
 /* What nobody looks for any more is forgotten. */
 void model_bind_lazies(struct model *model)
 {
@@ -46,6 +78,7 @@ void model_bind_lazies(struct model *model)
             if (is_ready(&bound))
                 model->lazies.bound[use->library][use->exact][use->name] = bound;
         }
+    model->stuck |= is_circular(model);
 }
 
 /* ---- what calls come to ---- */

@@ -96,7 +96,7 @@ struct model {
     uint32_t failures;
     struct model_use start; /* where the call that waits began */
     uint32_t operation;     /* the number of the last */
-    bool stuck;             /* a call goes in a circle: there is nothing more to ask for */
+    bool stuck;             /* what comes now is nowhere said: nothing more is asked for */
 };
 
 /* What a name means in the end. */
@@ -239,7 +239,7 @@ enum reach_kind {
     REACH_VALUE,
     REACH_CRASH,      /* what it reaches is no function */
     REACH_CONVENTION, /* what it reaches is called otherwise */
-    REACH_CIRCLE,     /* it never ends */
+    REACH_CIRCLE,     /* it leads back to itself, which is told */
     REACH_LAZY        /* `lazy` leads nowhere yet */
 };
 

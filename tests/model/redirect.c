@@ -73,7 +73,7 @@ static bool put(const struct model *model, const struct operation *operation, co
     const struct model_use start = model_look_up(model, operation->library, item->value);
 
     *place(model, operation, item->value) = item->target ? find(model, operation, item->target - 1) : NULL;
-    return !item->target || model_reach(model, &start).kind != REACH_CIRCLE;
+    return model_reach(model, &start).kind != REACH_CIRCLE;
 }
 
 /* Each is tried with those before it in force. */
