@@ -8,116 +8,74 @@
 #include "daemon/linker/uses.h"
 #include "proto/limits.h"
 
-#define FIRST_BUCKETS 64u
-
 struct adapter {
-    struct adapter_key key; /* the convention that is wanted, and the one that is there */
+    struct hash_entry entry;
+    uint64_t wanted, given; /* the convention that is wanted, and the one that is there */
     struct adapter *next;   /* of the same unit */
     struct symbol *symbol;  /* borrowed; of that unit */
 };
 
 struct way {
-    struct adapter_key key; /* the target, and the convention by which it is reached here */
-    struct way *next;       /* in the same unit's room */
-    struct way *sibling;    /* of the same trampoline */
-    struct symbol *adapter; /* borrowed; that it goes through */
-    uint32_t entry;         /* offset in zone X: what users are bound to */
-    uint32_t thunk;         /* offset in zone X; behind the entry where that is a stub */
-    uint32_t slot;          /* offset in zone S, of the stub */
+    struct hash_entry entry;
+    const struct symbol *target; /* borrowed */
+    uint64_t convention;         /* by which it is reached here */
+    struct way *next;            /* in the same unit's room */
+    struct way *sibling;         /* of the same trampoline */
+    struct symbol *adapter;      /* borrowed; that it goes through */
+    uint32_t start;              /* offset in zone X: what users are bound to */
+    uint32_t thunk;              /* offset in zone X; behind the start where that is a stub */
+    uint32_t slot;               /* offset in zone S, of the stub */
 };
 
 /* ---- tables ---- */
 
-static struct adapter_key **bucket_of(const struct adapter_table *table, uint64_t first, uint64_t second)
+static uint32_t hash_pair(const struct linker *linker, uint64_t first, uint64_t second)
 {
-    uint64_t hash = (first * 0x9e3779b97f4a7c15u) ^ (second * 0xc2b2ae3d27d4eb4fu);
+    const uint64_t pair[] = {first, second};
 
-    return &table->buckets[(hash ^ hash >> 32) & (table->bucket_count - 1)];
+    return symbols_hash(linker->symbols, pair, sizeof pair);
 }
 
-static struct adapter_key *find(const struct adapter_table *table, uint64_t first, uint64_t second)
+static uint32_t hash_way(const struct linker *linker, const struct symbol *target, uint64_t convention)
 {
-    struct adapter_key *key = table->count ? *bucket_of(table, first, second) : NULL;
-
-    while (key && (key->first != first || key->second != second))
-        key = key->next;
-    return key;
+    return hash_pair(linker, (uint64_t)(uintptr_t)target, convention);
 }
 
-static void put(struct adapter_table *table, struct adapter_key *key)
+static struct way *find_way(const struct linker *linker, const struct symbol *target, uint64_t convention)
 {
-    struct adapter_key **bucket = bucket_of(table, key->first, key->second);
+    struct way *way = hash_table_find(&linker->adapters.ways, hash_way(linker, target, convention));
 
-    key->next = *bucket;
-    *bucket = key;
+    while (way && (way->target != target || way->convention != convention))
+        way = hash_table_next(&way->entry);
+    return way;
 }
 
-/* Room for one more. */
-static int reserve(struct adapter_table *table)
+struct symbol *adapters_find(const struct linker *linker, uint64_t wanted, uint64_t given)
 {
-    struct adapter_table wider = {.bucket_count = table->bucket_count ? table->bucket_count * 2 : FIRST_BUCKETS,
-                                  .count = table->count};
+    const struct adapter *adapter = hash_table_find(&linker->adapters.registered, hash_pair(linker, wanted, given));
 
-    if (table->count < table->bucket_count)
-        return 0;
-    wider.buckets = calloc(wider.bucket_count, sizeof(struct adapter_key *));
-    if (!wider.buckets)
-        return ERROR_NO_MEMORY;
-    for (uint32_t b = 0; b < table->bucket_count; b++) {
-        for (struct adapter_key *key = table->buckets[b], *next; key; key = next) {
-            next = key->next;
-            put(&wider, key);
-        }
-    }
-    free(table->buckets);
-    *table = wider;
-    return 0;
-}
-
-static void add(struct adapter_table *table, struct adapter_key *key)
-{
-    put(table, key);
-    table->count++;
-}
-
-static void drop(struct adapter_table *table, struct adapter_key *key)
-{
-    struct adapter_key **link = bucket_of(table, key->first, key->second);
-
-    while (*link != key)
-        link = &(*link)->next;
-    *link = key->next;
-    table->count--;
-    free(key); /* an entry begins with it */
-}
-
-static void close_table(struct adapter_table *table)
-{
-    for (uint32_t b = 0; b < table->bucket_count; b++) {
-        for (struct adapter_key *key = table->buckets[b], *next; key; key = next) {
-            next = key->next;
-            free(key);
-        }
-    }
-    free(table->buckets);
-    *table = (struct adapter_table){0};
+    while (adapter && (adapter->wanted != wanted || adapter->given != given))
+        adapter = hash_table_next(&adapter->entry);
+    return adapter ? adapter->symbol : NULL;
 }
 
 void adapters_close(struct adapters *adapters)
 {
-    close_table(&adapters->registered);
-    close_table(&adapters->ways);
+    hash_table_close(&adapters->registered, free);
+    hash_table_close(&adapters->ways, free);
 }
 
 void adapters_forget(struct linker *linker, struct unit *unit)
 {
     for (struct adapter *adapter = unit->adapters, *next; adapter; adapter = next) {
         next = adapter->next;
-        drop(&linker->adapters.registered, &adapter->key);
+        hash_table_remove(&linker->adapters.registered, &adapter->entry);
+        free(adapter);
     }
     for (struct way *way = unit->ways, *next; way; way = next) {
         next = way->next;
-        drop(&linker->adapters.ways, &way->key);
+        hash_table_remove(&linker->adapters.ways, &way->entry);
+        free(way);
     }
     unit->adapters = NULL;
     unit->ways = NULL;
@@ -126,13 +84,6 @@ void adapters_forget(struct linker *linker, struct unit *unit)
 }
 
 /* ---- registering ---- */
-
-struct symbol *adapters_find(const struct linker *linker, uint64_t wanted, uint64_t given)
-{
-    const struct adapter *adapter = (const struct adapter *)find(&linker->adapters.registered, wanted, given);
-
-    return adapter ? adapter->symbol : NULL;
-}
 
 /* A thunk's jump must reach it, and on the way to it nothing may change the register in which it finds its target, as
    the first call of a lazy function does. */
@@ -167,18 +118,17 @@ static int refuse_second(const struct symbol *first, struct error *error)
 static int add_adapter(struct linker *linker, struct symbol *symbol, uint64_t wanted, uint64_t given,
                        struct error *error)
 {
-    struct adapter_table *registered = &linker->adapters.registered;
+    struct hash_table *registered = &linker->adapters.registered;
     struct adapter *adapter;
 
     if (registered->count == LIMIT_ADAPTERS)
         return error_set(error, ERROR_LIMIT, "a session holds at most %d adapters", LIMIT_ADAPTERS);
-    adapter = reserve(registered) == 0 ? malloc(sizeof *adapter) : NULL;
+    adapter = hash_table_reserve(registered, 1) == 0 ? malloc(sizeof *adapter) : NULL;
     if (!adapter)
         return error_set(error, ERROR_NO_MEMORY, "no memory for an adapter");
-    *adapter = (struct adapter){
-        .key = {.first = wanted, .second = given}, .next = symbol->definer->adapters, .symbol = symbol};
+    *adapter = (struct adapter){.wanted = wanted, .given = given, .next = symbol->definer->adapters, .symbol = symbol};
     symbol->definer->adapters = adapter;
-    add(registered, &adapter->key);
+    hash_table_add(registered, &adapter->entry, hash_pair(linker, wanted, given));
     link_keep(linker, symbol->definer, sizeof *adapter);
     return 0;
 }
@@ -220,7 +170,7 @@ static void lead(const struct linker *linker, const struct way *way, const struc
 {
     uint64_t *slot = (uint64_t *)(void *)arena_bytes(linker->arena, ZONE_S, way->slot);
     const struct symbol *reached = trampoline_reached(trampoline);
-    bool straight = reached && reached->convention == way->key.second;
+    bool straight = reached && reached->convention == way->convention;
 
     __atomic_store_n(slot, straight ? reached->address : arena_address(linker->arena, ZONE_X, way->thunk),
                      __ATOMIC_RELEASE);
@@ -236,13 +186,13 @@ static void write_way(struct linker *linker, const struct way *way, const struct
 {
     const struct arch *arch = linker->arch;
     struct arena *arena = linker->arena;
-    uint64_t entry = arena_address(arena, ZONE_X, way->entry), thunk = arena_address(arena, ZONE_X, way->thunk);
+    uint64_t start = arena_address(arena, ZONE_X, way->start), thunk = arena_address(arena, ZONE_X, way->thunk);
 
     arch->write_thunk(arena_bytes(arena, ZONE_X, way->thunk), thunk, target->address, way->adapter->address);
     if (!target->trampoline)
         return;
     lead(linker, way, target->trampoline);
-    arch->write_stub(arena_bytes(arena, ZONE_X, way->entry), entry, arena_address(arena, ZONE_S, way->slot),
+    arch->write_stub(arena_bytes(arena, ZONE_X, way->start), start, arena_address(arena, ZONE_S, way->slot),
                      way->slot / SLOT_BYTES, arena_address(arena, ZONE_X, ARENA_LANDING));
 }
 
@@ -252,7 +202,7 @@ static struct way *allocate(struct linker *linker, struct unit *owner, const str
     uint64_t stub = target->trampoline ? STUB_BYTES : 0;
     const struct arena_need needs[ZONE_COUNT] = {
         [ZONE_X] = {stub + THUNK_BYTES, STUB_BYTES}, [ZONE_S] = {stub ? SLOT_BYTES : 0, SLOT_BYTES}};
-    struct way *way = reserve(&linker->adapters.ways) == 0 ? calloc(1, sizeof *way) : NULL;
+    struct way *way = hash_table_reserve(&linker->adapters.ways, 1) == 0 ? calloc(1, sizeof *way) : NULL;
     int code = way && unit_reserve_need(owner) == 0
                    ? 0
                    : error_set(error, ERROR_NO_MEMORY, "no memory for the way to '%s'", target->name);
@@ -263,8 +213,8 @@ static struct way *allocate(struct linker *linker, struct unit *owner, const str
         free(way);
         return NULL;
     }
-    way->entry = owner->extra->block.extent[ZONE_X].offset;
-    way->thunk = way->entry + (uint32_t)stub;
+    way->start = owner->extra->block.extent[ZONE_X].offset;
+    way->thunk = way->start + (uint32_t)stub;
     way->slot = owner->extra->block.extent[ZONE_S].offset;
     link_keep(linker, owner, sizeof *way + sizeof *owner->extra);
     return way;
@@ -283,11 +233,12 @@ static struct way *make(struct linker *linker, struct symbol *target, uint64_t c
     way = allocate(linker, owner, target, error);
     if (!way)
         return NULL;
-    way->key = (struct adapter_key){.first = (uint64_t)(uintptr_t)target, .second = convention};
+    way->target = target;
+    way->convention = convention;
     way->adapter = adapter;
     way->next = owner->ways;
     owner->ways = way;
-    add(&linker->adapters.ways, &way->key);
+    hash_table_add(&linker->adapters.ways, &way->entry, hash_way(linker, target, convention));
     write_way(linker, way, target);
     if (target->trampoline) {
         way->sibling = target->trampoline->ways;
@@ -314,14 +265,14 @@ int adapters_reach(struct linker *linker, struct unit *user, struct symbol *targ
         target = target->trampoline->definition;
     if (target->binding == SYMBOL_PROCESS && user && unit_reserve_need(user) != 0)
         return error_set(error, ERROR_NO_MEMORY, "no memory for the way to '%s'", target->name);
-    way = (struct way *)find(&linker->adapters.ways, (uint64_t)(uintptr_t)target, convention);
+    way = find_way(linker, target, convention);
     if (!way)
         way = make(linker, target, convention, error);
     if (!way)
         return error->code;
     if (target->binding == SYMBOL_PROCESS && user && user != way->adapter->definer)
         unit_add_need(user, way->adapter);
-    *address = arena_address(linker->arena, ZONE_X, way->entry);
+    *address = arena_address(linker->arena, ZONE_X, way->start);
     return 0;
 }
 

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "daemon/linker/hash_table.h"
 
 struct linker;
 struct manifest_name;
@@ -26,21 +27,9 @@ struct trampoline;
 struct unit;
 struct use;
 
-/* A hash table of what is known by two numbers; its entries begin with this. */
-struct adapter_key {
-    struct adapter_key *next; /* in its bucket */
-    uint64_t first, second;
-};
-
-struct adapter_table {
-    struct adapter_key **buckets; /* owned, and the entries */
-    uint32_t bucket_count;        /* 0, or a power of two */
-    uint32_t count;
-};
-
 struct adapters {
-    struct adapter_table registered; /* struct adapter, by the convention that is wanted and the one that is there */
-    struct adapter_table ways;       /* struct way, by the target's symbol and the convention that is wanted */
+    struct hash_table registered; /* struct adapter, by the convention that is wanted and the one that is there */
+    struct hash_table ways;       /* struct way, by the target's symbol and the convention that is wanted */
 };
 
 void adapters_close(struct adapters *adapters);

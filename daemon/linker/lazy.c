@@ -5,135 +5,55 @@
 #include "daemon/linker/lazy.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "daemon/linker/link.h"
 #include "daemon/linker/resolve.h"
 #include "daemon/linker/search.h"
 
-#define FIRST_BUCKETS 64u
+/* ---- tables ---- */
 
-/* A place in the table whose trampoline is gone. */
-static struct trampoline gone;
-
-/* ---- trampolines by number ---- */
-
-static uint32_t place_of(const struct lazies *lazies, uint32_t number)
+static uint32_t hash_number(const struct linker *linker, uint32_t number)
 {
-    return (number * 0x9e3779b1u) & (lazies->place_count - 1);
+    return symbols_hash(linker->symbols, &number, sizeof number);
 }
 
-static struct trampoline *find_trampoline(const struct lazies *lazies, uint64_t number)
+static struct trampoline *find_trampoline(const struct linker *linker, uint64_t number)
 {
-    if (lazies->place_count == 0 || number > UINT32_MAX)
-        return NULL;
-    for (uint32_t place = place_of(lazies, (uint32_t)number); lazies->places[place];
-         place = (place + 1) & (lazies->place_count - 1))
-        if (lazies->places[place] != &gone && trampoline_number(lazies->places[place]) == number)
-            return lazies->places[place];
-    return NULL;
+    struct trampoline *trampoline = hash_table_find(&linker->lazies.by_number, hash_number(linker, (uint32_t)number));
+
+    while (trampoline && trampoline_number(trampoline) != number)
+        trampoline = hash_table_next(&trampoline->entry);
+    return trampoline;
 }
 
-static void place(struct lazies *lazies, struct trampoline *trampoline)
+static struct lazy *find_lazy(const struct lazies *lazies, const struct trampoline *trampoline)
 {
-    uint32_t at = place_of(lazies, trampoline_number(trampoline));
+    struct lazy *lazy = hash_table_find(&lazies->by_name, symbol_name_hash(trampoline->wanted));
 
-    while (lazies->places[at])
-        at = (at + 1) & (lazies->place_count - 1);
-    lazies->places[at] = trampoline;
-}
-
-/* At most half of the places are taken, those of trampolines that are gone included. */
-static int make_places(struct lazies *lazies, uint32_t more)
-{
-    uint32_t count = lazies->place_count ? lazies->place_count : FIRST_BUCKETS;
-
-    if (lazies->place_count && (lazies->placed + lazies->removed + more) * 2 <= lazies->place_count)
-        return 0;
-    while ((lazies->placed + more) * 2 > count)
-        count *= 2;
-    struct lazies wider = {.places = calloc(count, sizeof(struct trampoline *)), .place_count = count};
-    if (!wider.places)
-        return ERROR_NO_MEMORY;
-    for (uint32_t i = 0; i < lazies->place_count; i++)
-        if (lazies->places[i] && lazies->places[i] != &gone)
-            place(&wider, lazies->places[i]);
-    free(lazies->places);
-    lazies->places = wider.places;
-    lazies->place_count = count;
-    lazies->removed = 0;
-    return 0;
-}
-
-static void displace(struct lazies *lazies, const struct trampoline *trampoline)
-{
-    uint32_t at = place_of(lazies, trampoline_number(trampoline));
-
-    while (lazies->places[at] != trampoline)
-        at = (at + 1) & (lazies->place_count - 1);
-    lazies->places[at] = &gone;
-    lazies->placed--;
-    lazies->removed++;
-}
-
-/* ---- lazy symbols by name ---- */
-
-static struct lazy **bucket_of(const struct lazies *lazies, const struct symbol *name)
-{
-    return &lazies->buckets[symbol_name_hash(name) & (lazies->bucket_count - 1)];
-}
-
-static int grow_buckets(struct lazies *lazies)
-{
-    struct lazies wider = {.bucket_count = lazies->bucket_count ? lazies->bucket_count * 2 : FIRST_BUCKETS};
-
-    wider.buckets = calloc(wider.bucket_count, sizeof(struct lazy *));
-    if (!wider.buckets)
-        return ERROR_NO_MEMORY;
-    for (uint32_t b = 0; b < lazies->bucket_count; b++) {
-        for (struct lazy *lazy = lazies->buckets[b], *next; lazy; lazy = next) {
-            struct lazy **bucket = bucket_of(&wider, lazy->wanted);
-
-            next = lazy->next;
-            lazy->next = *bucket;
-            *bucket = lazy;
-        }
-    }
-    free(lazies->buckets);
-    lazies->buckets = wider.buckets;
-    lazies->bucket_count = wider.bucket_count;
-    return 0;
-}
-
-static struct lazy *find_lazy(struct lazies *lazies, const struct trampoline *trampoline)
-{
-    if (lazies->count >= lazies->bucket_count && grow_buckets(lazies) != 0)
-        return NULL;
-    struct lazy **bucket = bucket_of(lazies, trampoline->wanted), *lazy = *bucket;
     while (lazy && (lazy->wanted != trampoline->wanted || lazy->exact != trampoline->exact))
-        lazy = lazy->next;
+        lazy = hash_table_next(&lazy->entry);
+    return lazy;
+}
+
+static struct lazy *lazy_of(struct lazies *lazies, const struct trampoline *trampoline)
+{
+    struct lazy *lazy = find_lazy(lazies, trampoline);
+
     if (lazy)
         return lazy;
-    lazy = calloc(1, sizeof *lazy);
+    lazy = hash_table_reserve(&lazies->by_name, 1) == 0 ? malloc(sizeof *lazy) : NULL;
     if (!lazy)
         return NULL;
-    *lazy = (struct lazy){
-        .next = *bucket, .wanted = trampoline->wanted, .library = trampoline->library, .exact = trampoline->exact};
+    *lazy = (struct lazy){.wanted = trampoline->wanted, .library = trampoline->library, .exact = trampoline->exact};
+    hash_table_add(&lazies->by_name, &lazy->entry, symbol_name_hash(lazy->wanted));
     lazy->wanted->lazies++;
-    *bucket = lazy;
-    lazies->count++;
     return lazy;
 }
 
 static void forget_lazy(struct lazies *lazies, struct lazy *lazy)
 {
-    struct lazy **link = bucket_of(lazies, lazy->wanted);
-
-    while (*link != lazy)
-        link = &(*link)->next;
-    *link = lazy->next;
+    hash_table_remove(&lazies->by_name, &lazy->entry);
     lazy->wanted->lazies--;
-    lazies->count--;
     free(lazy);
 }
 
@@ -148,14 +68,8 @@ void lazies_close(struct linker *linker)
 {
     struct lazies *lazies = &linker->lazies;
 
-    for (uint32_t b = 0; b < lazies->bucket_count; b++) {
-        for (struct lazy *lazy = lazies->buckets[b], *next; lazy; lazy = next) {
-            next = lazy->next;
-            free(lazy);
-        }
-    }
-    free(lazies->buckets);
-    free(lazies->places);
+    hash_table_close(&lazies->by_name, free);
+    hash_table_close(&lazies->by_number, NULL);
     *lazies = (struct lazies){0};
 }
 
@@ -253,27 +167,42 @@ static void ask(struct linker *linker, struct lazy *lazy)
     linker->hooks->lazy_wanted(linker->owner, lazy);
 }
 
+static void attach(struct lazy *lazy, struct trampoline *trampoline)
+{
+    trampoline->lazy = lazy;
+    trampoline->next = lazy->trampolines;
+    trampoline->link = &lazy->trampolines;
+    if (trampoline->next)
+        trampoline->next->link = &trampoline->next;
+    lazy->trampolines = trampoline;
+}
+
+static void detach(struct trampoline *trampoline)
+{
+    *trampoline->link = trampoline->next;
+    if (trampoline->next)
+        trampoline->next->link = trampoline->link;
+    trampoline->lazy = NULL;
+}
+
 int lazy_link(struct linker *linker, struct unit *unit, struct error *error)
 {
     struct lazies *lazies = &linker->lazies;
 
-    if (make_places(lazies, unit->trampoline_count) != 0)
+    if (hash_table_reserve(&lazies->by_number, unit->trampoline_count) != 0)
         return error_set(error, ERROR_NO_MEMORY, "%s: no memory for its lazy symbols", unit->name);
     for (uint32_t i = 0; i < unit->trampoline_count; i++) {
         struct trampoline *trampoline = &unit->trampolines[i];
 
         if (trampoline->kind == TRAMPOLINE_REDIRECTABLE)
             continue;
-        struct lazy *lazy = find_lazy(lazies, trampoline);
+        struct lazy *lazy = lazy_of(lazies, trampoline);
         if (!lazy)
             return error_set(error, ERROR_NO_MEMORY, "%s: no memory for its lazy symbols", unit->name);
         if (!lazy->trampolines)
             lazy->bound = find_ready(linker, lazy);
-        trampoline->lazy = lazy;
-        trampoline->next = lazy->trampolines;
-        lazy->trampolines = trampoline;
-        place(lazies, trampoline);
-        lazies->placed++;
+        attach(lazy, trampoline);
+        hash_table_add(&lazies->by_number, &trampoline->entry, hash_number(linker, trampoline_number(trampoline)));
         lead(linker, trampoline);
     }
     return 0;
@@ -289,32 +218,22 @@ void lazy_unlink(struct linker *linker, struct unit *unit)
             trampoline->wanted->lazies--;
         if (!lazy)
             continue;
-        struct trampoline **link = &lazy->trampolines;
-        while (*link != trampoline)
-            link = &(*link)->next;
-        *link = trampoline->next;
-        trampoline->lazy = NULL;
+        detach(trampoline);
         for (uint32_t waiter = 0; lazy->waiters && waiter < CHANNEL_WAITERS; waiter++)
             if (linker->lazies.waiters[waiter].trampoline == trampoline)
                 linker->lazies.waiters[waiter].trampoline = NULL;
-        displace(&linker->lazies, trampoline);
+        hash_table_remove(&linker->lazies.by_number, &trampoline->entry);
         forget_idle(&linker->lazies, lazy);
     }
 }
 
-static bool is_namesake(const struct lazy *lazy, const struct symbol *symbol)
-{
-    return lazy->wanted->name_length == symbol->name_length &&
-           memcmp(lazy->wanted->name, symbol->name, symbol->name_length) == 0;
-}
-
 void lazy_offered(struct linker *linker, const struct symbol *symbol)
 {
-    if (linker->lazies.count == 0)
-        return;
-    for (struct lazy *lazy = *bucket_of(&linker->lazies, symbol), *next; lazy; lazy = next) {
-        next = lazy->next;
-        if (!is_namesake(lazy, symbol) || lazy->bound)
+    const struct hash_table *lazies = &linker->lazies.by_name;
+
+    for (struct lazy *lazy = hash_table_find(lazies, symbol_name_hash(symbol)), *next; lazy; lazy = next) {
+        next = hash_table_next(&lazy->entry);
+        if (!symbol_is_namesake(lazy->wanted, symbol) || lazy->bound)
             continue;
         struct symbol *ready = find_ready(linker, lazy);
         if (ready)
@@ -325,11 +244,11 @@ void lazy_offered(struct linker *linker, const struct symbol *symbol)
 
 void lazy_withdrawn(struct linker *linker, const struct symbol *symbol, const struct error *why)
 {
-    if (linker->lazies.count == 0)
-        return;
-    for (struct lazy *lazy = *bucket_of(&linker->lazies, symbol), *next; lazy; lazy = next) {
-        next = lazy->next;
-        if (!is_namesake(lazy, symbol))
+    const struct hash_table *lazies = &linker->lazies.by_name;
+
+    for (struct lazy *lazy = hash_table_find(lazies, symbol_name_hash(symbol)), *next; lazy; lazy = next) {
+        next = hash_table_next(&lazy->entry);
+        if (!symbol_is_namesake(lazy->wanted, symbol))
             continue;
         if (lazy->bound == symbol || !lazy->bound)
             bind(linker, lazy, find_ready(linker, lazy));
@@ -349,16 +268,16 @@ void lazy_withdrawn(struct linker *linker, const struct symbol *symbol, const st
 
 void lazy_search_again(struct linker *linker)
 {
-    for (uint32_t b = 0; b < linker->lazies.bucket_count; b++) {
-        for (struct lazy *lazy = linker->lazies.buckets[b], *next; lazy; lazy = next) {
-            struct symbol *ready = lazy->bound ? NULL : find_ready(linker, lazy);
+    const struct hash_table *lazies = &linker->lazies.by_name;
 
-            next = lazy->next;
-            if (!ready)
-                continue;
-            bind(linker, lazy, ready);
-            forget_idle(&linker->lazies, lazy);
-        }
+    for (struct lazy *lazy = hash_table_after(lazies, NULL), *next; lazy; lazy = next) {
+        struct symbol *ready = lazy->bound ? NULL : find_ready(linker, lazy);
+
+        next = hash_table_after(lazies, &lazy->entry);
+        if (!ready)
+            continue;
+        bind(linker, lazy, ready);
+        forget_idle(&linker->lazies, lazy);
     }
 }
 
@@ -411,7 +330,7 @@ static void serve(struct linker *linker, uint32_t waiter, const struct trampolin
 
 int lazy_called(struct linker *linker, uint32_t waiter, uint64_t number, uint64_t deadline, struct error *error)
 {
-    struct trampoline *trampoline = find_trampoline(&linker->lazies, number);
+    struct trampoline *trampoline = find_trampoline(linker, number);
     struct error why;
 
     if (waiter >= CHANNEL_WAITERS || linker->lazies.waiters[waiter].lazy)
@@ -431,7 +350,7 @@ int lazy_called(struct linker *linker, uint32_t waiter, uint64_t number, uint64_
 
 const char *lazy_name(const struct linker *linker, uint64_t number)
 {
-    const struct trampoline *trampoline = find_trampoline(&linker->lazies, number);
+    const struct trampoline *trampoline = find_trampoline(linker, number);
 
     return trampoline && trampoline->lazy ? trampoline->lazy->wanted->name : NULL;
 }

@@ -13,11 +13,12 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "daemon/linker/hash_table.h"
 #include "daemon/linker/trampoline.h"
 #include "proto/channel.h"
 
 struct lazy {
-    struct lazy *next;     /* in its hash bucket */
+    struct hash_entry entry;
     struct symbol *wanted; /* borrowed, and counted in its `lazies` */
     uint32_t library;
     bool exact;
@@ -36,12 +37,8 @@ struct lazy_waiter {
 };
 
 struct lazies {
-    struct lazy **buckets; /* owned, and each of them; by name */
-    uint32_t bucket_count; /* a power of two */
-    uint32_t count;
-    struct trampoline **places; /* owned table of borrowed ones; by number */
-    uint32_t place_count;       /* a power of two */
-    uint32_t placed, removed;
+    struct hash_table by_name;   /* struct lazy, owned; by the name alone */
+    struct hash_table by_number; /* struct trampoline, borrowed; by its number */
     struct lazy_waiter waiters[CHANNEL_WAITERS];
     uint64_t asked; /* questions so far */
 };

@@ -105,7 +105,7 @@ static struct publication *next_publication(struct session *session, enum runner
     if (needed)
         return needed;
     *queue = publish_queue(session);
-    if (session->linker.lazies.count && (is_busy(session, *queue) || !is_room_beside(session)))
+    if (session->linker.lazies.by_name.count && (is_busy(session, *queue) || !is_room_beside(session)))
         return NULL;
     return session->unsent;
 }

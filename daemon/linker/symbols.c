@@ -96,6 +96,11 @@ static void grow(struct symbols *symbols)
     symbols->bucket_count = wider;
 }
 
+uint32_t symbols_hash(const struct symbols *symbols, const void *key, size_t length)
+{
+    return (uint32_t)XXH3_64bits_withSeed(key, length, symbols->seed);
+}
+
 /* Namespaces are spread by an odd factor, so that one name's symbols in many libraries do not share a bucket. */
 static uint32_t spread(uint32_t space)
 {
@@ -104,12 +109,17 @@ static uint32_t spread(uint32_t space)
 
 static uint32_t hash_name(const struct symbols *symbols, uint32_t space, const char *name, size_t length)
 {
-    return (uint32_t)XXH3_64bits_withSeed(name, length, symbols->seed) ^ spread(space);
+    return symbols_hash(symbols, name, length) ^ spread(space);
 }
 
 uint32_t symbol_name_hash(const struct symbol *symbol)
 {
     return symbol->hash ^ spread(symbol->space);
+}
+
+bool symbol_is_namesake(const struct symbol *symbol, const struct symbol *other)
+{
+    return symbol->name_length == other->name_length && memcmp(symbol->name, other->name, other->name_length) == 0;
 }
 
 static struct symbol *find_hashed(const struct symbols *symbols, uint32_t space, const char *name, size_t length,

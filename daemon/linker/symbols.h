@@ -109,6 +109,10 @@ struct symbol *symbols_find(const struct symbols *symbols, uint32_t space, const
 
 /* Of the name alone, whatever the namespace. */
 uint32_t symbol_name_hash(const struct symbol *symbol);
+bool symbol_is_namesake(const struct symbol *symbol, const struct symbol *other);
+
+/* For other tables (hash_table.h) whose keys are chosen by a controller. */
+uint32_t symbols_hash(const struct symbols *symbols, const void *key, size_t length);
 
 /* Calls `visit` for every symbol, in no particular order; it must not intern. */
 void symbols_visit(const struct symbols *symbols, void (*visit)(struct symbol *symbol, void *data), void *data);

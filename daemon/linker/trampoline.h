@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "daemon/linker/hash_table.h"
+
 struct lazy;
 struct linker;
 struct offer;
@@ -24,10 +26,12 @@ struct way;
 enum trampoline_kind { TRAMPOLINE_LAZY_USE, TRAMPOLINE_LAZY_DEFINITION, TRAMPOLINE_REDIRECTABLE };
 
 struct trampoline {
-    struct unit *unit;       /* whose array it lies in */
-    struct lazy *lazy;       /* borrowed; once the unit is linked, of those that are lazy */
-    struct trampoline *next; /* of the same lazy symbol */
-    struct symbol *wanted;   /* borrowed, and counted in its `lazies`; what a lazy one waits for, in its own library */
+    struct hash_entry entry;  /* once the unit is linked, of those that are lazy */
+    struct unit *unit;        /* whose array it lies in */
+    struct lazy *lazy;        /* borrowed; once the unit is linked, of those that are lazy */
+    struct trampoline *next;  /* of the same lazy symbol */
+    struct trampoline **link; /* what points to this one */
+    struct symbol *wanted;    /* borrowed, and counted in its `lazies`; what a lazy one waits for, in its own library */
     struct symbol *definition; /* borrowed; the symbol that has the trampoline's address; NULL for a use */
     struct symbol *target;     /* borrowed, and counted as used; what it was redirected to, or NULL */
     uint64_t body;             /* of a redirectable one: the function that came with the unit */

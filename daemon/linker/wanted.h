@@ -5,13 +5,12 @@
 #ifndef LINKER_WANTED_H
 #define LINKER_WANTED_H
 
+#include "daemon/linker/hash_table.h"
 #include "daemon/linker/symbols.h"
 
 /* Zero-initialised is empty. */
 struct wanted {
-    struct wanted_entry **buckets; /* owned; a power of two of them */
-    size_t bucket_count;
-    size_t count;
+    struct hash_table by_name; /* struct wanted_entry, owned */
 };
 
 void wanted_close(struct wanted *wanted);
