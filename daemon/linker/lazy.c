@@ -250,8 +250,9 @@ void lazy_withdrawn(struct linker *linker, const struct symbol *symbol, const st
         next = hash_table_next(&lazy->entry);
         if (!symbol_is_namesake(lazy->wanted, symbol))
             continue;
-        if (lazy->bound == symbol || !lazy->bound)
-            bind(linker, lazy, find_ready(linker, lazy));
+        struct symbol *ready = !lazy->bound || lazy->bound == symbol ? find_ready(linker, lazy) : NULL;
+        if (ready || lazy->bound == symbol)
+            bind(linker, lazy, ready);
         if (!lazy->waiters) {
             forget_idle(&linker->lazies, lazy);
             continue;
@@ -289,7 +290,6 @@ static bool is_own_component(const struct trampoline *trampoline, const struct s
            symbol->definer->state == UNIT_LINKED && graph_root(trampoline->unit) == graph_root(symbol->definer);
 }
 
-/* The thread has been entered as waiting: goes on at once, or waits for what is coming, or it is asked for. */
 static void refuse_circle(struct linker *linker, uint32_t waiter, const struct symbol *found)
 {
     struct error why;
@@ -299,6 +299,7 @@ static void refuse_circle(struct linker *linker, uint32_t waiter, const struct s
     resume(linker, waiter, 0, &why);
 }
 
+/* The thread has been entered as waiting: goes on at once, or waits for what is coming, or it is asked for. */
 static void serve(struct linker *linker, uint32_t waiter, const struct trampoline *trampoline)
 {
     struct lazy *lazy = trampoline->lazy;
