@@ -15,11 +15,9 @@ static void end_life(struct model *model, const struct operation *operation, str
 
     if (operation->kind == OPERATION_RUN)
         model_remove_run(model, unit, false);
-    model_end_life(model);
+    model_end_life(model, answer, false);
     answer->wait.kind = WAIT_NONE;
-    answer->kind = ANSWER_END;
     answer->codes = codes;
-    answer->runs_code = true;
 }
 
 static void return_value(struct model *model, const struct operation *operation, struct answer *answer, uint64_t value)

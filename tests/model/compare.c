@@ -75,9 +75,14 @@ static void compare_done(struct drive *drive, const struct record *record)
 
 static void compare_removed(struct drive *drive, const struct record *record)
 {
-    if (record->codes || record->count != record->answer.count)
-        drive_differs(drive, record, "codes %llx, %zu were removed; the model has %u",
-                      (unsigned long long)record->codes, record->count, record->answer.count);
+    uint64_t codes = record->answer.failing ? 1ull << JITD_ERROR_ACTION_FAILED : 0;
+
+    if (record->codes != codes || record->count != record->answer.count ||
+        record->error_count != record->answer.failing)
+        drive_differs(drive, record,
+                      "codes %llx, %zu were removed, %zu of them with errors; the model has %u and %u with errors",
+                      (unsigned long long)record->codes, record->count, record->error_count, record->answer.count,
+                      record->answer.failing);
 }
 
 /* Who keeps a unit from being removed is named, or counted. */
@@ -182,7 +187,7 @@ bool compare_is_due(const struct drive *drive, const struct record *record)
 
 static bool is_told(const struct model_unit *unit, const struct news *news)
 {
-    return news->resolved == 1 && news->ready == (unit->state == JITD_UNIT_READY) &&
+    return news->resolved == 1 && news->ready == (unit->state == JITD_UNIT_READY || unit->was_ready) &&
            news->failed == (unit->state == JITD_UNIT_FAILED) && news->removed == unit->removed &&
            (unit->state != JITD_UNIT_FAILED || is_code_of(unit, news->code));
 }
@@ -194,11 +199,31 @@ static bool has_said(const struct model_unit *unit, const struct news *news)
            news->finalised == unit->finalised;
 }
 
+static bool is_note(const struct model_unit *unit, const struct model_note *note, const struct note *told)
+{
+    return told->count <= note->count && told->count + unit->doubtful >= note->count &&
+           (told->count == 0 || told->by == note->by);
+}
+
+/* The same of its actions; the number of the first of which it is not so, or 0. */
+static uint32_t find_other_note(const struct model_unit *unit, const struct news *news)
+{
+    for (uint32_t i = 0; i < unit->action_count && !unit->unsure; i++) {
+        const struct model_action *action = &unit->actions[i];
+
+        if (!is_note(unit, &action->made, &news->made[action->number]) ||
+            !is_note(unit, &action->undone, &news->undone[action->number]))
+            return action->number;
+    }
+    return 0;
+}
+
 static bool is_as_told(const struct drive *drive, uint32_t serial)
 {
     const struct model_unit *unit = model_unit(drive->model, serial);
 
-    return !unit || (has_said(unit, &drive->news[serial]) && (unit->internal || is_told(unit, &drive->news[serial])));
+    return !unit || (has_said(unit, &drive->news[serial]) && !find_other_note(unit, &drive->news[serial]) &&
+                     (unit->internal || is_told(unit, &drive->news[serial])));
 }
 
 bool compare_is_settled(const struct drive *drive)
@@ -218,6 +243,14 @@ static void compare_units(struct drive *drive)
         const struct model_unit *unit = model_unit(drive->model, i);
         const struct news *news = &drive->news[i];
 
+        uint32_t number = unit ? find_other_note(unit, news) : 0;
+
+        if (number)
+            drive_differs(drive, NULL,
+                          "unit %u: action %u was made %u times (last by %x), undone %u times (by %x); the model has "
+                          "another",
+                          i, number, news->made[number].count, news->made[number].by, news->undone[number].count,
+                          news->undone[number].by);
         if (!is_as_told(drive, i))
             drive_differs(
                 drive, NULL,

@@ -44,7 +44,7 @@ static void supply(struct drive *drive, struct record *record)
                                 .drive = drive,
                                 .first = record->operation->kind == OPERATION_RUN,
                                 .answer = model_supply(drive->model, record->operation, &record->answer)};
-    if (supplied->answer.kind == ANSWER_NONE)
+    if (supplied->answer.kind == ANSWER_NONE || drive->model->stuck)
         return;
     drive->patient = record->answer.wait.kind != WAIT_NONE;
     if (perform_submit(drive, supplied) != 0) {
@@ -76,7 +76,7 @@ void converse(struct drive *drive, struct record *record)
     bool supplied = false;
 
     record->waited = record->answer.wait.kind != WAIT_NONE;
-    while (record->answer.wait.kind != WAIT_NONE && !drive->text[0]) {
+    while (record->answer.wait.kind != WAIT_NONE && !drive->text[0] && !drive->model->stuck) {
         if (record->answer.wait.kind == WAIT_ASKED)
             await_question(drive, record);
         if (drive->text[0])

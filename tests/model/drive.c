@@ -129,7 +129,8 @@ void drive_expect_end(struct drive *drive, struct record *record)
     if (record->answer.kind != ANSWER_END || record->end_expected)
         return;
     record->end_expected = true;
-    drive->ends++;
+    drive->ends += (int)record->answer.ends;
+    drive->breaks_off = record->answer.ends > 1 || record->operation->kind != OPERATION_CRASH;
 }
 
 /* ---- a session ---- */
@@ -141,28 +142,30 @@ static void on_address(struct jitd_session *session, const struct jitd_address *
         ((uint64_t *)data)[i] = addresses[i].address;
 }
 
-/* What no operation does, but some need: the address of a function, and the name of one that ends the runner. */
+/* What no operation does, but some need: the address of a function, and names of those that end the runner. */
 static void prepare(struct drive *drive)
 {
-    static const char *const names[] = {"getpagesize", "abort"};
-    uint64_t addresses[2] = {0};
+    static const char *const names[] = {"getpagesize", "abort", "exit"};
+    uint64_t addresses[3] = {0};
     jitd_request request = 0;
 
-    jitd_lookup(drive->session, names, 2, on_address, addresses, &request);
+    jitd_lookup(drive->session, names, 3, on_address, addresses, &request);
     jitd_wait(drive->session, request, DRIVE_PATIENCE);
-    const struct jitd_absolute absolute = {
-        .name = DRIVE_ABORT, .address = addresses[1], .flags = JITD_DEFINITION_FUNCTION};
-    const struct jitd_manifest manifest = {.absolutes = &absolute, .absolute_count = 1};
+    const struct jitd_absolute absolutes[] = {
+        {.name = DRIVE_ABORT, .address = addresses[1], .flags = JITD_DEFINITION_FUNCTION},
+        {.name = DRIVE_EXIT, .address = addresses[2], .flags = JITD_DEFINITION_FUNCTION},
+    };
+    const struct jitd_manifest manifest = {.absolutes = absolutes, .absolute_count = 2};
     struct jitd_batch *batch = jitd_batch_new(0);
     drive->page_function = addresses[0];
     drive->serials = calloc(2, sizeof *drive->serials);
     if (!batch || !drive->serials)
         abort();
     drive->id_end = 2;
-    jitd_batch_add_unit(batch, &(struct jitd_unit_input){.name = "abort", .manifest = &manifest});
+    jitd_batch_add_unit(batch, &(struct jitd_unit_input){.name = "ends", .manifest = &manifest});
     jitd_submit(drive->session, batch, NULL, NULL, &request);
     jitd_wait(drive->session, request, DRIVE_PATIENCE);
-    if (!addresses[0] || !addresses[1])
+    if (!addresses[0] || !addresses[1] || !addresses[2])
         drive_differs(drive, NULL, "the session does not begin");
 }
 
@@ -207,9 +210,9 @@ static void do_operation(struct drive *drive, const struct operation *operation)
         return;
     *record = (struct record){.operation = operation, .drive = drive, .answer = model_apply(drive->model, operation)};
     drive->record_end = operation->number + 1;
-    drive->finalised_at = UINT32_MAX;
+    drive->finalised_at = drive->undone_at = UINT32_MAX;
     drive->patient = drive->conversing = record->answer.wait.kind != WAIT_NONE;
-    drive->questions_uncertain = false;
+    drive->questions_uncertain = drive->breaks_off = false;
     if (drive->model->stuck || (record->answer.kind == ANSWER_NONE && !drive->patient))
         return;
     drive_expect_end(drive, record);
@@ -235,6 +238,7 @@ bool drive_run(const struct operation *operations, size_t count, int patience_ms
         do_operation(drive, &operations[i]);
     if (!drive->text[0])
         drive_settle(drive, false);
+    tally_add_actions(drive);
     jitd_close(drive->session);
     snprintf(text, DRIVE_TEXT_BYTES, "%s", drive->text);
     model_free(drive->model);

@@ -11,6 +11,7 @@
 
 #define DRIVE_TEXT_BYTES 1024
 #define USERS_MOST       16
+#define NUMBERS_MOST     16 /* of entries, beyond the last */
 
 /* One operation, its request, and what was answered. */
 struct record {
@@ -22,6 +23,7 @@ struct record {
     bool waited; /* for something that was not there */
     int answers; /* must be one */
     uint64_t codes;
+    size_t error_count;
     uint32_t missing; /* names that were said to be */
     uint32_t first;   /* of the operation's units, that was submitted */
     uint64_t value;
@@ -34,6 +36,12 @@ struct record {
     struct jitd_address addresses[ITEMS_MOST];
 };
 
+/* What the program has said of one half of an action. */
+struct note {
+    uint32_t count;
+    uint32_t by; /* the last */
+};
+
 /* What has been told of one unit. */
 struct news {
     uint64_t id;
@@ -41,6 +49,10 @@ struct news {
     int code;
     uint32_t initialised, finalised; /* how often, by its own word (ledger.c) */
     uint32_t initialised_at;         /* the last time: a place in the order of all that was said so */
+    struct note made[NUMBERS_MOST], undone[NUMBERS_MOST];
+    uint32_t made_at[NUMBERS_MOST]; /* as initialised_at */
+    uint32_t last_made;             /* number of the action, in the life before which so many had ended */
+    int last_made_ends;
 };
 
 /* What a thread of the program waits for. */
@@ -68,8 +80,10 @@ struct drive {
     int ledger;                             /* owned; read end of the program's standard output */
     uint32_t ledger_count;                  /* entries that were read there */
     uint32_t finalised_at;                  /* of the last that was finalised, when it was initialised */
+    uint32_t undone_at;                     /* of the last action that was undone, when it was made */
     int patience_ms;
-    int ends; /* RunnerEnded events that must have come */
+    bool breaks_off; /* the operation may have made actions in the life that it ends, or in several */
+    int ends;        /* RunnerEnded events that must have come */
     int ended;
     bool disconnected;
     uint64_t page_function;                             /* address of getpagesize in the runner */
@@ -108,6 +122,7 @@ void drive_expect_end(struct drive *drive, struct record *record);
 
 #define DRIVE_PATIENCE 20000 /* ms */
 #define DRIVE_ABORT    "abort_here"
+#define DRIVE_EXIT     "exit_here"
 
 /* perform.c: sends what the operation is; a number of the library's error codes where it could not. */
 int perform(struct drive *drive, struct record *record);
@@ -150,6 +165,9 @@ void compare_inspection(struct drive *drive, const struct record *record, const 
 
 /* tally.c: how often each operation was answered how. */
 void tally_add(const struct record *record);
+
+/* tally.c: what became of the actions of a session. */
+void tally_add_actions(const struct drive *drive);
 void tally_print(FILE *out);
 
 #endif

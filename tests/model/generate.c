@@ -29,10 +29,13 @@ static uint32_t degree(struct generator *generator, uint32_t most)
                                           : generate_below(generator, 1 + most / 8);
 }
 
-static void make_calm(struct character *character)
+static void make_calm(struct generator *generator, struct character *character)
 {
     character->calm = true;
     character->libraries = 1 + character->libraries % 2;
+    character->action = generate_chance(generator, 60) ? 10 + generate_below(generator, 30) : 0;
+    if (character->action)
+        character->weights[OPERATION_CRASH] = generate_below(generator, 4);
     character->closed = character->oddity = character->common = character->convention = 0;
     character->weak = character->weak / 4;
     character->weights[OPERATION_CANCEL_UNITS] = 1;
@@ -69,7 +72,8 @@ static void make_character(struct generator *generator)
                                     .redirectable = 10 + generate_below(generator, 70),
                                     .supply = generate_below(generator, 101),
                                     .deadline = degree(generator, 30),
-                                    .cascade = generate_below(generator, 101)};
+                                    .cascade = generate_below(generator, 101),
+                                    .action = degree(generator, 60)};
     for (size_t kind = 0; kind < OPERATION_KINDS; kind++)
         character->weights[kind] = 1 + generate_below(generator, 2 * weights[kind]);
     if (generate_chance(generator, 80))
@@ -82,7 +86,7 @@ static void make_character(struct generator *generator)
     character->manifest = 50 + generate_below(generator, 51);
     character->names = NAMES_MOST - PROCESS_NAMES - generate_below(generator, 16);
     if (generate_chance(generator, 50))
-        make_calm(character);
+        make_calm(generator, character);
 }
 
 uint32_t generate_name(struct generator *generator)

@@ -206,6 +206,7 @@ static void make_inspect(struct generator *generator, struct operation *operatio
 
 static void make_crash(struct generator *generator, struct operation *operation)
 {
+    operation->mode = generate_chance(generator, 50);
 }
 
 static void (*const makers[OPERATION_KINDS])(struct generator *generator, struct operation *operation) = {

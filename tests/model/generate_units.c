@@ -4,13 +4,16 @@
 #include "tests/model/generator.h"
 
 /* Of the kinds an entry is, in percent; those behind USE are a manifest's alone. */
-static uint32_t entry_kind(struct generator *generator, bool manifest)
+static uint32_t entry_kind(struct generator *generator, const struct unit_row *unit)
 {
     static const uint32_t up_to[] = {
         [ENTRY_DEFINE] = 40, [ENTRY_USE] = 75, [ENTRY_ABSOLUTE] = 82, [ENTRY_ALIAS] = 92, [ENTRY_AWAIT] = 100};
-    uint32_t point = generate_below(generator, manifest ? 100 : 75), kind = 0;
+    uint32_t point = generate_below(generator, unit->manifest ? 100 : 75), kind = 0;
+    uint32_t action = generator->character.action;
 
-    if (manifest && generate_chance(generator, generator->character.lazy / 2))
+    if (unit->manifest && generate_chance(generator, action && unit->no_object ? 80 : action))
+        return ENTRY_ACTION;
+    if (unit->manifest && generate_chance(generator, generator->character.lazy / 2))
         return ENTRY_LAZY;
     while (point >= up_to[kind])
         kind++;
@@ -27,10 +30,25 @@ static uint32_t any_defined(struct generator *generator, uint32_t library)
     return name;
 }
 
+/* Mostly of what succeeds. */
+static void make_action(struct generator *generator, struct entry *entry)
+{
+    const struct mention publish = generate_mentioned(generator, &generator->noting);
+    const struct mention remove = generate_mentioned(generator, &generator->noting);
+
+    entry->half = generate_chance(generator, 30) ? generate_below(generator, HALVES) : HALF_BOTH;
+    if (generate_chance(generator, 40))
+        entry->library = publish.library + 1;
+    if (generate_chance(generator, 93))
+        entry->name = publish.name;
+    if (generate_chance(generator, 93))
+        entry->target = remove.name;
+}
+
 static struct entry make_entry(struct generator *generator, const struct unit_row *unit, uint32_t number)
 {
     const struct character *character = &generator->character;
-    struct entry entry = {.kind = entry_kind(generator, unit->manifest),
+    struct entry entry = {.kind = entry_kind(generator, unit),
                           .number = number,
                           .name = generate_name(generator),
                           .target = generate_name(generator),
@@ -57,6 +75,10 @@ static struct entry make_entry(struct generator *generator, const struct unit_ro
         entry.library = 1 + generate_library(generator);
     if (generate_chance(generator, character->convention))
         entry.convention = 1 + generate_below(generator, 2);
+    if (character->action)
+        entry.notes = generate_chance(generator, 70);
+    if (entry.kind == ENTRY_ACTION)
+        make_action(generator, &entry);
     return entry;
 }
 
@@ -79,6 +101,8 @@ static void mention_definition(struct generator *generator, const struct unit_ro
         return;
     *offered |= bit;
     generate_mention(&generator->functions, &mention);
+    if (entry->notes && !entry->common && !entry->convention)
+        generate_mention(&generator->noting, &mention);
     if (unit->manifest && (entry->kind == ENTRY_LAZY || entry->redirectable))
         generate_mention(&generator->replaceable, &mention);
 }

@@ -13,7 +13,7 @@ struct character {
     uint32_t libraries, names, tags;
     uint32_t weights[OPERATION_KINDS];
     uint32_t manifest, closed, atomic, weak, hidden, common, exact, convention, oddity, settle, data, re_export;
-    uint32_t lazy, redirectable, supply, deadline, cascade;
+    uint32_t lazy, redirectable, supply, deadline, cascade, action;
     bool calm; /* little is refused, so that much can be called */
 };
 
@@ -38,6 +38,7 @@ struct generator {
     struct mentions lazy;             /* uses and definitions */
     struct mentions replaceable;      /* lazy and redirectable definitions */
     struct mentions functions;        /* definitions */
+    struct mentions noting;           /* those that succeed as actions */
 };
 
 /* Below `end`, which is not 0. */

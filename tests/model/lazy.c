@@ -99,6 +99,7 @@ static void end_at_body(struct reach *reach, const struct model_definition *defi
 {
     reach->kind = definition->common ? REACH_CRASH : REACH_VALUE;
     reach->value = DEFINITION_VALUE(definition->unit->serial, definition->number);
+    reach->notes = definition->notes;
 }
 
 /* Gives what comes next; NULL: there is nothing, and `reach` says why. */

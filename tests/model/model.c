@@ -157,10 +157,7 @@ static void apply_inspect(struct model *model, const struct operation *operation
 
 static void apply_crash(struct model *model, const struct operation *operation, struct answer *answer)
 {
-    (void)operation;
-    model_end_life(model);
-    answer->kind = ANSWER_END;
-    answer->runs_code = true;
+    model_end_life(model, answer, operation->mode != 0);
 }
 
 static void (*const apply[OPERATION_KINDS])(struct model *model, const struct operation *operation,

@@ -23,7 +23,7 @@ struct model_definition {
     enum strength strength;
     uint64_t convention;
     struct model_use *alias_of; /* ALIAS, LAZY: the use that it stands for */
-    bool redirectable;
+    bool redirectable, notes;
     const struct model_definition *redirected; /* what calls reach in its place, or NULL */
 };
 
@@ -43,9 +43,22 @@ struct model_use {
     bool exact;       /* in it, and what it re-exports, it ends */
     bool referenced;  /* by the unit's code */
     bool weak, direct;
+    bool action;         /* by which it is called, as one of convention 0 */
     bool called;         /* by `convention`, which must then be that of the definition */
     uint64_t convention; /* that is wanted */
     struct bound bound;
+};
+
+/* What the functions of actions have written down. */
+struct model_note {
+    uint32_t count; /* over all lives */
+    uint32_t by;    /* DEFINITION_VALUE of the last */
+};
+
+struct model_action {
+    uint32_t number;
+    const struct model_use *publish, *remove; /* NULL: left out */
+    struct model_note made, undone;
 };
 
 struct model_unit {
@@ -61,15 +74,19 @@ struct model_unit {
     int code;        /* FAILED */
     int alternative; /* not 0: this code instead, in one unit of those that have the same `failure` */
     uint32_t failure;
-    bool either;          /* it was removed while it waited: cancelled, or failed with another that was */
-    uint32_t ready_since; /* the number of the operation */
-    uint32_t counter;     /* in its data, since the runner's life began */
-    uint32_t initialised; /* how often, over all lives */
-    uint32_t doubtful;    /* so much less it may have been, in lives that ended meanwhile */
+    bool either;                        /* it was removed while it waited: cancelled, or failed with another that was */
+    uint32_t ready_since, failed_since; /* the number of the operation */
+    uint32_t counter;                   /* in its data, since the runner's life began */
+    uint32_t initialised;               /* how often, over all lives */
+    uint32_t doubtful;                  /* so much less it may have been, in lives that ended meanwhile */
     uint32_t finalised;
-    uint32_t definition_count, use_count;
+    bool acted;     /* its actions have been made, and may have failed */
+    bool was_ready; /* FAILED in a later life */
+    bool unsure;    /* it failed in an operation that ended a life: it is not known in which */
+    uint32_t definition_count, use_count, action_count;
     struct model_definition definitions[ENTRIES_MOST];
-    struct model_use uses[ENTRIES_MOST];
+    struct model_use uses[2 * ENTRIES_MOST];
+    struct model_action actions[ENTRIES_MOST];
 };
 
 struct model_library {
@@ -166,7 +183,9 @@ struct answer {
     bool settles;         /* what follows may change what it is */
     uint32_t missing;     /* bits by name: where `codes` is SYMBOL_MISSING alone, all of them */
     uint32_t count;
-    uint32_t mode; /* PROBE: what is to be asked, since data cannot be called */
+    uint32_t failing; /* REMOVED: so many of the units have not gone without complaint */
+    uint32_t ends;    /* END: of lives */
+    uint32_t mode;    /* PROBE: what is to be asked, since data cannot be called */
     uint64_t value;
     struct target targets[ITEMS_MOST];
     bool runs_code; /* units become ready only after the runner has done something */
@@ -219,8 +238,29 @@ void model_fail(struct model *model, struct model_unit *unit, int code);
 /* readiness.c: its names are free. */
 void model_withdraw(struct model *model, const struct model_unit *unit);
 
-/* readiness.c: what is ready is so in the next life, too; its data is as new, and its initialisers run again. */
-void model_end_life(struct model *model);
+/* readiness.c: the unit, which is ready, fails with all that depend on it. */
+void model_fail_late(struct model *model, struct model_unit *unit, int code);
+
+/* readiness.c: all that waits and needs the unit, and with it all of its component. */
+void model_find_dependents(const struct model *model, uint32_t serial, bool dependents[SERIALS_MOST]);
+
+/* life.c: what is ready is so in the next life, too; its data is as new, and its actions and initialisers run again.
+   Where actions fail then, that life ends, too. `exits`: finalisers and removal actions run before. */
+void model_end_life(struct model *model, struct answer *answer, bool exits);
+
+/* actions.c: of units that can be linked: whether it needs one whose actions have not been made, and is not needed by
+   that itself. */
+bool model_waits_for_actions(const struct model *model, const bool linkable[SERIALS_MOST], uint32_t serial);
+
+/* actions.c: the same units: the first component that waits for no other makes its actions, and fails where one of them
+   does. False where there is none. */
+bool model_act(struct model *model, const bool linkable[SERIALS_MOST]);
+
+/* actions.c: makes all of a unit's again; false where one fails. */
+bool model_act_again(struct model *model, struct model_unit *unit);
+
+/* actions.c: undoes them; whether all succeed. */
+bool model_undo(struct model *model, struct model_unit *unit);
 
 /* readiness.c: by which a definition is called. */
 uint64_t model_convention(const struct model_definition *definition);
@@ -247,6 +287,7 @@ struct reach {
     enum reach_kind kind;
     uint64_t value;
     bool changes; /* it may be another one later */
+    bool notes;   /* as an action it succeeds */
     const struct model_use *lazy;
     uint64_t convention; /* by which that is called */
 };

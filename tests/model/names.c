@@ -150,6 +150,7 @@ static void add_definition(struct model_unit *unit, const struct entry *entry)
                                   .function = entry->function,
                                   .convention = entry->convention,
                                   .redirectable = entry->redirectable,
+                                  .notes = entry->notes,
                                   .strength = entry->common ? STRENGTH_COMMON
                                               : entry->weak ? STRENGTH_WEAK
                                                             : STRENGTH_STRONG};
@@ -297,6 +298,29 @@ static void bind_use(struct submission *submission, uint32_t index, const struct
         find_definition(unit, entry)->alias_of = use;
 }
 
+static void bind_call(struct submission *submission, struct model_unit *unit, const struct entry *entry, uint32_t name,
+                      const struct model_use **out)
+{
+    struct model_use *use = add_use(unit, entry);
+
+    use->name = name;
+    use->action = true;
+    bind_searched(submission, use, false);
+    *out = use;
+}
+
+static void bind_action(struct submission *submission, uint32_t index, const struct entry *entry)
+{
+    struct model_unit *unit = submission->units[index];
+    struct model_action *action = &unit->actions[unit->action_count++];
+
+    action->number = entry->number;
+    if (entry->half != HALF_REMOVE)
+        bind_call(submission, unit, entry, entry->name, &action->publish);
+    if (entry->half != HALF_PUBLISH)
+        bind_call(submission, unit, entry, entry->target, &action->remove);
+}
+
 static void bind_uses(struct submission *submission, uint32_t index)
 {
     const struct unit_row *row = &submission->rows[index];
@@ -307,6 +331,8 @@ static void bind_uses(struct submission *submission, uint32_t index)
         if (kind == ENTRY_ALIAS || kind == ENTRY_AWAIT || kind == ENTRY_LAZY ||
             (kind == ENTRY_USE && !row->entries[i].absent))
             bind_use(submission, index, &row->entries[i]);
+        if (kind == ENTRY_ACTION)
+            bind_action(submission, index, &row->entries[i]);
     }
 }
 

@@ -75,6 +75,26 @@ static size_t add_symbol(struct maker *maker, const char *name, Elf64_Sym symbol
 
 /* ---- definitions ---- */
 
+static void emit_value(struct maker *maker, uint32_t value)
+{
+    EMIT(maker, 0xb8); /* mov $value,%eax; ret */
+    emit_word(maker, value);
+    EMIT(maker, 0xc3);
+}
+
+/* Nobody's argument ends in CALL_ARGUMENT but that of a call. */
+static void emit_noting(struct maker *maker, uint32_t value)
+{
+    EMIT(maker, 0x83, 0xff, CALL_ARGUMENT, 0x75, 6); /* cmp $77,%edi; jne over what a call returns */
+    emit_value(maker, value);
+    EMIT(maker, 0x68); /* push $value */
+    emit_word(maker, value);
+    EMIT(maker, 0x8b, 0x07, 0x89, 0x44, 0x24, 0x04);       /* mov (%rdi),%eax; mov %eax,4(%rsp) */
+    EMIT(maker, 0xb8, 1, 0, 0, 0, 0xbf, 1, 0, 0, 0);       /* mov $1,%eax; mov $1,%edi */
+    EMIT(maker, 0x48, 0x89, 0xe6, 0xba, 8, 0, 0, 0);       /* mov %rsp,%rsi; mov $8,%edx */
+    EMIT(maker, 0x0f, 0x05, 0x58, 0x31, 0xc0, 0xc3, 0x90); /* syscall; pop %rax; xor %eax,%eax; ret; nop */
+}
+
 static void add_definition(struct maker *maker, const struct entry *entry, uint32_t serial)
 {
     char name[OBJECT_NAME_BYTES];
@@ -88,14 +108,11 @@ static void add_definition(struct maker *maker, const struct entry *entry, uint3
                 .st_info = ELF64_ST_INFO(STB_GLOBAL, STT_OBJECT), .st_shndx = SHN_COMMON, .st_value = 8, .st_size = 8});
         return;
     }
-    add_symbol(maker, name,
-               (Elf64_Sym){.st_info = ELF64_ST_INFO(binding, STT_FUNC),
-                           .st_shndx = TEXT,
-                           .st_value = maker->text_bytes,
-                           .st_size = 6});
-    EMIT(maker, 0xb8); /* mov $value,%eax; ret; nop; nop */
-    emit_word(maker, DEFINITION_VALUE(serial, entry->number));
-    EMIT(maker, 0xc3, 0x90, 0x90);
+    size_t begin = maker->text_bytes;
+    size_t symbol = add_symbol(
+        maker, name, (Elf64_Sym){.st_info = ELF64_ST_INFO(binding, STT_FUNC), .st_shndx = TEXT, .st_value = begin});
+    (entry->notes ? emit_noting : emit_value)(maker, DEFINITION_VALUE(serial, entry->number));
+    maker->symbols[symbol].st_size = maker->text_bytes - begin;
 }
 
 /* ---- the probe ---- */
@@ -141,20 +158,21 @@ static void emit_counter(struct maker *maker)
     EMIT(maker, 0xc3);
 }
 
-/* write(1, &entry, 4), by a system call of its own, since no library need have the name; ret; the entry. */
-static void emit_report(struct maker *maker, uint32_t entry)
+/* write(1, &entry, 8), by a system call of its own, since no library need have the name; ret; the entry. */
+static void emit_report(struct maker *maker, uint32_t what)
 {
     EMIT(maker, 0xb8, 1, 0, 0, 0, 0xbf, 1, 0, 0, 0); /* mov $1,%eax; mov $1,%edi */
     EMIT(maker, 0x48, 0x8d, 0x35, 8, 0, 0, 0);       /* lea entry(%rip),%rsi */
-    EMIT(maker, 0xba, 4, 0, 0, 0, 0x0f, 0x05, 0xc3); /* mov $4,%edx; syscall; ret */
-    emit_word(maker, entry);
+    EMIT(maker, 0xba, 8, 0, 0, 0, 0x0f, 0x05, 0xc3); /* mov $8,%edx; syscall; ret */
+    emit_word(maker, 0);
+    emit_word(maker, what);
 }
 
 static void emit_initialiser(struct maker *maker, uint32_t serial)
 {
     EMIT(maker, 0xff, 0x05); /* incl initialised(%rip) */
     emit_reference(maker, R_X86_64_PC32, SYMBOL_DATA, OFFSET_INITIALISED);
-    emit_report(maker, LEDGER_ENTRY(serial, false));
+    emit_report(maker, LEDGER_WHAT(serial, 0, LEDGER_INITIALISED));
 }
 
 static size_t symbol_of(struct maker *maker, const struct entry *use)
@@ -281,7 +299,7 @@ size_t object_make(const struct unit_row *unit, uint32_t serial, uint8_t out[OBJ
         emit_initialiser(&maker, serial);
     size_t finaliser = maker.text_bytes;
     if (unit->data)
-        emit_report(&maker, LEDGER_ENTRY(serial, true));
+        emit_report(&maker, LEDGER_WHAT(serial, 0, LEDGER_FINALISED));
     add_section(&file, TEXT, SHT_PROGBITS, SHF_ALLOC | SHF_EXECINSTR, maker.text, maker.text_bytes);
     add_section(&file, RELA_TEXT, SHT_RELA, SHF_INFO_LINK, maker.relocations,
                 maker.relocation_count * sizeof(Elf64_Rela));

@@ -8,7 +8,8 @@
  *         COUNT          counts up in the unit's own data, from 0, and returns that
  *         INITIALISED    how often the unit's initialiser has run
  *
- * Initialisers and finalisers write an entry to standard output, 4 bytes, which says who ran.
+ * Initialisers and finalisers write an entry to standard output, which says who ran, and so do functions of definitions
+ * that note, called as actions: whose.
  */
 #ifndef TESTS_MODEL_OBJECT_H
 #define TESTS_MODEL_OBJECT_H
@@ -26,9 +27,18 @@
 /* What the function of a definition returns. */
 #define DEFINITION_VALUE(serial, number) (0x10000u + (serial)*16u + (number))
 
-#define LEDGER_ENTRY(serial, finaliser) ((serial)*2u + (finaliser))
-#define LEDGER_SERIAL(entry)            ((entry) / 2)
-#define LEDGER_IS_FINALISER(entry)      ((entry) % 2 != 0)
+/* What happened; the last two to the action that is that entry of the unit. */
+enum ledger_event { LEDGER_INITIALISED, LEDGER_FINALISED, LEDGER_MADE, LEDGER_UNDONE };
+
+struct ledger_entry {
+    uint32_t by;   /* MADE, UNDONE: DEFINITION_VALUE of the function */
+    uint32_t what; /* LEDGER_WHAT; the argument of an action */
+};
+
+#define LEDGER_WHAT(serial, number, event) ((serial)*64u + (number)*4u + (event))
+#define LEDGER_SERIAL(what)                ((what) / 64)
+#define LEDGER_NUMBER(what)                ((what) / 4 % 16)
+#define LEDGER_EVENT(what)                 ((enum ledger_event)((what) % 4))
 
 /* Local and global names of entries and probes. */
 void object_local_name(const struct entry *entry, char out[OBJECT_NAME_BYTES]);

@@ -27,7 +27,7 @@ static const struct field entry_fields[] = {
     OF(entry, number),     OF(entry, name),         OF(entry, target),   OF(entry, weak),   OF(entry, hidden),
     OF(entry, common),     OF(entry, function),     OF(entry, call),     OF(entry, slot),   OF(entry, library),
     OF(entry, convention), OF(entry, renamed),      OF(entry, unlisted), OF(entry, absent), OF(entry, repeated),
-    OF(entry, lazy),       OF(entry, redirectable),
+    OF(entry, lazy),       OF(entry, redirectable), OF(entry, notes),    OF(entry, half),
 };
 static const struct field search_fields[] = {
     OF(search_row, library),
@@ -41,7 +41,7 @@ static const char *const operation_words[] = {
     "library",       "submit",  "lookup", "await",  "call", "probe",    "cancel_units",
     "cancel_lookup", "inspect", "crash",  "remove", "run",  "redirect",
 };
-static const char *const entry_words[] = {"define", "use", "absolute", "alias", "wait_for", "lazy"};
+static const char *const entry_words[] = {"define", "use", "absolute", "alias", "wait_for", "lazy", "action"};
 
 /* A part of an operation that it has several of. */
 struct part {
@@ -89,23 +89,27 @@ static void normalise(struct entry *entry, bool manifest)
 {
     bool in_object = entry->kind == ENTRY_DEFINE || entry->kind == ENTRY_USE;
     bool listed = manifest && !(in_object && entry->unlisted);
-    bool definition = entry->kind != ENTRY_USE && entry->kind != ENTRY_AWAIT;
+    bool action = entry->kind == ENTRY_ACTION;
+    bool definition = entry->kind != ENTRY_USE && entry->kind != ENTRY_AWAIT && !action;
+    bool targeted = entry->kind == ENTRY_ALIAS || entry->kind == ENTRY_LAZY || action;
     struct entry plain = {.kind = entry->kind, .number = entry->number, .name = entry->name};
 
     if (in_object) {
         plain.weak = entry->weak & WEAK_IN_OBJECT;
         plain.common = entry->kind == ENTRY_DEFINE && entry->common;
         plain.call = entry->kind == ENTRY_USE && entry->call;
+        plain.notes = entry->kind == ENTRY_DEFINE && !entry->common && entry->notes;
         plain.unlisted = manifest && !listed;
     }
     if (listed) {
-        plain.weak |= plain.common || entry->kind == ENTRY_ALIAS ? 0 : entry->weak & WEAK_IN_MANIFEST;
-        plain.target = entry->kind == ENTRY_ALIAS || entry->kind == ENTRY_LAZY ? entry->target : 0;
+        plain.weak |= plain.common || entry->kind == ENTRY_ALIAS || action ? 0 : entry->weak & WEAK_IN_MANIFEST;
+        plain.target = targeted ? entry->target : 0;
         plain.hidden = definition && entry->hidden;
         plain.function = entry->kind == ENTRY_ABSOLUTE && entry->function;
         plain.slot = entry->kind == ENTRY_USE && entry->slot;
         plain.library = entry->kind == ENTRY_DEFINE || entry->kind == ENTRY_ABSOLUTE ? 0 : entry->library;
-        plain.convention = entry->kind == ENTRY_ALIAS ? 0 : entry->convention;
+        plain.convention = entry->kind == ENTRY_ALIAS || action ? 0 : entry->convention;
+        plain.half = action ? entry->half % HALVES : 0;
         plain.renamed = in_object && entry->renamed;
         plain.absent = in_object && entry->absent;
         plain.repeated = in_object && entry->repeated;

@@ -35,7 +35,7 @@ enum operation_kind {
     OPERATION_CANCEL_UNITS,  /* the units `items` */
     OPERATION_CANCEL_LOOKUP, /* that the operation items[0] began */
     OPERATION_INSPECT,       /* everything, the list of units in pieces of `limit` */
-    OPERATION_CRASH,         /* the runner */
+    OPERATION_CRASH,         /* the runner; or, with `mode`, its program exits */
     OPERATION_REMOVE,        /* what `items` name */
     OPERATION_RUN,           /* of the first unit, its function of the name items[0] */
     OPERATION_REDIRECT,      /* the functions of `items`, from `library` on */
@@ -47,18 +47,20 @@ enum entry_kind {
     ENTRY_USE,      /* a reference of the object */
     ENTRY_ABSOLUTE, /* the rest: of the manifest alone */
     ENTRY_ALIAS,
-    ENTRY_AWAIT, /* a use to which nothing refers */
-    ENTRY_LAZY,  /* a function that need not be there yet */
+    ENTRY_AWAIT,  /* a use to which nothing refers */
+    ENTRY_LAZY,   /* a function that need not be there yet */
+    ENTRY_ACTION, /* calls of `name` and `target` */
     ENTRY_KINDS
 };
 
 enum { WEAK_IN_OBJECT = 1, WEAK_IN_MANIFEST = 2 };
+enum { HALF_BOTH, HALF_PUBLISH, HALF_REMOVE, HALVES };
 
 struct entry {
     uint32_t kind;
     uint32_t number; /* from 1 on, in its unit */
     uint32_t name;   /* global */
-    uint32_t target; /* ALIAS, LAZY: what it stands for */
+    uint32_t target; /* ALIAS, LAZY: what it stands for; ACTION: what removal calls */
     uint32_t weak;   /* both bits above */
     uint32_t hidden;
     uint32_t common;
@@ -73,6 +75,8 @@ struct entry {
     uint32_t repeated;     /* the manifest mentions it twice */
     uint32_t lazy;         /* USE: the function need not be there before it is called */
     uint32_t redirectable; /* DEFINE */
+    uint32_t notes;        /* DEFINE: as an action it succeeds, and says so (object.h) */
+    uint32_t half;         /* ACTION: one of the calls only */
 };
 
 /* What of a unit's data there is: each has what those before it have. */

@@ -22,6 +22,7 @@ static void take_users(struct record *record, const struct jitd_error *error)
 void perform_take_errors(struct record *record, const struct jitd_errors *errors)
 {
     record->answers++;
+    record->error_count = errors ? errors->count : 0;
     for (size_t i = 0; errors && i < errors->count; i++) {
         const struct jitd_error *error = &errors->list[i];
 

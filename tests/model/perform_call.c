@@ -43,5 +43,8 @@ int perform_probe(struct drive *drive, struct record *record)
    are. */
 int perform_crash(struct drive *drive, struct record *record)
 {
-    return jitd_call(drive->session, DRIVE_ABORT, JITD_VOID, NULL, 0, perform_take_result, record, &record->request);
+    static const struct jitd_value status = {.type = JITD_INT32};
+    const char *name = record->operation->mode ? DRIVE_EXIT : DRIVE_ABORT;
+
+    return jitd_call(drive->session, name, JITD_VOID, &status, 1, perform_take_result, record, &record->request);
 }

@@ -83,6 +83,7 @@ static void fail_unit(struct model *model, struct model_unit *unit, int code, in
     unit->code = code;
     unit->alternative = alternative;
     unit->failure = model->failures;
+    unit->failed_since = model->operation;
     model_withdraw(model, unit);
 }
 
@@ -102,6 +103,38 @@ void model_fail(struct model *model, struct model_unit *unit, int code)
     model->failures++;
     fail_unit(model, unit, code, 0);
     fail_set(model, &set);
+}
+
+static bool is_user(const struct model_unit *unit, const struct set *set)
+{
+    return unit->exists && !unit->removed && !unit->lookup && unit->state == JITD_UNIT_READY && !set->has[unit->serial];
+}
+
+void model_fail_late(struct model *model, struct model_unit *unit, int code)
+{
+    struct set set = {0};
+
+    set.has[unit->serial] = true;
+    for (bool changed = true; changed;) {
+        changed = false;
+        add_dependents(model, &set);
+        for (uint32_t i = 0; i < model->unit_end; i++)
+            if (is_user(&model->units[i], &set) && needs_any(model, &model->units[i], &set))
+                set.has[i] = changed = true;
+    }
+    model->failures++;
+    for (uint32_t i = 0; i < model->unit_end; i++)
+        if (set.has[i]) {
+            model->units[i].was_ready = model->units[i].state == JITD_UNIT_READY;
+            fail_unit(model, &model->units[i], i == unit->serial ? code : JITD_ERROR_DEPENDENCY_FAILED, 0);
+        }
+    for (uint32_t i = 0; i < model->unit_end; i++)
+        for (uint32_t d = 0; d < model->units[i].definition_count; d++) {
+            struct model_definition *definition = &model->units[i].definitions[d];
+
+            if (definition->redirected && set.has[definition->redirected->unit->serial])
+                definition->redirected = NULL;
+        }
 }
 
 /* ---- linking ---- */
@@ -137,10 +170,19 @@ static bool has_convention(const struct model_unit *unit, const struct model_use
 {
     const struct model_definition *definition = use->bound.definition;
 
-    if (!use->called || use->bound.kind == BOUND_ZERO || use->bound.kind == BOUND_LAZY ||
+    if (!use->called || use->action || use->bound.kind == BOUND_ZERO || use->bound.kind == BOUND_LAZY ||
         (definition && definition->unit == unit))
         return true;
     return use->convention == (definition ? model_convention(definition) : 0);
+}
+
+static int find_action_problem(const struct model_use *use)
+{
+    enum target_kind kind = model_target(use).kind;
+
+    if (kind != TARGET_PROCESS && kind != TARGET_FUNCTION && kind != TARGET_ABSOLUTE_FUNCTION)
+        return JITD_ERROR_NOT_CALLABLE;
+    return use->bound.definition && model_convention(use->bound.definition) ? JITD_ERROR_CONVENTION : 0;
 }
 
 /* What only shows when all addresses are known. */
@@ -154,6 +196,9 @@ static int find_problem(const struct model *model, const struct model_unit *unit
     for (uint32_t i = 0; i < unit->use_count; i++)
         if (unit->uses[i].direct && model_target(&unit->uses[i]).kind == TARGET_ABSOLUTE)
             return JITD_ERROR_RELOCATION_RANGE;
+    for (uint32_t i = 0; i < unit->use_count; i++)
+        if (unit->uses[i].action && find_action_problem(&unit->uses[i]))
+            return find_action_problem(&unit->uses[i]);
     return 0;
 }
 
@@ -183,6 +228,13 @@ static struct set find_dependents(const struct model *model, uint32_t serial)
     set.has[serial] = true;
     add_dependents(model, &set);
     return set;
+}
+
+void model_find_dependents(const struct model *model, uint32_t serial, bool dependents[SERIALS_MOST])
+{
+    const struct set set = find_dependents(model, serial);
+
+    memcpy(dependents, set.has, sizeof set.has);
 }
 
 /* Fails what needs a unit that cannot be linked and that needs no other such, unless they need each other: then one of
@@ -215,15 +267,16 @@ static bool fail_from(struct model *model, const struct set *linkable, uint32_t 
 static bool fail_one(struct model *model, const struct set *linkable)
 {
     for (uint32_t i = 0; i < model->unit_end; i++)
-        if (is_bad(model, linkable, i) && fail_from(model, linkable, i))
+        if (is_bad(model, linkable, i) && !model_waits_for_actions(model, linkable->has, i) &&
+            fail_from(model, linkable, i))
             return true;
     return false;
 }
 
-/* The runner makes its data what it must be. */
-static bool has_data(const struct model_unit *unit)
+/* The runner makes its data what it must be, and its actions. */
+static bool has_work(const struct model_unit *unit)
 {
-    bool has = unit->data != DATA_NONE;
+    bool has = unit->data != DATA_NONE || unit->action_count;
 
     for (uint32_t i = 0; i < unit->definition_count; i++)
         has |= unit->definitions[i].common;
@@ -233,30 +286,20 @@ static bool has_data(const struct model_unit *unit)
 bool model_settle(struct model *model)
 {
     struct set linkable = find_linkable(model);
-    bool runs_code = false;
+    bool runs_code = false, acts = false;
 
-    while (fail_one(model, &linkable))
+    while (fail_one(model, &linkable) || (acts = model_act(model, linkable.has))) {
+        runs_code |= acts;
         linkable = find_linkable(model);
+    }
     for (uint32_t i = 0; i < model->unit_end; i++) {
-        if (!linkable.has[i])
+        if (!linkable.has[i] || !waits(&model->units[i]))
             continue;
         model->units[i].state = JITD_UNIT_READY;
         model->units[i].ready_since = model->operation;
+        runs_code |= has_work(&model->units[i]);
         model->units[i].initialised += model->units[i].data >= DATA_INITIALISER;
-        runs_code |= has_data(&model->units[i]);
     }
     model_bind_lazies(model);
     return runs_code;
-}
-
-void model_end_life(struct model *model)
-{
-    for (uint32_t i = 0; i < model->unit_end; i++) {
-        struct model_unit *unit = &model->units[i];
-
-        unit->counter = 0;
-        /* It may have run before the end, or not. */
-        unit->doubtful += unit->initialised && unit->ready_since == model->operation;
-        unit->initialised += unit->state == JITD_UNIT_READY && !unit->removed && unit->data >= DATA_INITIALISER;
-    }
 }

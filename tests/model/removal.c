@@ -31,14 +31,19 @@ static struct set find_meant(const struct model *model, const struct operation *
     return set;
 }
 
-/* Of a unit that failed nothing is left. */
-static bool uses_any(const struct model_unit *unit, const struct set *set)
+static bool has_use_of(const struct model_unit *unit, const struct set *set)
 {
     bool uses = false;
 
-    for (uint32_t u = 0; unit->state != JITD_UNIT_FAILED && u < unit->use_count; u++)
+    for (uint32_t u = 0; u < unit->use_count; u++)
         uses |= unit->uses[u].bound.kind == BOUND_DEFINITION && set->has[unit->uses[u].bound.definition->unit->serial];
     return uses;
+}
+
+/* Of a unit that failed nothing is left. */
+static bool uses_any(const struct model_unit *unit, const struct set *set)
+{
+    return unit->state != JITD_UNIT_FAILED && has_use_of(unit, set);
 }
 
 /* A lookup keeps nobody. */
@@ -129,6 +134,13 @@ static void take_away(struct model *model, struct model_unit *unit, bool live)
     model_withdraw(model, unit);
 }
 
+/* Behind all finalisers, when lazy functions lead to what goes no more. Whether all of its actions were undone as they
+ * are to be. */
+static bool undo(struct model *model, struct model_unit *unit, bool live)
+{
+    return unit->state != JITD_UNIT_READY || !live || model_undo(model, unit);
+}
+
 void model_remove(struct model *model, const struct operation *operation, struct answer *answer)
 {
     struct set set = find_going(model, operation), dependents = {0};
@@ -143,8 +155,27 @@ void model_remove(struct model *model, const struct operation *operation, struct
             answer->count += !model->units[i].internal;
             take_away(model, &model->units[i], true);
         }
+    model_bind_lazies(model);
+    for (uint32_t i = 0; i < model->unit_end; i++)
+        answer->failing += set.has[i] && !undo(model, &model->units[i], true);
     answer->kind = ANSWER_REMOVED;
     answer->runs_code = true;
+}
+
+/* Whether the call returns before or after an action fails is not said, nor who used the unit then. */
+static bool has_lost_users(const struct model *model, const struct set *set)
+{
+    bool lost = false, acted = false;
+
+    for (uint32_t i = 0; i < model->unit_end; i++) {
+        const struct model_unit *unit = &model->units[i];
+
+        if (!unit->exists || unit->state != JITD_UNIT_FAILED || unit->failed_since != model->operation)
+            continue;
+        lost |= has_use_of(unit, set);
+        acted |= unit->code == JITD_ERROR_ACTION_FAILED;
+    }
+    return lost && acted;
 }
 
 /* One that others use after all stays. */
@@ -153,9 +184,11 @@ void model_remove_run(struct model *model, struct model_unit *unit, bool live)
     struct set set = {0}, dependents = {0};
 
     set.has[unit->serial] = true;
+    model->stuck |= has_lost_users(model, &set);
     if (find_dependents(model, &set, &dependents) || is_led_to(model, &set))
         return;
     fail_waiting(model, &set);
     take_away(model, unit, live);
     model_bind_lazies(model);
+    undo(model, unit, live);
 }

@@ -18,6 +18,8 @@ struct listing {
     struct jitd_absolute absolutes[ENTRIES_MOST];
     struct jitd_alias aliases[ENTRIES_MOST];
     struct jitd_lazy_definition lazies[ENTRIES_MOST];
+    struct jitd_manifest_action actions[2 * ENTRIES_MOST];
+    uint32_t arguments[ENTRIES_MOST][2]; /* by entry number, from 1 on: what its calls are to note */
     char locals[ENTRIES_MOST][OBJECT_NAME_BYTES];
     char probe[OBJECT_NAME_BYTES];
     uint8_t object[OBJECT_BYTES_MOST];
@@ -78,9 +80,31 @@ static void list_lazy(struct listing *listing, const struct entry *entry, const 
                                       .library = entry->library ? entry->library - 1 : 0};
 }
 
+static void list_action(struct listing *listing, const struct entry *entry, const char *local)
+{
+    struct jitd_manifest_action *action = &listing->actions[listing->manifest.action_count++];
+    uint32_t *arguments = listing->arguments[(entry->number - 1) % ENTRIES_MOST];
+
+    arguments[0] = LEDGER_WHAT(listing->serial, entry->number, LEDGER_MADE);
+    arguments[1] = LEDGER_WHAT(listing->serial, entry->number, LEDGER_UNDONE);
+    *action = (struct jitd_manifest_action){.flags = entry->library ? JITD_USE_LIBRARY : 0u,
+                                            .library = entry->library ? entry->library - 1 : 0};
+    if (entry->half != HALF_REMOVE) {
+        action->publish = operation_name(entry->name);
+        action->publish_argument = &arguments[0];
+        action->publish_bytes = sizeof arguments[0];
+    }
+    if (entry->half != HALF_PUBLISH) {
+        action->remove = operation_name(entry->target);
+        action->remove_argument = &arguments[1];
+        action->remove_bytes = sizeof arguments[1];
+    }
+}
+
 static void (*const list_entry[ENTRY_KINDS])(struct listing *listing, const struct entry *entry, const char *local) = {
     [ENTRY_DEFINE] = list_definition, [ENTRY_USE] = list_use,   [ENTRY_ABSOLUTE] = list_absolute,
     [ENTRY_ALIAS] = list_alias,       [ENTRY_AWAIT] = list_use, [ENTRY_LAZY] = list_lazy,
+    [ENTRY_ACTION] = list_action,
 };
 
 static void make_manifest(struct listing *listing)
@@ -101,6 +125,7 @@ static void make_manifest(struct listing *listing)
     listing->manifest.absolutes = listing->absolutes;
     listing->manifest.aliases = listing->aliases;
     listing->manifest.lazies = listing->lazies;
+    listing->manifest.actions = listing->actions;
 }
 
 /* Of the operation's unit at `index`; it borrows the name and the listing. */

@@ -1,5 +1,5 @@
 /*
- * Whether each kind of operation meets each kind of answer.
+ * Whether each kind of operation meets each kind of answer, and actions all that can become of them.
  */
 #include "tests/model/drive.h"
 
@@ -10,6 +10,7 @@ static const char *const answer_words[ANSWER_KINDS] = {
 };
 
 static uint64_t tally[OPERATION_KINDS][2][ANSWER_KINDS]; /* at once, and after it had waited for something */
+static uint64_t actions_made, actions_undone, actions_failed, actions_failed_late;
 static uint64_t refusals[OPERATION_KINDS][64];
 
 void tally_add(const struct record *record)
@@ -21,6 +22,21 @@ void tally_add(const struct record *record)
         refusals[operation->kind][code] += record->codes >> code & 1;
     if (record->lazy_code > 0 && record->lazy_code < 64)
         refusals[operation->kind][record->lazy_code]++;
+}
+
+void tally_add_actions(const struct drive *drive)
+{
+    for (uint32_t i = 0; i < drive->model->unit_end; i++) {
+        const struct model_unit *unit = &drive->model->units[i];
+        bool failed = unit->state == JITD_UNIT_FAILED && unit->code == JITD_ERROR_ACTION_FAILED;
+
+        actions_failed += failed && !unit->was_ready;
+        actions_failed_late += failed && unit->was_ready;
+        for (uint32_t number = 0; number < NUMBERS_MOST; number++) {
+            actions_made += drive->news[i].made[number].count;
+            actions_undone += drive->news[i].undone[number].count;
+        }
+    }
 }
 
 static void print_answers(FILE *out, const uint64_t counts[ANSWER_KINDS], const char *before)
@@ -43,4 +59,7 @@ void tally_print(FILE *out)
                 fprintf(out, " %s %llu", jitd_error_name(code), (unsigned long long)refusals[kind][code]);
         fprintf(out, "\n");
     }
+    fprintf(out, "actions        made %llu undone %llu; units failed %llu, in a later life %llu\n",
+            (unsigned long long)actions_made, (unsigned long long)actions_undone, (unsigned long long)actions_failed,
+            (unsigned long long)actions_failed_late);
 }
