@@ -73,6 +73,7 @@ static void large_measure(const struct benchmark *benchmark, size_t units, const
 {
     struct holdings before, after;
     struct written_object *tree = object_write_tree("s", units);
+    measure_touch_memory();
     struct jitd_session *session = client_open_settled(benchmark->daemon);
     if (units == MIDDLE)
         large_hold(session, &before);

@@ -9,6 +9,7 @@
  *     bench shape DAEMON NAME UNITS BATCH
  *     bench copies DAEMON OBJECT UNITS BATCH
  *     bench write DIRECTORY UNITS
+ *     bench touch                             memory (measure.h)
  */
 #include <signal.h>
 #include <spawn.h>
@@ -103,6 +104,12 @@ static void run_measure(char **arguments)
     benchmark_large_tree(&benchmark);
 }
 
+static void run_touch(char **arguments)
+{
+    (void)arguments;
+    measure_touch_memory();
+}
+
 static void run_shapes(char **arguments)
 {
     shapes_measure(arguments[0], parse_number(arguments[1]));
@@ -149,6 +156,7 @@ int main(int argc, char **argv)
         {"submit", 3, run_submit},   {"submit-local", 3, run_submit_local},
         {"call", 2, run_call},       {"shape", 4, run_shape},
         {"copies", 4, run_copies},   {"write", 2, run_write},
+        {"touch", 0, run_touch},
     };
 
     for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof commands[0]; i++) {
@@ -157,8 +165,9 @@ int main(int argc, char **argv)
         commands[i].run(argv + 2);
         return 0;
     }
-    fputs("usage: bench measure | shapes | submit | submit-local | call | shape | copies | write; bench/main.c has the "
-          "arguments\n",
+    fputs("usage: bench measure | shapes | submit | submit-local | call | shape | copies | write | touch; bench/main.c "
+          "has "
+          "the arguments\n",
           stderr);
     return 2;
 }

@@ -146,8 +146,9 @@ void samples_report_placed(struct samples *samples, enum placement placement, co
     samples_report(samples, full);
 }
 
-void measure_touch_memory(size_t bytes)
+void measure_touch_memory(void)
 {
+    const size_t bytes = (size_t)1 << 30;
     char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
         measure_die("no memory");

@@ -61,9 +61,9 @@ void samples_report(struct samples *samples, const char *key);
 /* The same; the key begins with "one-cpu." or "apart." where the placement is not free. */
 void samples_report_placed(struct samples *samples, enum placement placement, const char *key);
 
-/* Has that much memory of the machine's touched and free. A hypervisor takes from its guest what has been free for some
-   seconds, and gives it back page by page, at three times the cost of a page that the guest still has: without this,
-   work on much memory would seem to cost more for each byte than work on little. */
-void measure_touch_memory(size_t bytes);
+/* Has a gigabyte of the machine's memory touched and free. A hypervisor takes from its guest what has been free for
+   some seconds, and gives it back page by page, at three times the cost of a page that the guest still has: without
+   this, work on much memory would seem to cost more for each byte than work on little. */
+void measure_touch_memory(void);
 
 #endif

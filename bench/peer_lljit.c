@@ -107,6 +107,7 @@ static void lljit_measure_large_tree(void)
 {
     struct samples linked = {0}, first = {0}, second = {0};
     struct written_object *tree = object_write_tree("s", LARGE_UNITS);
+    measure_touch_memory();
     LLVMOrcLLJITRef jit = lljit_create();
     size_t before = process_measure(getpid()).anonymous;
     uint64_t start = measure_now();

@@ -13,7 +13,6 @@
 
 #define BATCH        256
 #define SECONDS_MOST 20
-#define WARM_BYTES   ((size_t)1 << 30)
 #define MODULE       32
 #define RANDOM_USES  3
 #define USES_MOST(n) ((n) > MODULE + 1 ? (n) : MODULE + 1)
@@ -162,7 +161,7 @@ struct written_object *shape_write(const char *name, size_t units)
 static double shape_time(const char *daemon, const struct shape *shape, size_t units)
 {
     struct written_object *objects = shape_write_all(shape, units);
-    measure_touch_memory(WARM_BYTES);
+    measure_touch_memory();
     struct jitd_session *session = client_open_settled(daemon);
     double taken = (double)client_time_stream(session, objects, units, BATCH) / 1000.0 / (double)units;
     jitd_close(session);
