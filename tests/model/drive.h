@@ -51,8 +51,6 @@ struct news {
     uint32_t initialised_at;         /* the last time: a place in the order of all that was said so */
     struct note made[NUMBERS_MOST], undone[NUMBERS_MOST];
     uint32_t made_at[NUMBERS_MOST]; /* as initialised_at */
-    uint32_t last_made;             /* number of the action, in the life before which so many had ended */
-    int last_made_ends;
 };
 
 /* What a thread of the program waits for. */
