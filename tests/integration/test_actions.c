@@ -12,6 +12,7 @@
 
 #include "proto/limits.h"
 #include "tests/integration/harness.h"
+#include "tests/integration/holdings.h"
 #include "tests/integration/manifest.h"
 #include "tests/integration/peer.h"
 
@@ -97,36 +98,6 @@ static void remove_units(struct harness *harness, const char *first, const char 
     const uint64_t units[] = {harness_unit(harness, first)->id, harness_unit(harness, second)->id};
     struct harness_removal removal = harness_remove(harness, &(struct jitd_removal){.units = units, .unit_count = 2});
     cr_expect(removal.error.code == 0 && removal.count == 2, "%s", removal.error.text);
-}
-
-/* ---- what the arena holds ---- */
-
-struct holdings {
-    uint64_t used[8];
-    size_t zones;
-};
-
-static void on_inspected(struct jitd_session *session, const struct jitd_inspection *inspection,
-                         const struct jitd_errors *errors, void *data)
-{
-    struct holdings *holdings = data;
-    cr_assert(!errors);
-    for (size_t i = 0; i < inspection->zone_count && i < 8; i++)
-        holdings->used[holdings->zones++] = inspection->zones[i].used;
-}
-
-static struct holdings hold(struct harness *harness)
-{
-    struct holdings holdings = {0};
-    jitd_request request;
-    cr_assert_eq(jitd_inspect(harness->session, 0, on_inspected, &holdings, &request), 0);
-    harness_wait(harness, request);
-    return holdings;
-}
-
-static bool is_same(const struct holdings *before, const struct holdings *after)
-{
-    return memcmp(before, after, sizeof *before) == 0;
 }
 
 /* ---- order ---- */
@@ -339,12 +310,12 @@ Test(actions, without_their_function_are_missing_names_of_a_closed_batch)
 {
     const struct jitd_manifest manifest = {ACTIONS({.remove = "nowhere"})};
     struct harness *harness = open_with_runtime();
-    struct holdings before = hold(harness);
+    struct holdings before = holdings_of(harness);
     add_without_object(harness, "unit", &manifest);
     cr_expect_eq(harness_submit(harness, JITD_BATCH_CLOSED), JITD_ERROR_SYMBOL_MISSING);
     cr_expect_str_eq(harness->errors[0].symbol, "nowhere");
-    struct holdings after = hold(harness);
-    cr_expect(is_same(&before, &after));
+    struct holdings after = holdings_of(harness);
+    holdings_expect_same(&before, &after);
     harness_close(harness);
 }
 
@@ -359,15 +330,15 @@ Test(actions, can_be_neither_data_nor_functions_of_another_convention)
     harness_add_unit(harness, &(struct jitd_unit_input){.name = "strange.o", .manifest = &strange},
                      "int strange(void) { return 0; }\n");
     submit(harness, 0);
-    struct holdings before = hold(harness);
+    struct holdings before = holdings_of(harness);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const struct jitd_manifest manifest = {ACTIONS(NOTE("a", "A"), {.publish = cases[i].function})};
         add_without_object(harness, "unit", &manifest);
         submit(harness, 0);
         const struct harness_error *error = expect_failed(harness, "unit", cases[i].code);
         cr_expect_str_eq(error->symbol, cases[i].function);
-        struct holdings after = hold(harness);
-        cr_expect(is_same(&before, &after));
+        struct holdings after = holdings_of(harness);
+        holdings_expect_same(&before, &after);
     }
     expect_output(harness, "");
     harness_close(harness);
@@ -393,7 +364,7 @@ Test(actions, of_which_one_fails_are_undone_in_reverse_and_nothing_is_left_of_th
 {
     const struct jitd_manifest user = {USES({.global = "name_3"})};
     struct harness *harness = open_with_runtime();
-    struct holdings before = hold(harness);
+    struct holdings before = holdings_of(harness);
     add_without_object(harness, "user", &user);
     submit(harness, JITD_BATCH_REPORT_ADDRESSES);
     submit_three(harness, (struct jitd_manifest_action)REFUSE("d", "D"));
@@ -408,8 +379,8 @@ Test(actions, of_which_one_fails_are_undone_in_reverse_and_nothing_is_left_of_th
     cr_expect_str_eq(error->causes[0], "user:name_3");
     cr_expect_str_eq(error->causes[2], "two.o:");
     expect_failed(harness, "one.o", JITD_ERROR_DEPENDENCY_FAILED);
-    struct holdings after = hold(harness);
-    cr_expect(is_same(&before, &after), "room of failed units is not given back");
+    struct holdings after = holdings_of(harness);
+    cr_expect(holdings_are_same(&before, &after), "room of failed units is not given back");
     cr_expect_eq(harness->runner_ends, 0, "the life goes on");
 
     submit_three(harness, (struct jitd_manifest_action)NOTE("d", "D"));
@@ -461,7 +432,7 @@ Test(actions, that_fail_leave_memory_in_which_a_thread_still_is)
                                            ACTIONS({.publish = "begin"}, REFUSE("b", "B"))};
     struct harness *harness = open_with_runtime();
     harness_link_c(harness, "flag.o", "volatile int flag; long raise_flag(long x) { return flag = (int)x; }\n");
-    struct holdings before = hold(harness), after;
+    struct holdings before = holdings_of(harness), after;
     harness_add_unit(harness, &(struct jitd_unit_input){.name = "thread.o", .manifest = &manifest},
                      "#include <pthread.h>\n#include <unistd.h>\nextern volatile int flag;\n"
                      "static void *run(void *p) { while (!flag) usleep(1000); write(1, \"t\", 1); return 0; }\n"
@@ -469,11 +440,11 @@ Test(actions, that_fail_leave_memory_in_which_a_thread_still_is)
                      "    return pthread_create(&thread, 0, run, 0) || pthread_detach(thread); }\n");
     submit(harness, 0);
     expect_failed(harness, "thread.o", JITD_ERROR_ACTION_FAILED);
-    after = hold(harness);
-    cr_expect(!is_same(&before, &after), "the thread's code is not used again yet");
+    after = holdings_of(harness);
+    cr_expect(!holdings_are_same(&before, &after), "the thread's code is not used again yet");
     harness_value(harness, "raise_flag", 1);
     harness_await_output(harness, "bt");
-    for (int waited = 0; after = hold(harness), !is_same(&before, &after); waited += 10) {
+    for (int waited = 0; after = holdings_of(harness), !holdings_are_same(&before, &after); waited += 10) {
         cr_assert(waited < HARNESS_PATIENCE, "memory does not come back");
         harness_dispatch_for(harness, 10);
     }
@@ -486,7 +457,7 @@ Test(actions, that_fail_when_a_unit_is_removed_are_told_and_it_goes_all_the_same
     const struct jitd_manifest manifest = {ACTIONS(NOTE("a", "A"), {PUBLISH("note", "b"), REMOVE("refuse", "B")},
                                                    {PUBLISH("note", "c"), REMOVE("refuse", "C")})};
     struct harness *harness = open_with_runtime();
-    struct holdings before = hold(harness);
+    struct holdings before = holdings_of(harness);
     add_without_object(harness, "unit", &manifest);
     submit(harness, 0);
     struct harness_removal removal = harness_try_removing(harness, "unit", false);
@@ -497,8 +468,8 @@ Test(actions, that_fail_when_a_unit_is_removed_are_told_and_it_goes_all_the_same
     cr_expect_str_eq(removal.error.unit, "unit");
     expect_state(harness, "unit", JITD_UNIT_REMOVED);
     expect_output(harness, "abcCBA");
-    struct holdings after = hold(harness);
-    cr_expect(is_same(&before, &after));
+    struct holdings after = holdings_of(harness);
+    holdings_expect_same(&before, &after);
     harness_close(harness);
 }
 
@@ -510,7 +481,7 @@ Test(actions, that_crash_twice_fail_their_unit_and_its_dependents)
                                            ACTIONS(NOTE("a", "A"), {PUBLISH("crash_action", "b")})};
     const struct jitd_manifest user = {USES({.global = "name_1"}), ACTIONS(NOTE("c", "C"))};
     struct harness *harness = open_with_runtime();
-    struct holdings before = hold(harness);
+    struct holdings before = holdings_of(harness);
     add_without_object(harness, "user", &user);
     add_noting(harness, "crashing.o", '1', &crashing);
     submit(harness, 0);
@@ -523,8 +494,8 @@ Test(actions, that_crash_twice_fail_their_unit_and_its_dependents)
     cr_expect_str_eq(harness->last_end.frames[0].function, "crash_action");
     cr_expect_eq(harness_value(harness, "stay", 7), 7);
     expect_output(harness, "abab");
-    struct holdings after = hold(harness);
-    cr_expect(is_same(&before, &after));
+    struct holdings after = holdings_of(harness);
+    holdings_expect_same(&before, &after);
     harness_close(harness);
 }
 

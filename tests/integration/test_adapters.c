@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "tests/integration/harness.h"
+#include "tests/integration/holdings.h"
 #include "tests/integration/manifest.h"
 #include "tests/integration/peer.h"
 
@@ -127,36 +128,10 @@ static void link_caller(struct harness *harness, const char *name, const char *c
     cr_assert_eq(harness_unit(harness, name)->state, JITD_UNIT_READY, "%s", harness_unit(harness, name)->error.text);
 }
 
-/* What jitd_inspect says of the arena. */
-struct holdings {
-    uint64_t used[8];
-    size_t zones;
-};
-
-static void on_inspected(struct jitd_session *session, const struct jitd_inspection *inspection,
-                         const struct jitd_errors *errors, void *data)
-{
-    struct holdings *holdings = data;
-    cr_assert(!errors);
-    for (size_t i = 0; i < inspection->zone_count && i < 8; i++)
-        holdings->used[holdings->zones++] = inspection->zones[i].used;
-}
-
-static struct holdings hold(struct harness *harness)
-{
-    struct holdings holdings = {0};
-    jitd_request request;
-    cr_assert_eq(jitd_inspect(harness->session, 0, on_inspected, &holdings, &request), 0);
-    harness_wait(harness, request);
-    return holdings;
-}
-
 static void expect_same_holdings(struct harness *harness, const struct holdings *before)
 {
-    struct holdings after = hold(harness);
-    for (size_t i = 0; i < before->zones; i++)
-        cr_expect_eq(after.used[i], before->used[i], "zone %zu: %llu bytes in use, before %llu", i,
-                     (unsigned long long)after.used[i], (unsigned long long)before->used[i]);
+    struct holdings after = holdings_of(harness);
+    holdings_expect_same(before, &after);
 }
 
 /* ---- fixed targets ---- */
@@ -219,7 +194,7 @@ Test(adapter, leads_all_users_of_a_function_by_one_way_whose_address_they_agree_
 {
     struct harness *harness = open_with_adapters();
     link_function(harness, "a", BOXED_SOURCE(10), BOXED);
-    struct holdings before = hold(harness);
+    struct holdings before = holdings_of(harness);
     const struct jitd_manifest first = {DEFINITIONS({.local = "address", .global = "first"}),
                                         USES({.local = "g", .global = "a"})};
     const struct jitd_manifest second = {DEFINITIONS({.local = "address", .global = "second"}),
@@ -227,9 +202,9 @@ Test(adapter, leads_all_users_of_a_function_by_one_way_whose_address_they_agree_
     const struct jitd_manifest own = {DEFINITIONS({.local = "address", .global = "own"}),
                                       USES({.local = "g", .global = "a", .convention = BOXED})};
     link_named(harness, "first.c", "long g(long);\nlong (*address(void))(long) { return g; }", &first);
-    struct holdings between = hold(harness);
+    struct holdings between = holdings_of(harness);
     link_named(harness, "second.c", "long g(long);\nlong (*address(void))(long) { return g; }", &second);
-    struct holdings after = hold(harness);
+    struct holdings after = holdings_of(harness);
     link_named(harness, "own.c", "long g(long);\nlong (*address(void))(long) { return g; }", &own);
     cr_expect_eq(harness_value(harness, "first", 0), harness_value(harness, "second", 0));
     cr_expect_neq(harness_value(harness, "first", 0), harness_value(harness, "own", 0));
@@ -486,7 +461,7 @@ Test(adapter, that_is_missing_refuses_a_redirection_to_another_convention)
     cr_expect_eq(harness_value(harness, "moved", 5), 15);
     add_adapters(harness);
     link_function(harness, "strange", PLAIN_SOURCE(30), SHIFTED);
-    struct holdings before = hold(harness);
+    struct holdings before = holdings_of(harness);
     const char *const symbols[] = {"moved", "moved"}, *const targets[] = {"there", "strange"};
     jitd_request request;
     int code = 0;
@@ -538,7 +513,7 @@ Test(adapter, is_kept_by_what_goes_through_it)
 Test(adapter, leaves_nothing_in_the_arena_when_all_is_removed)
 {
     struct harness *harness = harness_open(NULL);
-    struct holdings before = hold(harness);
+    struct holdings before = holdings_of(harness);
     for (int round = 0; round < 3; round++) {
         add_adapters(harness);
         link_function(harness, "a", BOXED_SOURCE(10), BOXED);
@@ -562,7 +537,7 @@ Test(adapter, leaves_nothing_in_the_arena_when_all_is_removed)
 Test(adapter, whose_function_fails_leaves_no_way_behind)
 {
     struct harness *harness = open_with_adapters();
-    struct holdings before = hold(harness);
+    struct holdings before = holdings_of(harness);
     submit_named(harness, "a", "void more(void);\nlong f(const long *n) { more(); return *n; }",
                  &(struct jitd_manifest){DEFINITIONS({.local = "f", .global = "a", .convention = BOXED}),
                                          USES({.local = "more"})});

@@ -8,42 +8,15 @@
 #include <string.h>
 
 #include "tests/integration/harness.h"
+#include "tests/integration/holdings.h"
 #include "tests/lib/many_units.h"
 
 TestSuite(removal, .timeout = 60);
 
-/* What jitd_inspect says of the arena and the units. */
-struct holdings {
-    uint64_t used[8];
-    size_t zones;
-    uint64_t units;
-};
-
-static void on_inspected(struct jitd_session *session, const struct jitd_inspection *inspection,
-                         const struct jitd_errors *errors, void *data)
-{
-    struct holdings *holdings = data;
-    cr_assert(!errors);
-    holdings->units = inspection->unit_count;
-    for (size_t i = 0; i < inspection->zone_count && i < 8; i++)
-        holdings->used[holdings->zones++] = inspection->zones[i].used;
-}
-
-static struct holdings hold(struct harness *harness)
-{
-    struct holdings holdings = {0};
-    jitd_request request;
-    cr_assert_eq(jitd_inspect(harness->session, 0, on_inspected, &holdings, &request), 0);
-    harness_wait(harness, request);
-    return holdings;
-}
-
 static void expect_same_holdings(const struct holdings *before, const struct holdings *after)
 {
     cr_expect_eq(after->units, before->units);
-    for (size_t i = 0; i < before->zones; i++)
-        cr_expect_eq(after->used[i], before->used[i], "zone %zu: %llu bytes in use, before %llu", i,
-                     (unsigned long long)after->used[i], (unsigned long long)before->used[i]);
+    holdings_expect_same(before, after);
 }
 
 /* ---- who may go ---- */
@@ -125,7 +98,7 @@ Test(removal, with_cascade_takes_a_chain_a_star_and_a_cycle_along)
         {{{"a", "a"}, {"b", NULL}, {"c", "a"}, {"d", "b"}}, "a.o", 2},
     };
     struct harness *harness = harness_open(NULL);
-    struct holdings before = hold(harness);
+    struct holdings before = holdings_of(harness);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         for (size_t l = 0; l < 4; l++)
             add_link(harness, cases[i].links[l][0], cases[i].links[l][1]);
@@ -140,7 +113,7 @@ Test(removal, with_cascade_takes_a_chain_a_star_and_a_cycle_along)
                 harness_try_removing(harness, name, true);
         }
     }
-    struct holdings after = hold(harness);
+    struct holdings after = holdings_of(harness);
     expect_same_holdings(&before, &after);
     harness_close(harness);
 }
@@ -215,7 +188,7 @@ Test(removal, by_tag_and_by_library_takes_all_of_it_and_nothing_else)
 Test(removal, of_a_unit_that_waits_fails_it_as_cancelled)
 {
     struct harness *harness = harness_open(NULL);
-    struct holdings before = hold(harness);
+    struct holdings before = holdings_of(harness);
     harness_add_c(harness, "waits.o", "long never(long); long waits(long x) { return never(x); }");
     cr_assert_eq(harness_submit(harness, 0), 0);
     harness_add_c(harness, "user.o", "long waits(long); long user(long x) { return waits(x); }");
@@ -225,7 +198,7 @@ Test(removal, of_a_unit_that_waits_fails_it_as_cancelled)
     harness_settle(harness);
     cr_expect_eq(harness_unit(harness, "waits.o")->error.code, JITD_ERROR_CANCELLED);
     cr_expect(is_removed(harness, "waits.o") && is_removed(harness, "user.o"));
-    struct holdings after = hold(harness);
+    struct holdings after = holdings_of(harness);
     expect_same_holdings(&before, &after);
     harness_link_c(harness, "waits.o", "long waits(long x) { return 5; }");
     cr_expect_eq(harness_value(harness, "waits", 0), 5);
@@ -235,13 +208,13 @@ Test(removal, of_a_unit_that_waits_fails_it_as_cancelled)
 Test(removal, of_a_unit_that_failed_forgets_it)
 {
     struct harness *harness = harness_open(NULL);
-    struct holdings before = hold(harness);
+    struct holdings before = holdings_of(harness);
     harness_add_c(harness, "bad.o", "__attribute__((constructor)) static void die(void) { *(volatile int *)8 = 1; }");
     cr_assert_eq(harness_submit(harness, 0), 0);
     harness_settle(harness);
     cr_assert_eq(harness_unit(harness, "bad.o")->state, JITD_UNIT_FAILED);
     harness_remove_unit(harness, "bad.o");
-    struct holdings after = hold(harness);
+    struct holdings after = holdings_of(harness);
     expect_same_holdings(&before, &after);
     harness_close(harness);
 }
@@ -510,13 +483,13 @@ Test(removal, lets_memory_be_used_again)
 {
     struct harness *harness = harness_open(NULL);
     harness_link_c(harness, "keep.o", "long keep(long x) { return 1; }");
-    struct holdings before = hold(harness);
+    struct holdings before = holdings_of(harness);
     harness_link_c(harness, "f.o", "int data = 7; long zeros[100]; long f(long x) { return data; }");
     uint64_t code = harness_address(harness, "f"), data = harness_address(harness, "data");
     cr_expect_eq(harness_value(harness, "f", 0), 7);
     for (int i = 0; i < 5; i++) {
         harness_remove_unit(harness, "f.o");
-        struct holdings after = hold(harness);
+        struct holdings after = holdings_of(harness);
         expect_same_holdings(&before, &after);
         harness_link_c(harness, "f.o", "int data = 8; long zeros[100]; long f(long x) { return data; }");
         cr_expect_eq(harness_address(harness, "f"), code);
@@ -627,7 +600,7 @@ Test(removal, makes_memory_free_while_the_runner_is_never_without_work)
         harness_link(harness, "f.o", &object);
         harness_remove_unit(harness, "f.o");
     }
-    struct holdings during = hold(harness);
+    struct holdings during = holdings_of(harness);
     cr_expect_lt(during.used[3], UNITS / 2 * LARGE, "%llu bytes of zone D are in use",
                  (unsigned long long)during.used[3]);
     harness_wait(harness, last);
@@ -696,12 +669,12 @@ Test(run, gives_the_value_and_leaves_nothing)
     struct harness_call call;
     harness_link_c(harness, "base.o", "long base(long x) { return x * 10; }");
     harness_wait(harness, harness_run_begin(harness, "once.o", &object, "once", 3, &call));
-    struct holdings before = hold(harness);
+    struct holdings before = holdings_of(harness);
     for (int i = 0; i < 300; i++) {
         harness_wait(harness, harness_run_begin(harness, "once.o", &object, "once", i, &call));
         cr_assert(call.returned && call.value == i * 10 + 7, "%lld, %s", (long long)call.value, call.text);
     }
-    struct holdings after = hold(harness);
+    struct holdings after = holdings_of(harness);
     expect_same_holdings(&before, &after);
     cr_expect_eq(after.units, 1);
     cr_expect_eq(harness->told, 1, "an event tells of a unit that nobody knows");
@@ -725,12 +698,12 @@ Test(run, answers_with_the_error_of_whichever_step_failed)
     };
     struct harness *harness = harness_open(NULL);
     harness_link_c(harness, "base.o", "long base(long x) { return 1; }");
-    struct holdings before = hold(harness);
+    struct holdings before = holdings_of(harness);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct harness_call call = harness_run(harness, cases[i].source, cases[i].function, 0);
         cr_expect_eq(call.code, cases[i].code, "case %zu: %d, %s", i, call.code, call.text);
     }
-    struct holdings after = hold(harness);
+    struct holdings after = holdings_of(harness);
     expect_same_holdings(&before, &after);
     cr_expect_eq(harness_value(harness, "base", 0), 1);
     harness_close(harness);
@@ -739,7 +712,7 @@ Test(run, answers_with_the_error_of_whichever_step_failed)
 Test(run, that_crashes_is_answered_with_the_report_and_leaves_nothing)
 {
     struct harness *harness = harness_open(NULL);
-    struct holdings before = hold(harness);
+    struct holdings before = holdings_of(harness);
     struct harness_call call =
         harness_run(harness, "long data = 1; long f(long x) { return *(volatile long *)x; }", "f", 8);
     cr_assert(call.ended, "%s", call.text);
@@ -748,7 +721,7 @@ Test(run, that_crashes_is_answered_with_the_report_and_leaves_nothing)
     cr_expect_str_eq(call.end.frames[0].function, "f");
     call = harness_run(harness, "long data = 1; long f(long x) { return data + x; }", "f", 8);
     cr_expect(call.returned && call.value == 9, "%s", call.text);
-    struct holdings after = hold(harness);
+    struct holdings after = holdings_of(harness);
     expect_same_holdings(&before, &after);
     harness_close(harness);
 }
@@ -788,7 +761,7 @@ Test(run, of_distinct_names_can_be_sent_without_waiting)
 {
     enum { RUNS = 100 };
     struct harness *harness = harness_open(NULL);
-    struct holdings before = hold(harness);
+    struct holdings before = holdings_of(harness);
     struct harness_call *calls = calloc(RUNS, sizeof *calls);
     jitd_request last = 0;
     for (int i = 0; i < RUNS; i++) {
@@ -804,7 +777,7 @@ Test(run, of_distinct_names_can_be_sent_without_waiting)
     harness_wait(harness, last);
     for (int i = 0; i < RUNS; i++)
         cr_expect(calls[i].returned && calls[i].value == i + 3, "run %d: %s", i, calls[i].text);
-    struct holdings after = hold(harness);
+    struct holdings after = holdings_of(harness);
     expect_same_holdings(&before, &after);
     free(calls);
     harness_close(harness);
@@ -814,7 +787,7 @@ Test(run, is_refused_where_a_thousand_wait_already)
 {
     enum { MOST = 1024 };
     struct harness *harness = harness_open(NULL);
-    struct holdings before = hold(harness);
+    struct holdings before = holdings_of(harness);
     struct harness_call *calls = calloc(MOST + 1, sizeof *calls);
     struct unit_pattern pattern = unit_pattern_function(1);
     jitd_request last = 0;
@@ -833,7 +806,7 @@ Test(run, is_refused_where_a_thousand_wait_already)
     cr_expect_eq(harness_try_removing(harness, "waits.o", true).count, 1);
     for (unsigned i = 0; i < MOST; i++)
         cr_expect(calls[i].code == JITD_ERROR_DEPENDENCY_FAILED, "run %u: %s", i, calls[i].text);
-    struct holdings after = hold(harness);
+    struct holdings after = holdings_of(harness);
     expect_same_holdings(&before, &after);
     unit_pattern_free(&pattern);
     free(calls);
