@@ -363,9 +363,22 @@ static int finish_unit(struct linker *linker, struct unit *unit, struct error *e
     return 0;
 }
 
+/* The symbols of a unit whose turn comes soon lie anywhere in memory: asked for ahead, they are there when it has come.
+   Another thread may be linking that unit by now; its uses nobody changes. */
+static void fetch_symbols(const struct unit *unit)
+{
+    const struct pending *pending = unit->pending;
+
+    for (uint32_t i = 0; i < pending->use_count; i++) {
+        __builtin_prefetch(pending->uses[i].symbol);
+        __builtin_prefetch(&pending->uses[i].symbol->bytes);
+    }
+}
+
 struct joint_linking {
     struct linker *linker;
     struct unit **units;
+    uint32_t count;
     _Atomic bool failed;
 };
 
@@ -373,6 +386,9 @@ static void link_one(void *data, uint32_t index, struct pool *scratch)
 {
     struct joint_linking *linking = data;
     struct error error;
+
+    if (index + 1 < linking->count)
+        fetch_symbols(linking->units[index + 1]);
 
     if (!linking->failed && link_unit_bytes(linking->linker, scratch, linking->units[index], false, &error) != 0)
         linking->failed = true;
@@ -400,6 +416,7 @@ static bool link_jointly(struct linker *linker, struct unit *root)
     count = 0;
     for (struct unit *unit = root; unit; unit = graph_next_member(unit))
         linking.units[count++] = unit;
+    linking.count = count;
     workers_run(linker->workers, count, link_one, &linking);
     free(linking.units);
     return !linking.failed;
@@ -417,7 +434,11 @@ int component_link(struct linker *linker, struct unit *root, struct unit **culpr
     if (code)
         return code;
     bool done = link_jointly(linker, root);
-    for (struct unit *unit = root; unit; unit = graph_next_member(unit)) {
+    for (struct unit *unit = root, *next; unit; unit = next) {
+        next = graph_next_member(unit);
+
+        if (!done && next)
+            fetch_symbols(next);
         if (!done)
             code = link_unit_bytes(linker, &linker->scratch, unit, true, error);
         if (!code)

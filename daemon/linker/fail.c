@@ -52,8 +52,8 @@ static void add_dependents(struct linker *linker, struct failing_list *list, siz
     for (uint32_t d = 0; d < failed->definition_count; d++)
         for (struct use *use = failed->definitions[d]->uses; use; use = use->next)
             add_failing(list, use->unit, at, use->symbol);
-    if (root && !root->pending->node.failing) {
-        root->pending->node.failing = true;
+    if (root && !root->node->failing) {
+        root->node->failing = true;
         for (struct unit *member = root; member; member = graph_next_member(member))
             add_failing(list, member, at, NULL);
     }

@@ -3,12 +3,12 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "common/bytes.h"
 #include "daemon/linker/unit.h"
+#include "daemon/linker/units.h"
 
-static struct graph_node *node_of(const struct unit *unit)
-{
-    return &unit->pending->node;
-}
+/* Of so many numbers one at least is a member's: then all are looked at. */
+#define DENSE 4
 
 static struct graph_node *find_root(struct graph_node *node)
 {
@@ -21,7 +21,7 @@ static struct graph_node *find_root(struct graph_node *node)
 
 struct unit *graph_root(struct unit *unit)
 {
-    return find_root(node_of(unit))->unit;
+    return find_root(unit->node)->unit;
 }
 
 /* The root that stands at the root of a tree of the forest. */
@@ -34,7 +34,7 @@ static struct graph_node *find_last_watched(struct graph_node *node)
 
 const struct symbol *graph_awaited(struct unit *unit, struct unit **needed_by)
 {
-    struct graph_node *root = find_last_watched(node_of(unit));
+    struct graph_node *root = find_last_watched(unit->node);
 
     *needed_by = root->scan_first ? root->scan_first->unit : root->unit;
     return root->watching_symbol;
@@ -42,18 +42,18 @@ const struct symbol *graph_awaited(struct unit *unit, struct unit **needed_by)
 
 const struct unit *graph_watched(const struct unit *unit)
 {
-    const struct graph_node *root = find_root(node_of(unit));
+    const struct graph_node *root = find_root(unit->node);
 
     return root->watching ? find_root(root->watching)->unit : NULL;
 }
 
 struct unit *graph_next_member(const struct unit *unit)
 {
-    const struct graph_node *next = node_of(unit)->member_next;
+    const struct graph_node *next = unit->node->member_next;
 
     if (!next)
         return NULL;
-    __builtin_prefetch(next->member_next);
+    __builtin_prefetch(&next->member_next->unit);
     return next->unit;
 }
 
@@ -68,38 +68,61 @@ static void enqueue(struct graph *graph, struct graph_node *root)
     graph->queue_last = root;
 }
 
-struct numbered {
-    uint64_t id;
-    struct graph_node *node;
-};
-
-static int compare_numbers(const void *left, const void *right)
+/* Behind the root, the members in the order of submission: as they lie in memory, which a large component's walks would
+   otherwise jump about in. The order in which they were found tells nothing. */
+static void chain_members(struct graph_node *root, struct graph_node *const *members, uint32_t count)
 {
-    const struct numbered *a = left, *b = right;
+    root->member_last = root;
+    for (uint32_t i = 0; i < count; i++) {
+        root->member_last->member_next = members[i];
+        root->member_last = members[i];
+    }
+    root->member_last->member_next = NULL;
+}
+
+static int compare_units(const void *left, const void *right)
+{
+    const struct unit *a = (*(struct graph_node *const *)left)->unit, *b = (*(struct graph_node *const *)right)->unit;
 
     return a->id < b->id ? -1 : a->id > b->id;
 }
 
-/* Behind the root, the members in the order of submission: as they lie in memory, which a large component's walks would
-   otherwise jump about in. The order in which they were found tells nothing; without memory for the sorting it stays.
- */
-static void order_members(struct graph_node *root)
+static void sort_members(const struct graph_node *root, struct graph_node **members, uint32_t count)
 {
-    size_t count = 0;
+    uint32_t i = 0;
 
-    for (const struct graph_node *member = root->member_next; member; member = member->member_next)
-        count++;
-    struct numbered *members = count > 1 ? malloc(count * sizeof *members) : NULL;
+    for (struct graph_node *member = root->member_next; member; member = member->member_next)
+        members[i++] = member;
+    qsort(members, count, sizeof(struct graph_node *), compare_units);
+}
+
+/* Where many of the units between the first and the last are members, looking at each of them in turn is faster than
+   following the list, every step of which waits for memory. */
+static void pick_members(const struct graph *graph, const struct graph_node *root, struct graph_node **members)
+{
+    uint32_t i = 0;
+
+    for (uint64_t id = root->first_id; id <= root->last_id; id++) {
+        const struct unit *unit = units_find(graph->units, id);
+
+        if (unit && unit->node && unit->node != root && find_root(unit->node) == root)
+            members[i++] = unit->node;
+    }
+}
+
+/* Without memory for it the order stays. */
+static void order_members(const struct graph *graph, struct graph_node *root)
+{
+    uint32_t count = root->member_count - 1;
+    struct graph_node **members = count > 1 ? malloc(count * sizeof *members) : NULL;
+
     if (!members)
         return;
-    count = 0;
-    for (struct graph_node *member = root->member_next; member; member = member->member_next)
-        members[count++] = (struct numbered){member->unit->id, member};
-    qsort(members, count, sizeof *members, compare_numbers);
-    for (size_t i = 0; i < count; i++)
-        members[i].node->member_next = i + 1 < count ? members[i + 1].node : NULL;
-    root->member_next = members[0].node;
-    root->member_last = members[count - 1].node;
+    if ((root->last_id - root->first_id) / DENSE < count)
+        pick_members(graph, root, members);
+    else
+        sort_members(root, members, count);
+    chain_members(root, members, count);
     free(members);
 }
 
@@ -112,7 +135,7 @@ struct unit *graph_take(struct graph *graph)
     graph->queue_first = root->queue_next;
     if (!graph->queue_first)
         graph->queue_last = NULL;
-    order_members(root);
+    order_members(graph, root);
     return root->unit;
 }
 
@@ -163,6 +186,9 @@ static void absorb(struct graph_node *root, struct graph_node *other)
     other->parent = root;
     root->member_last->member_next = other;
     root->member_last = other->member_last;
+    root->member_count += other->member_count;
+    root->first_id = min_u64(root->first_id, other->first_id);
+    root->last_id = max_u64(root->last_id, other->last_id);
     if (other->scan_first) {
         if (root->scan_last)
             root->scan_last->scan_next = other->scan_first;
@@ -198,18 +224,17 @@ static void next_need(struct graph_node *root, struct graph_node **target, struc
     *symbol = NULL;
     while (root->scan_first) {
         struct graph_node *member = root->scan_first;
-        const struct pending *pending = member->unit->pending;
 
-        for (; member->next_use < pending->use_count; member->next_use++) {
-            struct symbol *needed = pending->uses[member->next_use].symbol;
+        for (; member->next_use < member->use_count; member->next_use++) {
+            struct symbol *needed = member->uses[member->next_use].symbol;
 
             if (needed->binding == SYMBOL_UNBOUND) {
                 *symbol = needed;
                 return;
             }
-            if (needed->binding != SYMBOL_UNIT || needed->definer->state == UNIT_READY)
+            if (!needed->node)
                 continue;
-            *target = find_root(node_of(needed->definer));
+            *target = find_root(needed->node);
             if (*target != root)
                 return;
             *target = NULL;
@@ -250,20 +275,51 @@ static void advance(struct graph *graph, struct graph_node *root)
 
 void graph_add(struct unit *unit)
 {
-    struct graph_node *node = node_of(unit);
+    struct graph_node *node = unit->node;
 
-    *node =
-        (struct graph_node){.unit = unit, .parent = node, .member_last = node, .scan_first = node, .scan_last = node};
+    *node = (struct graph_node){.unit = unit,
+                                .first_id = unit->id,
+                                .last_id = unit->id,
+                                .uses = unit->pending->uses,
+                                .use_count = unit->pending->use_count,
+                                .parent = node,
+                                .member_count = 1,
+                                .member_last = node,
+                                .scan_first = node,
+                                .scan_last = node};
+}
+
+void graph_fetch(const struct unit *unit)
+{
+    const struct pending *pending = unit->pending;
+
+    for (uint32_t i = 0; i < pending->use_count; i++)
+        __builtin_prefetch(pending->uses[i].symbol->node);
+    for (uint32_t i = 0; i < unit->definition_count; i++)
+        for (const struct use *use = unit->definitions[i]->uses; use; use = use->next)
+            __builtin_prefetch(&use->unit->node);
+}
+
+void graph_fetch_roots(const struct unit *unit)
+{
+    const struct pending *pending = unit->pending;
+
+    for (uint32_t i = 0; i < pending->use_count; i++)
+        if (pending->uses[i].symbol->node)
+            __builtin_prefetch(pending->uses[i].symbol->node->parent);
+    for (uint32_t i = 0; i < unit->definition_count; i++)
+        for (const struct use *use = unit->definitions[i]->uses; use; use = use->next)
+            __builtin_prefetch(use->unit->node);
 }
 
 void graph_join(struct unit *root, struct unit *unit)
 {
-    absorb(node_of(root), node_of(unit));
+    absorb(root->node, unit->node);
 }
 
 void graph_start(struct graph *graph, struct unit *unit)
 {
-    struct graph_node *node = node_of(unit);
+    struct graph_node *node = unit->node;
 
     if (node->parent == node)
         advance(graph, node);
@@ -272,7 +328,7 @@ void graph_start(struct graph *graph, struct unit *unit)
 void graph_symbol_bound(struct graph *graph, struct symbol *symbol)
 {
     for (struct use *use = symbol->uses; use; use = use->next) {
-        struct graph_node *root = find_root(node_of(use->unit));
+        struct graph_node *root = find_root(use->unit->node);
 
         if (root->phase == GRAPH_BLOCKED && root->watching_symbol == symbol)
             advance(graph, root);
@@ -281,7 +337,7 @@ void graph_symbol_bound(struct graph *graph, struct symbol *symbol)
 
 void graph_use_moved(struct graph *graph, struct unit *unit, const struct symbol *waited_for)
 {
-    struct graph_node *root = find_root(node_of(unit));
+    struct graph_node *root = find_root(unit->node);
 
     /* Or it has gone on already, and watches who defines that symbol in place of the one that comes first. */
     if (root->phase == GRAPH_BLOCKED && (root->watching || root->watching_symbol == waited_for))
@@ -290,7 +346,7 @@ void graph_use_moved(struct graph *graph, struct unit *unit, const struct symbol
 
 void graph_leave(struct unit *unit)
 {
-    struct graph_node *root = node_of(unit);
+    struct graph_node *root = unit->node;
 
     stop_watching(root);
     root->phase = GRAPH_DONE;
@@ -301,7 +357,7 @@ void graph_leave(struct unit *unit)
 
 void graph_wake_watchers(struct graph *graph, struct unit *unit)
 {
-    struct graph_node *root = node_of(unit);
+    struct graph_node *root = unit->node;
 
     while (root->watcher_first)
         advance(graph, root->watcher_first);

@@ -21,8 +21,10 @@
 
 #include "daemon/linker/forest.h"
 
-struct unit;
 struct symbol;
+struct unit;
+struct units;
+struct use;
 
 enum graph_phase {
     GRAPH_BLOCKED,  /* watches a unit or a symbol */
@@ -30,35 +32,50 @@ enum graph_phase {
     GRAPH_DONE      /* ready or failed */
 };
 
-/* Part of a unit until it is ready or failed. What the root of a component alone has is marked. */
+/* Part of a unit until it is ready or failed. What the root of a component alone has is marked. What is looked at of
+   units here and there in memory lies in the first of three lines of the cache, what walks of their lists need in the
+   second. */
 struct graph_node {
-    struct unit *unit;
-    struct graph_node *parent;      /* union-find; itself for a root */
-    struct forest_node tree;        /* under what a root watches, or under the root that absorbed it */
-    struct graph_node *member_next; /* the component's units, from the root on */
-    struct graph_node *member_last; /* root */
-    struct graph_node *scan_first;  /* root: units with uses not looked at yet */
-    struct graph_node *scan_last;   /* root */
-    struct graph_node *scan_next;
+    struct graph_node *parent;        /* union-find; itself for a root */
+    struct forest_node tree;          /* under what a root watches, or under the root that absorbed it */
     struct graph_node *watching;      /* root: a unit of the component that this one waits for */
     struct symbol *watching_symbol;   /* root: or the symbol that nobody offers */
     struct graph_node *watcher_first; /* root: components that watch this one */
-    struct graph_node *watcher_last;  /* root */
-    struct graph_node *watcher_next;  /* in the list of the one that is watched */
+    uint32_t member_count;            /* root */
+    uint8_t phase;                    /* root: enum graph_phase */
+    bool failing;                     /* root: its units are being failed, all of them */
+
+    struct unit *unit __attribute__((aligned(64)));
+    const struct use *uses; /* of this unit, borrowed */
+    uint32_t use_count;
+    uint32_t next_use;
+    struct graph_node *scan_next;
+    struct graph_node *scan_first;  /* root: units with uses not looked at yet */
+    struct graph_node *scan_last;   /* root */
+    struct graph_node *member_next; /* the component's units, from the root on */
+    struct graph_node *member_last; /* root */
+
+    uint64_t first_id, last_id;      /* root: of the component's units */
+    struct graph_node *watcher_last; /* root */
+    struct graph_node *watcher_next; /* in the list of the one that is watched */
     struct graph_node *watcher_previous;
     struct graph_node *queue_next; /* root: in the graph's queue */
-    uint32_t next_use;             /* of this unit */
-    uint8_t phase;                 /* root: enum graph_phase */
-    bool failing;                  /* root: its units are being failed, all of them */
 };
 
-/* Zero-initialised is empty. */
+/* Zero-initialised but for `units` is empty. */
 struct graph {
+    const struct units *units;                   /* borrowed; all that are in the graph are among them */
     struct graph_node *queue_first, *queue_last; /* runnable components, oldest first */
 };
 
 /* Makes the unit known, so that others may come to watch it; every unit of a batch first. Its uses are known by now. */
 void graph_add(struct unit *unit);
+
+/* What the graph is about to look at when the unit starts and its symbols are bound lies anywhere in memory: asks for
+   it, so that all of a batch is waited for together. The first for every unit, then the second, which needs what the
+   first has fetched. They change nothing. */
+void graph_fetch(const struct unit *unit);
+void graph_fetch_roots(const struct unit *unit);
 
 /* Makes two units one component though neither may need the other; both known, neither started. */
 void graph_join(struct unit *root, struct unit *unit);

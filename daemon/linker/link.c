@@ -23,7 +23,7 @@
 static int provide(struct linker *linker, const char *name, uint64_t address, const struct symbol **out,
                    struct error *error)
 {
-    struct symbol *symbol = symbols_intern(linker->symbols, SPACE_PROCESS, name, strlen(name));
+    struct symbol *symbol = symbols_intern(linker->provided, SPACE_PROCESS, name, strlen(name));
 
     if (!symbol)
         return error_set(error, ERROR_NO_MEMORY, "no memory for the symbol table");
@@ -44,13 +44,15 @@ int link_open(struct linker *linker, const struct arch *arch, struct arena *aren
                               .waiting.limit = LIMIT_WAITING_BYTES,
                               .hooks = hooks,
                               .owner = owner};
+    linker->graph.units = &linker->units;
     pool_init(&linker->deciding, DECIDING_BUDGET);
     pool_init(&linker->scratch, SCRATCH_BUDGET);
     if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed)
         return error_system(error, "getrandom");
     linker->symbols = symbols_new(seed);
+    linker->provided = symbols_new(seed);
     linker->libraries = libraries_new();
-    if (!linker->symbols || !linker->libraries)
+    if (!linker->symbols || !linker->provided || !linker->libraries)
         return error_set(error, ERROR_NO_MEMORY, "no memory for the symbol table");
     memcpy(arena_bytes(arena, ZONE_R, ARENA_CIE), arch->common_cie, arch->common_cie_bytes);
     /* What units refer to by this name is each one's own (component.c). */
@@ -73,6 +75,7 @@ void link_close(struct linker *linker)
     adapters_close(&linker->adapters);
     wanted_close(&linker->wanted);
     symbols_free(linker->symbols);
+    symbols_free(linker->provided);
     libraries_free(linker->libraries);
     process_symbols_close(linker->process);
     arena_close(linker->arena);
@@ -214,13 +217,14 @@ static void check_unit(struct linker *linker, struct unit *unit, const struct li
 static int check(struct linker *linker, struct batch *batch, const struct link_input *inputs, uint32_t count,
                  struct report *report)
 {
-    batch->units = pool_allocate_array(&batch->pool, count, sizeof *batch->units);
-    for (uint32_t i = 0; i < count && batch->units; i++) {
-        batch->units[i] = unit_new(batch, inputs[i].name, inputs[i].name_length);
-        if (!batch->units[i])
+    uint32_t room = batch_reserve(batch, count) == 0 ? count : 0;
+
+    for (uint32_t i = 0; i < room; i++) {
+        struct unit *unit = unit_new(batch, inputs[i].name, inputs[i].name_length);
+
+        if (!unit)
             break;
-        batch->unit_count++;
-        check_unit(linker, batch->units[i], &inputs[i], report);
+        check_unit(linker, unit, &inputs[i], report);
     }
     if (batch->unit_count < count) {
         struct error error;
@@ -263,7 +267,7 @@ static int allocate(struct linker *linker, struct batch *batch, struct report *r
 /* Names and tables outlive their units, and those of refused batches are not taken back. */
 static int check_kept(const struct linker *linker, struct report *report)
 {
-    uint64_t kept = linker->kept_bytes + symbols_memory(linker->symbols);
+    uint64_t kept = linker->kept_bytes + symbols_memory(linker->symbols) + symbols_memory(linker->provided);
     struct error error;
 
     if (kept < LIMIT_KEPT_BYTES)
@@ -412,9 +416,18 @@ static void forget_tables(struct linker *linker, uint64_t first, uint32_t count)
     }
 }
 
+static void fetch_nodes(const struct batch *batch)
+{
+    for (uint32_t i = 0; i < batch->unit_count; i++)
+        graph_fetch(batch->units[i]);
+    for (uint32_t i = 0; i < batch->unit_count; i++)
+        graph_fetch_roots(batch->units[i]);
+}
+
 /* Whoever waited for one of the batch's names: is bound to the first that it finds, and only then goes on. */
 static void wake(struct linker *linker, const struct batch *batch)
 {
+    fetch_nodes(batch);
     for (uint32_t i = 0; i < batch->unit_count; i++)
         for (uint32_t d = 0; d < batch->units[i]->definition_count; d++)
             search_adopt(linker, batch->units[i]->definitions[d]);
@@ -450,8 +463,10 @@ void link_ready(struct linker *linker, struct unit *root)
         linker->hooks->unit_changed(linker->owner, unit, NULL);
     }
     for (struct unit *unit = root; unit; unit = graph_next_member(unit))
-        for (uint32_t i = 0; i < unit->definition_count; i++)
+        for (uint32_t i = 0; i < unit->definition_count; i++) {
+            unit->definitions[i]->node = NULL;
             lazy_offered(linker, unit->definitions[i]);
+        }
     graph_leave(root);
     graph_wake_watchers(&linker->graph, root);
     for (struct unit *unit = root, *next; unit; unit = next) {

@@ -51,6 +51,7 @@ struct linker {
     const struct arch *arch;
     struct arena *arena;             /* owned */
     struct symbols *symbols;         /* owned */
+    struct symbols *provided;        /* owned; of the runner's libraries and the linker itself, that units spoke of */
     struct process_symbols *process; /* owned; NULL in tests without a runner */
     struct libraries *libraries;     /* owned */
     const struct symbol *handle;     /* borrowed; __dso_handle */

@@ -20,9 +20,9 @@ static bool is_defined(const struct unit *unit, uint32_t index)
 }
 
 /* The symbol of a global name, entered where it is new; NULL has been reported. */
-static struct symbol *intern(const struct naming *naming, uint32_t space, const char *name, size_t length)
+static struct symbol *intern(const struct naming *naming, uint32_t number)
 {
-    struct symbol *symbol = symbols_intern(naming->linker->symbols, space, name, length);
+    struct symbol *symbol = symbols_intern_key(naming->linker->symbols, &naming->pending->keys[number]);
 
     if (!symbol)
         resolve_no_memory(naming->report, naming->unit);
@@ -43,15 +43,13 @@ static int name_all_globally(const struct naming *naming)
 {
     struct pending *pending = naming->pending;
     const struct object *object = &pending->object;
-    uint32_t space = SPACE_EXPORTED(naming->unit->library);
 
     for (uint32_t i = object->first_global; i < object->symbol_count; i++) {
         bool defined = is_defined(naming->unit, i);
 
         if (!defined && !pending->referenced[i])
             continue;
-        const char *name = object_symbol_name(object, i);
-        struct symbol *symbol = intern(naming, space, name, strlen(name));
+        struct symbol *symbol = intern(naming, i - object->first_global);
         if (!symbol)
             return ERROR_NO_MEMORY;
         pending->globals[i - object->first_global] = symbol;
@@ -77,12 +75,9 @@ static void refuse_name(const struct naming *naming, const char *name, size_t le
 
 static int offer(const struct naming *naming, const struct manifest_definition *definition, uint32_t index)
 {
-    bool hidden = (definition->flags & DEFINITION_HIDDEN) != 0;
-    uint32_t library = naming->unit->library;
-    struct symbol *symbol = intern(naming, hidden ? SPACE_HIDDEN(library) : SPACE_EXPORTED(library),
-                                   definition->global.bytes, definition->global.length);
+    struct symbol *symbol = intern(naming, (uint32_t)(definition - naming->pending->manifest->definitions));
 
-    if (!symbol || (hidden && search_open_spaces(naming->linker) != 0))
+    if (!symbol || ((definition->flags & DEFINITION_HIDDEN) && search_open_spaces(naming->linker) != 0))
         return ERROR_NO_MEMORY;
     struct offer *offer = add_offer(naming, symbol, index);
     offer->definition = definition;
@@ -107,8 +102,7 @@ static int name_implicit(const struct naming *naming, uint32_t index)
 
 static int name_reference(const struct naming *naming, const struct manifest_use *use, uint32_t index)
 {
-    uint32_t library = use->library == USE_LIBRARY_OWN ? naming->unit->library : use->library;
-    struct symbol *symbol = intern(naming, SPACE_EXPORTED(library), use->global.bytes, use->global.length);
+    struct symbol *symbol = intern(naming, names_key_of_use(naming->pending->manifest, use));
 
     if (!symbol)
         return ERROR_NO_MEMORY;
@@ -180,6 +174,70 @@ static int name_all_by_manifest(const struct naming *naming)
         code = name_by_manifest(naming, &index, i);
     return code ? code : offer_the_rest(naming, naming->pending->offer_count);
 }
+
+/* ---- names that are going to be looked for ---- */
+
+uint32_t names_key_of_use(const struct manifest *manifest, const struct manifest_use *use)
+{
+    return manifest->definition_count + (uint32_t)(use - manifest->uses);
+}
+
+static void make_global_keys(const struct linker *linker, const struct unit *unit, struct symbol_key *keys)
+{
+    const struct object *object = &unit->pending->object;
+
+    for (uint32_t i = object->first_global; i < object->symbol_count; i++) {
+        const char *name = object_symbol_name(object, i);
+
+        *keys++ = symbols_key(linker->symbols, SPACE_EXPORTED(unit->library), name, strlen(name));
+    }
+}
+
+static void make_manifest_keys(const struct linker *linker, const struct unit *unit, struct symbol_key *keys)
+{
+    const struct manifest *manifest = unit->pending->manifest;
+
+    for (uint32_t i = 0; i < manifest->definition_count; i++) {
+        const struct manifest_definition *definition = &manifest->definitions[i];
+        bool hidden = (definition->flags & DEFINITION_HIDDEN) != 0;
+
+        *keys++ = symbols_key(linker->symbols, hidden ? SPACE_HIDDEN(unit->library) : SPACE_EXPORTED(unit->library),
+                              definition->global.bytes, definition->global.length);
+    }
+    for (uint32_t i = 0; i < manifest->use_count; i++) {
+        const struct manifest_use *use = &manifest->uses[i];
+        uint32_t library = use->library == USE_LIBRARY_OWN ? unit->library : use->library;
+
+        *keys++ = symbols_key(linker->symbols, SPACE_EXPORTED(library), use->global.bytes, use->global.length);
+    }
+}
+
+int names_foresee(struct linker *linker, struct unit *unit, struct report *report)
+{
+    struct pending *pending = unit->pending;
+    const struct manifest *manifest = pending->manifest;
+
+    pending->key_count = manifest ? manifest->definition_count + manifest->use_count
+                                  : pending->object.symbol_count - pending->object.first_global;
+    pending->keys = pool_allocate_uninitialised(&linker->deciding, pending->key_count * sizeof *pending->keys);
+    if (!pending->keys)
+        return resolve_no_memory(report, unit);
+    if (manifest)
+        make_manifest_keys(linker, unit, pending->keys);
+    else
+        make_global_keys(linker, unit, pending->keys);
+    return 0;
+}
+
+int names_fetch(struct linker *linker, struct unit *unit, struct report *report)
+{
+    (void)report;
+    for (uint32_t i = 0; i < unit->pending->key_count; i++)
+        symbols_fetch(linker->symbols, &unit->pending->keys[i]);
+    return 0;
+}
+
+/* ---- all of them ---- */
 
 int names_resolve(struct linker *linker, struct unit *unit, struct report *report)
 {

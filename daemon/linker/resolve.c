@@ -296,7 +296,8 @@ static int enter_names(struct unit *unit, struct report *report)
 
 /* The phases of resolving one unit; each is done for all units before the next. */
 static int (*const phases[])(struct linker *linker, struct unit *unit, struct report *report) = {
-    resolve_groups, uses_mark, resolve_definitions, resolve_trampolines, uses_resolve, uses_resolve_unreferenced,
+    resolve_groups,      uses_mark,           names_foresee, names_fetch,
+    resolve_definitions, resolve_trampolines, uses_resolve,  uses_resolve_unreferenced,
 };
 
 int resolve_batch(struct linker *linker, struct batch *batch, struct report *report)
@@ -341,6 +342,7 @@ static void bind(struct linker *linker, struct unit *unit, const struct offer *o
     symbol->binding = SYMBOL_UNIT;
     symbol->strength = (uint8_t)symbol->contest->strength;
     symbol->definer = unit;
+    symbol->node = unit->node;
     symbol->unsettled = offer->definition && offer->definition->kind == DEFINITION_ALIAS;
     symbol->address = definition_address(linker, unit, offer);
     symbol->function = is_function(unit, offer);
@@ -399,6 +401,7 @@ void resolve_withdraw(struct unit *unit)
 
         symbol->binding = SYMBOL_UNBOUND;
         symbol->definer = NULL;
+        symbol->node = NULL;
         symbol->strength = STRENGTH_NONE;
         symbol->trampoline = NULL;
         symbol->address = 0;

@@ -12,14 +12,14 @@
 
 struct symbol *search_process(struct linker *linker, const char *name, size_t length)
 {
-    struct symbol *symbol = symbols_find(linker->symbols, SPACE_PROCESS, name, length);
+    struct symbol *symbol = symbols_find(linker->provided, SPACE_PROCESS, name, length);
     struct process_symbol found;
 
     if (symbol)
         return symbol;
     if (!linker->process || !process_symbols_find(linker->process, name, &found))
         return NULL;
-    symbol = symbols_intern(linker->symbols, SPACE_PROCESS, name, length);
+    symbol = symbols_intern(linker->provided, SPACE_PROCESS, name, length);
     if (!symbol)
         return NULL;
     symbol->binding = SYMBOL_PROCESS;
@@ -90,7 +90,7 @@ const struct symbol *search_look_up(struct linker *linker, uint32_t library, con
         return defined;
     if (!libraries_wants_process_symbol(linker->libraries, library, name, length))
         return NULL;
-    const struct symbol *known = symbols_find(linker->symbols, SPACE_PROCESS, name, length);
+    const struct symbol *known = symbols_find(linker->provided, SPACE_PROCESS, name, length);
     if (known || !linker->process || !process_symbols_find(linker->process, name, &found))
         return known;
     *process = (struct symbol){

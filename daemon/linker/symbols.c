@@ -8,18 +8,25 @@
 
 #include "proto/limits.h"
 
-#define FIRST_BUCKETS 1024
+#define FIRST_SLOTS 256
 
 /* No sweep for fewer symbols than this. */
 #define SWEEP_FLOOR 4096
 
+/* One place of the table. With the hash at hand only symbols that are meant are looked at, which lie anywhere. */
+struct slot {
+    struct symbol *symbol; /* owned; NULL: free */
+    uint32_t hash;         /* symbol->hash */
+};
+
+/* Open addressing: a symbol lies in the slot that its hash names or in one behind that, with no free one in between. */
 struct symbols {
     uint64_t seed;
-    struct symbol **buckets; /* owned; a power of two of them */
-    size_t bucket_count;
-    size_t count;
+    struct slot *slots; /* owned */
+    size_t mask;        /* their number, a power of two, less 1 */
+    size_t count;       /* of symbols: at most two thirds of the slots, or seven eighths where there is no memory */
     size_t after_sweep; /* count */
-    size_t memory;      /* bytes of symbols and buckets */
+    size_t memory;      /* bytes of symbols and slots */
 };
 
 struct symbols *symbols_new(uint64_t seed)
@@ -29,13 +36,13 @@ struct symbols *symbols_new(uint64_t seed)
     if (!symbols)
         return NULL;
     symbols->seed = seed;
-    symbols->bucket_count = FIRST_BUCKETS;
-    symbols->buckets = calloc(symbols->bucket_count, sizeof *symbols->buckets);
-    if (!symbols->buckets) {
+    symbols->mask = FIRST_SLOTS - 1;
+    symbols->slots = calloc(FIRST_SLOTS, sizeof *symbols->slots);
+    if (!symbols->slots) {
         free(symbols);
         return NULL;
     }
-    symbols->memory = symbols->bucket_count * sizeof *symbols->buckets;
+    symbols->memory = FIRST_SLOTS * sizeof *symbols->slots;
     return symbols;
 }
 
@@ -43,13 +50,9 @@ void symbols_free(struct symbols *symbols)
 {
     if (!symbols)
         return;
-    for (size_t i = 0; i < symbols->bucket_count; i++) {
-        for (struct symbol *symbol = symbols->buckets[i], *next; symbol; symbol = next) {
-            next = symbol->next;
-            free(symbol);
-        }
-    }
-    free(symbols->buckets);
+    for (size_t i = 0; i <= symbols->mask; i++)
+        free(symbols->slots[i].symbol);
+    free(symbols->slots);
     free(symbols);
 }
 
@@ -75,25 +78,38 @@ static struct symbol *symbol_new(struct symbols *symbols, size_t name_length)
     return symbol;
 }
 
+static struct slot *free_slot(struct slot *slots, size_t mask, uint32_t hash)
+{
+    size_t at = hash & mask;
+
+    while (slots[at].symbol)
+        at = (at + 1) & mask;
+    return &slots[at];
+}
+
 static void grow(struct symbols *symbols)
 {
-    size_t wider = symbols->bucket_count * 2;
-    bool room = wider * sizeof(struct symbol *) <= LIMIT_KEPT_BYTES - symbols->memory;
-    struct symbol **buckets = room ? calloc(wider, sizeof *buckets) : NULL;
+    size_t count = symbols->mask + 1, wider = count * 2;
+    bool room = wider * sizeof(struct slot) <= LIMIT_KEPT_BYTES - symbols->memory;
+    struct slot *slots = room ? calloc(wider, sizeof *slots) : NULL;
 
-    if (!buckets)
-        return; /* longer chains are slower, not wrong */
-    for (size_t i = 0; i < symbols->bucket_count; i++) {
-        for (struct symbol *symbol = symbols->buckets[i], *next; symbol; symbol = next) {
-            next = symbol->next;
-            symbol->next = buckets[symbol->hash & (wider - 1)];
-            buckets[symbol->hash & (wider - 1)] = symbol;
-        }
-    }
-    free(symbols->buckets);
-    symbols->memory += (wider - symbols->bucket_count) * sizeof *buckets;
-    symbols->buckets = buckets;
-    symbols->bucket_count = wider;
+    if (!slots)
+        return;
+    for (size_t i = 0; i < count; i++)
+        if (symbols->slots[i].symbol)
+            *free_slot(slots, wider - 1, symbols->slots[i].hash) = symbols->slots[i];
+    free(symbols->slots);
+    symbols->memory += (wider - count) * sizeof *slots;
+    symbols->slots = slots;
+    symbols->mask = wider - 1;
+}
+
+/* Whether one more fits: without memory for more slots the table gets slower before it is full. */
+static bool make_room(struct symbols *symbols)
+{
+    if (symbols->count * 3 >= symbols->mask * 2)
+        grow(symbols);
+    return symbols->count < symbols->mask / 8 * 7;
 }
 
 uint32_t symbols_hash(const struct symbols *symbols, const void *key, size_t length)
@@ -122,48 +138,76 @@ bool symbol_is_namesake(const struct symbol *symbol, const struct symbol *other)
     return symbol->name_length == other->name_length && memcmp(symbol->name, other->name, other->name_length) == 0;
 }
 
-static struct symbol *find_hashed(const struct symbols *symbols, uint32_t space, const char *name, size_t length,
-                                  uint32_t hash)
+struct symbol_key symbols_key(const struct symbols *symbols, uint32_t space, const char *name, size_t length)
 {
-    struct symbol *symbol = symbols->buckets[hash & (symbols->bucket_count - 1)];
+    uint32_t hash = hash_name(symbols, space, name, length);
 
-    while (symbol && (symbol->hash != hash || symbol->space != space || symbol->name_length != length ||
-                      memcmp(symbol->name, name, length) != 0))
-        symbol = symbol->next;
-    return symbol;
+    __builtin_prefetch(&symbols->slots[hash & symbols->mask]);
+    return (struct symbol_key){name, (uint32_t)length, space, hash};
+}
+
+static bool is_meant(const struct symbol *symbol, const struct symbol_key *key)
+{
+    return symbol->space == key->space && symbol->name_length == key->length &&
+           memcmp(symbol->name, key->name, key->length) == 0;
+}
+
+static struct symbol *find(const struct symbols *symbols, const struct symbol_key *key)
+{
+    for (size_t at = key->hash & symbols->mask; symbols->slots[at].symbol; at = (at + 1) & symbols->mask)
+        if (symbols->slots[at].hash == key->hash && is_meant(symbols->slots[at].symbol, key))
+            return symbols->slots[at].symbol;
+    return NULL;
+}
+
+void symbols_fetch(const struct symbols *symbols, const struct symbol_key *key)
+{
+    size_t at = key->hash & symbols->mask;
+
+    while (symbols->slots[at].symbol && symbols->slots[at].hash != key->hash)
+        at = (at + 1) & symbols->mask;
+    if (!symbols->slots[at].symbol)
+        return;
+    __builtin_prefetch(symbols->slots[at].symbol);
+    __builtin_prefetch(symbols->slots[at].symbol->name);
 }
 
 struct symbol *symbols_find(const struct symbols *symbols, uint32_t space, const char *name, size_t length)
 {
-    return find_hashed(symbols, space, name, length, hash_name(symbols, space, name, length));
+    const struct symbol_key key = symbols_key(symbols, space, name, length);
+
+    return find(symbols, &key);
 }
 
 struct symbol *symbols_intern(struct symbols *symbols, uint32_t space, const char *name, size_t length)
 {
-    uint32_t hash = hash_name(symbols, space, name, length);
-    struct symbol *symbol = find_hashed(symbols, space, name, length, hash);
+    const struct symbol_key key = symbols_key(symbols, space, name, length);
+
+    return symbols_intern_key(symbols, &key);
+}
+
+struct symbol *symbols_intern_key(struct symbols *symbols, const struct symbol_key *key)
+{
+    struct symbol *symbol = find(symbols, key);
 
     if (symbol)
         return symbol;
-    symbol = symbol_new(symbols, length);
+    symbol = make_room(symbols) ? symbol_new(symbols, key->length) : NULL;
     if (!symbol)
         return NULL;
-    *symbol = (struct symbol){.hash = hash, .space = space, .name_length = (uint32_t)length};
-    memcpy(symbol->name, name, length);
-    symbol->name[length] = '\0';
-    if (symbols->count >= symbols->bucket_count)
-        grow(symbols);
-    symbol->next = symbols->buckets[hash & (symbols->bucket_count - 1)];
-    symbols->buckets[hash & (symbols->bucket_count - 1)] = symbol;
+    *symbol = (struct symbol){.hash = key->hash, .space = key->space, .name_length = key->length};
+    memcpy(symbol->name, key->name, key->length);
+    symbol->name[key->length] = '\0';
+    *free_slot(symbols->slots, symbols->mask, key->hash) = (struct slot){symbol, key->hash};
     symbols->count++;
     return symbol;
 }
 
 void symbols_visit(const struct symbols *symbols, void (*visit)(struct symbol *symbol, void *data), void *data)
 {
-    for (size_t b = 0; b < symbols->bucket_count; b++)
-        for (struct symbol *symbol = symbols->buckets[b]; symbol; symbol = symbol->next)
-            visit(symbol, data);
+    for (size_t i = 0; i <= symbols->mask; i++)
+        if (symbols->slots[i].symbol)
+            visit(symbols->slots[i].symbol, data);
 }
 
 static bool is_forgotten(const struct symbol *symbol)
@@ -172,23 +216,37 @@ static bool is_forgotten(const struct symbol *symbol)
            !symbol->wanted;
 }
 
+/* Those behind that may lie where the hole is move there, so that none has a free slot before it. */
+static void take_out(struct symbols *symbols, size_t hole)
+{
+    size_t mask = symbols->mask;
+
+    for (size_t at = (hole + 1) & mask; symbols->slots[at].symbol; at = (at + 1) & mask) {
+        size_t wanted = symbols->slots[at].hash & mask;
+
+        if (((at - wanted) & mask) < ((at - hole) & mask))
+            continue;
+        symbols->slots[hole] = symbols->slots[at];
+        hole = at;
+    }
+    symbols->slots[hole].symbol = NULL;
+}
+
 void symbols_sweep(struct symbols *symbols, bool (*is_spoken_of)(const struct symbol *symbol, void *data), void *data)
 {
     if (symbols->count < SWEEP_FLOOR || symbols->count / 2 < symbols->after_sweep)
         return;
-    for (size_t i = 0; i < symbols->bucket_count; i++) {
-        for (struct symbol **link = &symbols->buckets[i]; *link;) {
-            struct symbol *symbol = *link;
+    for (size_t i = 0; i <= symbols->mask;) {
+        struct symbol *symbol = symbols->slots[i].symbol;
 
-            if (!is_forgotten(symbol) || is_spoken_of(symbol, data)) {
-                link = &symbol->next;
-                continue;
-            }
-            *link = symbol->next;
-            symbols->count--;
-            symbols->memory -= symbol_memory(symbol->name_length);
-            free(symbol);
+        if (!symbol || !is_forgotten(symbol) || is_spoken_of(symbol, data)) {
+            i++;
+            continue;
         }
+        take_out(symbols, i);
+        symbols->count--;
+        symbols->memory -= symbol_memory(symbol->name_length);
+        free(symbol);
     }
     symbols->after_sweep = symbols->count;
 }

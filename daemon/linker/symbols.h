@@ -6,7 +6,7 @@
  * nobody yet. The hash is seeded anew for every session, so that chosen names cannot collide on purpose.
  *
  * Each library (library.h) has two namespaces: what it exports, and what it keeps to itself. The runner's own libraries
- * are one more.
+ * are one more, in a table of its own.
  *
  * A batch is decided before it is committed: what is being decided about a name lies in a `contest` that is
  * valid under the batch's number only, so that a refused batch leaves nothing to undo.
@@ -18,9 +18,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct graph_node;
+struct symbol;
 struct trampoline;
 struct unit;
-struct symbol;
 
 /* Namespaces, by number. */
 #define SPACE_EXPORTED(library) ((library)*2u)
@@ -63,29 +64,30 @@ struct contest {
     struct unit *comdat;    /* whose COMDAT group of this signature stands */
 };
 
+/* What resolving and the graph look at comes first: a line of the cache or two. */
 struct symbol {
-    struct symbol *next; /* in its hash bucket */
     uint32_t hash;
     uint32_t name_length;
     uint32_t space;   /* its namespace */
     uint8_t binding;  /* enum symbol_binding */
     uint8_t strength; /* enum symbol_strength of the definition that stands */
     bool function : 1;
-    bool no_process : 1; /* the runner's libraries have been asked for the name and do not have it */
-    bool unsettled : 1;  /* an alias whose address is not known yet */
-    bool wanted : 1;     /* in the table of wanted symbols (wanted.h) */
-    uint64_t comdat;     /* id of the unit whose COMDAT group of this signature was kept, or 0 */
-    uint64_t address;    /* in the runner; valid unless unbound */
-    uint64_t bytes;
-    uint64_t convention;           /* calling convention of the definition */
-    struct unit *definer;          /* borrowed; SYMBOL_UNIT only */
-    struct trampoline *trampoline; /* borrowed; that has its address, or NULL: it is what it says */
-    uint32_t users;                /* entries of units' lists of needs that point here, ready units included */
-    uint32_t lazies;         /* trampolines that wait for it or lead to it, and lazy.h's own; none keeps it bound */
+    bool no_process : 1;     /* the runner's libraries have been asked for the name and do not have it */
+    bool unsettled : 1;      /* an alias whose address is not known yet */
+    bool wanted : 1;         /* in the table of wanted symbols (wanted.h) */
+    struct graph_node *node; /* of the definer, borrowed, while that is neither ready nor failed */
+    struct unit *definer;    /* borrowed; SYMBOL_UNIT only */
     struct use *uses;        /* by units that are not ready; borrowed */
     struct contest *contest; /* borrowed; valid while the batch numbered contest_batch is being decided */
     uint64_t contest_batch;
-    char name[]; /* NUL-terminated */
+    uint64_t address; /* in the runner; valid unless unbound */
+    uint64_t bytes;
+    uint32_t users;  /* entries of units' lists of needs that point here, ready units included */
+    uint32_t lazies; /* trampolines that wait for it or lead to it, and lazy.h's own; none keeps it bound */
+    struct trampoline *trampoline; /* borrowed; that has its address, or NULL: it is what it says */
+    uint64_t convention;           /* calling convention of the definition */
+    uint64_t comdat;               /* id of the unit whose COMDAT group of this signature was kept, or 0 */
+    char name[];                   /* NUL-terminated */
 };
 
 /* The batch's decision about the symbol so far; NULL where it has none. */
@@ -103,6 +105,19 @@ uint64_t symbols_seed(const struct symbols *symbols);
 
 /* The symbol of a name, made unbound where it is new; NULL only when out of memory or of LIMIT_KEPT_BYTES. */
 struct symbol *symbols_intern(struct symbols *symbols, uint32_t space, const char *name, size_t length);
+
+/* A name that is going to be looked for. Of many names the keys are made first, then all are fetched, then interned:
+   so their memory is waited for together and not one after another. */
+struct symbol_key {
+    const char *name; /* borrowed */
+    uint32_t length;
+    uint32_t space;
+    uint32_t hash;
+};
+
+struct symbol_key symbols_key(const struct symbols *symbols, uint32_t space, const char *name, size_t length);
+void symbols_fetch(const struct symbols *symbols, const struct symbol_key *key);
+struct symbol *symbols_intern_key(struct symbols *symbols, const struct symbol_key *key);
 
 /* NULL when nobody has spoken of it in that namespace. */
 struct symbol *symbols_find(const struct symbols *symbols, uint32_t space, const char *name, size_t length);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "common/bytes.h"
 #include "proto/connection.h"
 
 struct unit *unit_new(struct batch *batch, const char *name, size_t length)
@@ -14,6 +15,8 @@ struct unit *unit_new(struct batch *batch, const char *name, size_t length)
     if (!unit)
         return NULL;
     unit->pending = pending;
+    unit->node = &batch->nodes[batch->unit_count];
+    batch->units[batch->unit_count++] = unit;
     pending->batch = batch;
     memcpy(unit->name, name, length);
     return unit;
@@ -52,6 +55,16 @@ struct batch *batch_new(struct frame *frame, size_t budget)
     return batch;
 }
 
+/* Nodes lie close to each other and not with all else that a unit has, because the graph goes from one to another. */
+int batch_reserve(struct batch *batch, uint32_t count)
+{
+    uintptr_t nodes = (uintptr_t)pool_allocate_array(&batch->pool, count + 1u, sizeof *batch->nodes);
+
+    batch->units = pool_allocate_array(&batch->pool, count, sizeof(struct unit *));
+    batch->nodes = (struct graph_node *)align_up(nodes, _Alignof(struct graph_node));
+    return batch->units && nodes ? 0 : ERROR_NO_MEMORY;
+}
+
 void batch_free(struct batch *batch)
 {
     if (!batch)
@@ -68,6 +81,7 @@ void unit_finish(struct unit *unit)
     struct batch *batch = unit->pending ? unit->pending->batch : NULL;
 
     unit->pending = NULL;
+    unit->node = NULL;
     if (!batch)
         return;
     batch->unfinished--;

@@ -84,7 +84,6 @@ struct alias {
 struct pending {
     struct batch *batch;
     struct unit_waiter *waiter; /* borrowed; who is told of an internal unit, else NULL */
-    struct graph_node node;
     struct object object;
     struct placement *placements; /* by section */
     struct symbol **globals;      /* by symbol index minus object.first_global: what references are bound to; NULL for
@@ -95,6 +94,9 @@ struct pending {
 
     /* While the batch is being decided; in the linker's pool for that. */
     const struct manifest *manifest; /* borrowed from the request; NULL: all names are global */
+    struct symbol_key *keys; /* of its globals, by symbol index minus object.first_global, or of its manifest's names:
+                                of definitions, then of uses */
+    uint32_t key_count;
     struct offer *offers;
     uint32_t offer_count;
     const struct manifest_use **listed; /* by symbol index minus object.first_global; NULL without a manifest */
@@ -122,6 +124,8 @@ struct extra_block {
 
 struct unit {
     uint64_t id;
+    struct pending *pending; /* NULL once ready or failed... */
+    struct graph_node *node; /* ...and so is this */
     uint64_t tag;
     uint64_t kept_bytes;   /* what it has of linker.kept_bytes */
     uint64_t ready_number; /* of its component, in the order in which they became ready */
@@ -151,7 +155,6 @@ struct unit {
     struct code_range *ranges; /* owned array, once linked (code_map.h) */
     struct adapter *adapters;  /* owned list; registered functions that it defines (adapters.h)... */
     struct way *ways;          /* ...and ways that lie in its room */
-    struct pending *pending;   /* NULL once ready or failed */
     char name[];
 };
 
@@ -164,8 +167,9 @@ static inline struct symbol **unit_needs(const struct unit *unit)
 struct batch {
     uint64_t number;
     struct pool pool;
-    struct frame *frame; /* retained: object bytes lie in its attachment; NULL where they lie elsewhere */
-    struct unit **units; /* in the pool; owned until the batch is committed, then by the linker */
+    struct frame *frame;      /* retained: object bytes lie in its attachment; NULL where they lie elsewhere */
+    struct unit **units;      /* in the pool; owned until the batch is committed, then by the linker */
+    struct graph_node *nodes; /* of the units, in their order; in the pool */
     uint32_t unit_count;
     uint32_t unfinished; /* units that are neither ready nor failed */
     bool closed;
@@ -182,7 +186,10 @@ struct batch_mapping {
     uint64_t bytes;
 };
 
-/* A unit of the batch, pending. `name` is copied. NULL: out of memory. */
+/* Room for so many units. NO_MEMORY. */
+int batch_reserve(struct batch *batch, uint32_t count);
+
+/* The next unit of the batch, pending. `name` is copied. NULL: out of memory. */
 struct unit *unit_new(struct batch *batch, const char *name, size_t length);
 void unit_free(struct unit *unit); /* NULL is allowed; does not touch the arena or symbols */
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "daemon/linker/actions.h"
+#include "daemon/linker/names.h"
 #include "daemon/linker/relocate.h"
 #include "daemon/linker/resolve.h"
 #include "daemon/linker/search.h"
@@ -178,11 +179,10 @@ static int bind_unreferenced(struct linker *linker, struct unit *unit, struct sy
 
     for (uint32_t i = 0; i < manifest->use_count; i++) {
         const struct manifest_use *use = &manifest->uses[i];
-        uint32_t library = use->library == USE_LIBRARY_OWN ? unit->library : use->library;
 
         if (use->local.length)
             continue;
-        bound[i] = symbols_intern(linker->symbols, SPACE_EXPORTED(library), use->global.bytes, use->global.length);
+        bound[i] = symbols_intern_key(linker->symbols, &unit->pending->keys[names_key_of_use(manifest, use)]);
         if (!bound[i])
             return resolve_no_memory(report, unit);
         bound[i] = bind_use(linker, unit, 0, bound[i], use, report);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "daemon/linker/unit.h"
+#include "daemon/linker/units.h"
 
 /* A graph of bare units: unit i defines symbol i and uses the symbols of its edges. Units become ready the moment they
    are runnable, so that after each arrival exactly those must be ready whose every need, however far, has arrived. */
@@ -14,11 +15,29 @@ struct model {
     bool arrived[UNITS];
     struct unit units[UNITS];
     struct pending pendings[UNITS];
+    struct graph_node nodes[UNITS];
     struct symbol symbols[UNITS];
     struct use uses[UNITS][UNITS];
     struct graph graph;
-    uint64_t ready_events, last_id;
+    struct units table;
+    uint64_t ready_events;
 };
+
+static struct model *model_new(int count)
+{
+    struct model *model = calloc(1, sizeof *model);
+
+    model->count = count;
+    model->graph.units = &model->table;
+    cr_assert_eq(units_reserve(&model->table, UNITS), 0);
+    return model;
+}
+
+static void model_free(struct model *model)
+{
+    units_close(&model->table);
+    free(model);
+}
 
 static void work(struct model *model)
 {
@@ -31,6 +50,7 @@ static void work(struct model *model)
             before = unit;
             cr_assert_eq(unit->state, UNIT_RESOLVED, "unit %d became ready twice", (int)(unit - model->units));
             unit->state = UNIT_READY;
+            model->symbols[unit - model->units].node = NULL;
             model->ready_events++;
             for (uint32_t i = 0; i < unit->pending->use_count; i++)
                 symbol_remove_use(&unit->pending->uses[i]);
@@ -44,8 +64,9 @@ static void arrive(struct model *model, int i)
 {
     struct unit *unit = &model->units[i];
 
-    unit->id = ++model->last_id;
+    units_add(&model->table, unit);
     unit->pending = &model->pendings[i];
+    unit->node = &model->nodes[i];
     unit->pending->uses = model->uses[i];
     for (int to = 0; to < model->count; to++) {
         if (!model->edge[i][to])
@@ -58,6 +79,7 @@ static void arrive(struct model *model, int i)
     graph_add(unit);
     model->symbols[i].binding = SYMBOL_UNIT;
     model->symbols[i].definer = unit;
+    model->symbols[i].node = unit->node;
     graph_symbol_bound(&model->graph, &model->symbols[i]);
     graph_start(&model->graph, unit);
     work(model);
@@ -98,14 +120,11 @@ static void shuffle(int *order, int count, unsigned *seed)
 
 Test(graph, makes_ready_exactly_what_has_all_it_needs_after_each_arrival_in_random_graphs, .timeout = 50)
 {
-    struct model *model = malloc(sizeof *model);
-
     for (unsigned seed = 1; seed <= 150; seed++) {
         unsigned state = seed;
         int order[UNITS], density = 1 + rand_r(&state) % 5;
+        struct model *model = model_new(10 + rand_r(&state) % 50);
 
-        memset(model, 0, sizeof *model);
-        model->count = 10 + rand_r(&state) % 50;
         for (int i = 0; i < model->count * density / 2; i++)
             model->edge[rand_r(&state) % model->count][rand_r(&state) % model->count] = true;
         shuffle(order, model->count, &state);
@@ -114,17 +133,15 @@ Test(graph, makes_ready_exactly_what_has_all_it_needs_after_each_arrival_in_rand
             expect_as_defined(model, seed);
         }
         cr_assert_eq(model->ready_events, (uint64_t)model->count, "seed %u: not all became ready", seed);
+        model_free(model);
     }
-    free(model);
 }
 
 Test(graph, contracts_one_big_cycle_whichever_way_it_arrives)
 {
-    struct model *model = malloc(sizeof *model);
-
     for (int backwards = 0; backwards < 2; backwards++) {
-        memset(model, 0, sizeof *model);
-        model->count = UNITS;
+        struct model *model = model_new(UNITS);
+
         for (int i = 0; i < UNITS; i++)
             model->edge[i][(i + 1) % UNITS] = true;
         for (int i = 0; i < UNITS; i++) {
@@ -132,8 +149,8 @@ Test(graph, contracts_one_big_cycle_whichever_way_it_arrives)
             arrive(model, backwards ? UNITS - 1 - i : i);
         }
         cr_assert_eq(model->ready_events, UNITS);
+        model_free(model);
     }
-    free(model);
 }
 
 /* Gone while it waited, as by a deadline: whom it watched must not find it there. */
@@ -147,16 +164,16 @@ static void fail(struct model *model, int i)
     graph_leave(unit);
     graph_wake_watchers(&model->graph, unit);
     memset(unit->pending, 0xa5, sizeof *unit->pending);
+    memset(unit->node, 0xa5, sizeof *unit->node);
+    unit->node = NULL;
 }
 
 Test(graph, forgets_those_of_a_component_s_watchers_that_fail)
 {
     enum { WATCHED, MISSING, FIRST_WATCHER, COUNT = FIRST_WATCHER + 3 };
-    struct model *model = malloc(sizeof *model);
-
     for (int failing = 1; failing < 1 << 3; failing++) {
-        memset(model, 0, sizeof *model);
-        model->count = COUNT;
+        struct model *model = model_new(COUNT);
+
         model->edge[WATCHED][MISSING] = true;
         for (int i = FIRST_WATCHER; i < COUNT; i++)
             model->edge[i][WATCHED] = true;
@@ -168,6 +185,6 @@ Test(graph, forgets_those_of_a_component_s_watchers_that_fail)
                 fail(model, i);
         arrive(model, MISSING);
         cr_assert_eq(model->ready_events, (uint64_t)(COUNT - __builtin_popcount((unsigned)failing)));
+        model_free(model);
     }
-    free(model);
 }

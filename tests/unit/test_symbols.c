@@ -89,7 +89,28 @@ Test(symbols, that_nobody_speaks_of_are_swept_and_no_others)
     cr_expect_eq(symbols_find(symbols, 0, "symbol_10000", 12), bound);
     cr_expect_eq(symbols_find(symbols, 0, "symbol_10004", 12), kept);
     cr_expect_null(symbols_find(symbols, 0, "symbol_9", 8));
-    cr_expect_lt(symbols_memory(symbols), memory + 200000, "buckets stay");
+    cr_expect_lt(symbols_memory(symbols), memory + 300000, "the slots stay");
+    symbols_free(symbols);
+    expect_no_leaks();
+}
+
+Test(symbols, are_found_whichever_of_their_neighbours_were_swept)
+{
+    enum { COUNT = 43000 }; /* nearly two thirds of the slots: long runs without a free one */
+    struct symbols *symbols = symbols_new(6);
+    struct symbol **all = calloc(COUNT, sizeof *all);
+    char name[32];
+
+    for (int i = 0; i < COUNT; i++) {
+        all[i] = intern_many(symbols, i, i + 1);
+        all[i]->users = i % 3 == 0;
+    }
+    symbols_sweep(symbols, is_kept, NULL);
+    for (int i = 0; i < COUNT; i++) {
+        size_t length = (size_t)sprintf(name, "symbol_%d", i);
+        cr_assert_eq(symbols_find(symbols, 0, name, length), i % 3 == 0 ? all[i] : NULL, "%s", name);
+    }
+    free(all);
     symbols_free(symbols);
     expect_no_leaks();
 }
