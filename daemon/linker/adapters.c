@@ -65,19 +65,23 @@ void adapters_close(struct adapters *adapters)
     hash_table_close(&adapters->ways, free);
 }
 
-void adapters_forget(struct linker *linker, struct unit *unit)
+void adapters_unregister(struct linker *linker, struct unit *unit)
 {
     for (struct adapter *adapter = unit->adapters, *next; adapter; adapter = next) {
         next = adapter->next;
         hash_table_remove(&linker->adapters.registered, &adapter->entry);
         free(adapter);
     }
+    unit->adapters = NULL;
+}
+
+void adapters_forget(struct linker *linker, struct unit *unit)
+{
     for (struct way *way = unit->ways, *next; way; way = next) {
         next = way->next;
         hash_table_remove(&linker->adapters.ways, &way->entry);
         free(way);
     }
-    unit->adapters = NULL;
     unit->ways = NULL;
     for (uint32_t i = 0; i < unit->trampoline_count; i++)
         unit->trampolines[i].ways = NULL;
@@ -261,8 +265,10 @@ int adapters_reach(struct linker *linker, struct unit *user, struct symbol *targ
         *address = target->address;
         return 0;
     }
-    if (target->trampoline) /* an alias goes the way of what it stands for */
-        target = target->trampoline->definition;
+    if (target->origin) /* an alias goes the way of what it stands for */
+        target = target->origin;
+    if (target->binding == SYMBOL_UNBOUND) /* it goes, and so does the alias */
+        return adapters_refuse(target, convention, error);
     if (target->binding == SYMBOL_PROCESS && user && unit_reserve_need(user) != 0)
         return error_set(error, ERROR_NO_MEMORY, "no memory for the way to '%s'", target->name);
     way = find_way(linker, target, convention);

@@ -64,7 +64,11 @@ int adapters_check(struct linker *linker, struct unit *unit, struct error *error
 /* What the trampoline leads to has changed: its ways follow. */
 void adapters_follow(struct linker *linker, const struct trampoline *trampoline);
 
-/* The unit goes, and with it the adapters that it defines and the ways in its room. */
+/* The unit goes, and no way is made through the adapters that it defines any more. Of units that go together all before
+   any name is taken away, since what else has such a name may then be led to. */
+void adapters_unregister(struct linker *linker, struct unit *unit);
+
+/* So do the ways in its room. */
 void adapters_forget(struct linker *linker, struct unit *unit);
 
 #endif

@@ -167,6 +167,8 @@ void link_fail(struct linker *linker, struct unit *unit, const struct error *err
         add_dependents(linker, &list, i, was_ready);
     for (size_t i = 0; i < list.count; i++)
         report_failure(linker, &list, &list.entries[i], error);
+    for (size_t i = 0; i < list.count; i++)
+        adapters_unregister(linker, list.entries[i].unit);
     if (was_ready)
         redirect_lead_back(linker);
     /* Backwards, so that bump pointers come back to where they were. */

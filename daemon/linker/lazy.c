@@ -94,6 +94,14 @@ static struct symbol *find_coming(struct linker *linker, const struct lazy *lazy
     return search_find(linker, &search, NULL);
 }
 
+/* Whether it could have been what is waited for. */
+static bool may_come_to(const struct linker *linker, const struct lazy *lazy, const struct symbol *symbol)
+{
+    const struct search search = {lazy->wanted, lazy->library, lazy->exact};
+
+    return search_passes(linker, &search, symbol);
+}
+
 static bool is_ready(const struct symbol *found)
 {
     return found->binding == SYMBOL_PROCESS || found->definer->state == UNIT_READY;
@@ -108,11 +116,13 @@ static struct symbol *find_ready(struct linker *linker, const struct lazy *lazy)
     return found && is_ready(found) && !leads_back(lazy, found) ? found : NULL;
 }
 
+/* Where one is redirected it stays, though what it was redirected to may be going together with it. */
 static void lead(struct linker *linker, const struct trampoline *trampoline)
 {
     const struct symbol *bound = trampoline->lazy->bound;
 
-    trampoline_lead(linker, trampoline);
+    if (!trampoline->target)
+        trampoline_lead(linker, trampoline);
     if (trampoline->definition && bound)
         trampoline->definition->bytes = bound->bytes;
 }
@@ -260,7 +270,7 @@ void lazy_withdrawn(struct linker *linker, const struct symbol *symbol, const st
         if (lazy->bound || find_coming(linker, lazy))
             continue;
         /* Threads wait, and what was to come has failed. */
-        if (why)
+        if (why && may_come_to(linker, lazy, symbol))
             lazy_give_up(linker, lazy, why);
         else
             ask(linker, lazy);

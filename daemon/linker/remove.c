@@ -190,6 +190,8 @@ static void begin(struct session *session, struct removal *removal)
 
     removal->next = session->removals;
     session->removals = removal;
+    for (size_t i = 0; i < set->count; i++)
+        adapters_unregister(&session->linker, set->units[i]);
     fail_waiting(session, set);
     removal->queue = choose_queue(session);
     if (set->count > 1)

@@ -404,6 +404,7 @@ void resolve_withdraw(struct unit *unit)
         symbol->node = NULL;
         symbol->strength = STRENGTH_NONE;
         symbol->trampoline = NULL;
+        symbol->origin = NULL;
         symbol->address = 0;
     }
     for (uint32_t i = 0; i < unit->need_count; i++)

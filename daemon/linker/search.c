@@ -66,6 +66,17 @@ struct symbol *search_find(struct linker *linker, const struct search *search, c
     return find_process(linker, search);
 }
 
+bool search_passes(const struct linker *linker, const struct search *search, const struct symbol *symbol)
+{
+    uint32_t count;
+    const uint32_t *spaces = libraries_spaces(linker->libraries, search->library, search->exact, &count);
+
+    for (uint32_t i = 0; i < count; i++)
+        if (spaces[i] == symbol->space)
+            return true;
+    return false;
+}
+
 struct symbol *search_units(struct linker *linker, uint32_t library, const char *name, size_t length)
 {
     uint32_t count;

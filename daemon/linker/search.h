@@ -23,6 +23,9 @@ struct symbol *search_find(struct linker *linker, const struct search *search, c
    there is none. */
 struct symbol *search_units(struct linker *linker, uint32_t library, const char *name, size_t length);
 
+/* Whether the search passes the symbol's namespace, and so may come to the symbol. */
+bool search_passes(const struct linker *linker, const struct search *search, const struct symbol *symbol);
+
 /* Of units, then of the runner's own libraries, whose symbol is then copied to *process. */
 const struct symbol *search_look_up(struct linker *linker, uint32_t library, const char *name, size_t length,
                                     struct symbol *process);

@@ -85,9 +85,10 @@ struct symbol {
     uint32_t users;  /* entries of units' lists of needs that point here, ready units included */
     uint32_t lazies; /* trampolines that wait for it or lead to it, and lazy.h's own; none keeps it bound */
     struct trampoline *trampoline; /* borrowed; that has its address, or NULL: it is what it says */
-    uint64_t convention;           /* calling convention of the definition */
-    uint64_t comdat;               /* id of the unit whose COMDAT group of this signature was kept, or 0 */
-    char name[];                   /* NUL-terminated */
+    struct symbol *origin; /* borrowed; of an alias what it stands for, in the end, where that is a unit's; else NULL */
+    uint64_t convention;   /* calling convention of the definition */
+    uint64_t comdat;       /* id of the unit whose COMDAT group of this signature was kept, or 0 */
+    char name[];           /* NUL-terminated */
 };
 
 /* The batch's decision about the symbol so far; NULL where it has none. */

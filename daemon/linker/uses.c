@@ -235,6 +235,7 @@ static bool settle(const struct alias *alias)
     symbol->function = target->function;
     symbol->convention = target->convention;
     symbol->trampoline = target->trampoline;
+    symbol->origin = target->origin ? target->origin : target->binding == SYMBOL_UNIT ? alias->target : NULL;
     return true;
 }
 

@@ -10,14 +10,15 @@ static bool call(struct model *model, const struct model_use *use, struct model_
 {
     if (!use)
         return true;
-    struct reach reach = model_reach(model, use);
+    const struct point start = model_begin(use);
+    struct reach reach = model_go(model, &start);
     if (reach.kind != REACH_VALUE) {
         model->stuck = true;
         return true;
     }
     note->count += reach.notes;
-    note->by = reach.notes ? (uint32_t)reach.value : note->by;
-    return reach.notes;
+    note->by = reach.notes ? reach.by : note->by;
+    return reach.notes && !reach.passed.adapters; /* those make something else of a 0 */
 }
 
 static uint32_t make(struct model *model, struct model_unit *unit)
@@ -74,6 +75,18 @@ static struct set find_component(const struct model *model, uint32_t serial)
     return set;
 }
 
+/* What its lazy functions have come to lead to goes by adapters that stay in use when it fails. */
+static bool may_have_led(const struct model *model, const struct model_unit *unit)
+{
+    bool lazy = false, adapted = false;
+
+    for (uint32_t i = 0; i < unit->use_count; i++)
+        lazy |= unit->uses[i].bound.kind == BOUND_LAZY;
+    for (uint32_t i = 0; i < CONVENTIONS * CONVENTIONS; i++)
+        adapted |= model_adapter(model, i / CONVENTIONS, i % CONVENTIONS) != NULL;
+    return lazy && adapted;
+}
+
 /* Unit by unit, in the order of submission; where one fails all are undone. */
 static void act_together(struct model *model, const struct set *component)
 {
@@ -91,6 +104,8 @@ static void act_together(struct model *model, const struct set *component)
     for (uint32_t i = at + 1; i-- > 0;)
         if (component->has[i])
             undo(model, &model->units[i], done[i]);
+    for (uint32_t i = 0; i < model->unit_end; i++)
+        model->stuck |= component->has[i] && may_have_led(model, &model->units[i]);
     model_fail(model, &model->units[at], JITD_ERROR_ACTION_FAILED);
 }
 

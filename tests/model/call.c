@@ -37,7 +37,7 @@ static const struct model_unit *find_coming(const struct model *model, const str
     return bound.kind == BOUND_DEFINITION ? bound.definition->unit : NULL;
 }
 
-static void wait_for_lazy(const struct model *model, const struct reach *reach, struct answer *answer)
+static void wait_for_lazy(struct model *model, const struct reach *reach, struct answer *answer)
 {
     const struct model_unit *coming = find_coming(model, reach->lazy);
     const struct model_use *lazy = reach->lazy;
@@ -50,15 +50,28 @@ static void wait_for_lazy(const struct model *model, const struct reach *reach, 
                                  .name = lazy->name,
                                  .library = lazy->library,
                                  .exact = lazy->exact,
-                                 .convention = reach->convention,
+                                 .convention = lazy->convention,
                                  .questions = before.questions + (!coming && !is_open)};
+    model->start = (struct point){*lazy, reach->passed};
+    if (!coming)
+        model->certain = model->start;
+}
+
+/* Nobody says when a thread has come to what is on its way: it may come only now. */
+static bool may_have_gone_otherwise(const struct model *model, const struct answer *answer)
+{
+    const struct reach waited = model_reach(model, &model->start), come = model_reach(model, &model->certain);
+
+    return answer->wait.kind == WAIT_COMING && (waited.kind != come.kind || waited.value != come.value);
 }
 
 /* The call goes on, as far as it comes. */
 static void go_on(struct model *model, const struct operation *operation, struct answer *answer)
 {
-    struct reach reach = model_reach(model, &model->start);
+    model->stuck |= may_have_gone_otherwise(model, answer);
+    struct reach reach = model_go(model, &model->start);
 
+    answer->passed = reach.passed;
     answer->settles |= reach.changes;
     switch (reach.kind) {
     case REACH_VALUE:
@@ -76,7 +89,19 @@ static void go_on(struct model *model, const struct operation *operation, struct
     case REACH_CIRCLE:
         end_life(model, operation, answer, 1ull << JITD_ERROR_INVALID);
         break;
+    case REACH_ADAPTER:
+        model->stuck = true;
+        break;
     }
+}
+
+/* One that would end in a function that adapts is not made. */
+static void begin(struct model *model, const struct operation *operation, const struct model_use *start,
+                  struct answer *answer)
+{
+    model->start = model->certain = model_begin(start);
+    if (model_reach(model, &model->start).kind != REACH_ADAPTER)
+        go_on(model, operation, answer);
 }
 
 static bool is_function(const struct target *target)
@@ -93,14 +118,14 @@ void model_call(struct model *model, const struct operation *operation, struct a
         model_refuse(answer, JITD_ERROR_NOT_FOUND);
         return;
     }
-    model->start = model_look_up(model, operation->library, operation->items[0].value);
-    struct target target = model_target(&model->start);
+    const struct model_use start = model_look_up(model, operation->library, operation->items[0].value);
+    struct target target = model_target(&start);
     if (!target.known)
         model_refuse(answer, JITD_ERROR_NOT_FOUND);
     else if (!target.ready || !is_function(&target))
         model_refuse(answer, JITD_ERROR_NOT_CALLABLE);
     else
-        go_on(model, operation, answer);
+        begin(model, operation, &start, answer);
 }
 
 /* ---- probes ---- */
@@ -119,10 +144,12 @@ static void probe_use(struct model *model, const struct operation *operation, co
 {
     answer->targets[0] = model_target(use);
     if (operation->mode == MODE_CALL && is_function(&answer->targets[0])) {
-        model->start = *use;
-        go_on(model, operation, answer);
+        begin(model, operation, use, answer);
         return;
     }
+    answer->targets[0].convention = model_called_by(use);
+    answer->targets[0].way = is_function(&answer->targets[0]) && use->bound.kind != BOUND_LAZY &&
+                             model_called_by(use) != model_convention_of(&use->bound);
     answer->mode = MODE_ADDRESS;
     answer->kind = ANSWER_TARGET;
 }
@@ -182,10 +209,11 @@ static void begin_run(struct model *model, const struct operation *operation, st
 {
     const struct model_definition *definition = find_definition(model, unit, operation->items[0].value);
 
-    model->start = (struct model_use){.name = operation->items[0].value, .bound = {BOUND_DEFINITION, definition}};
-    struct target target = definition ? model_target(&model->start) : (struct target){.kind = TARGET_NONE};
+    const struct model_use start = {.name = operation->items[0].value, .bound = {BOUND_DEFINITION, definition}};
+    struct target target = definition ? model_target(&start) : (struct target){.kind = TARGET_NONE};
     if (is_function(&target)) {
-        go_on(model, operation, answer);
+        begin(model, operation, &start, answer);
+        model->stuck |= answer->kind == ANSWER_NONE && answer->wait.kind == WAIT_NONE; /* the unit stays as it is */
         return;
     }
     answer->wait.kind = WAIT_NONE;

@@ -23,11 +23,26 @@ static uint64_t *known_address(struct drive *drive, const struct target *target)
     }
 }
 
+/* One of a process symbol is its adapter's, and not the same for ever. */
+static bool is_way(struct drive *drive, const struct target *target, uint64_t address)
+{
+    const uint64_t *own = known_address(drive, target);
+    uint64_t *known = &drive->ways[target->convention][target->serial][target->number];
+
+    if (target->kind == TARGET_PROCESS)
+        return address != 0 && address != *own;
+    if (*known == 0)
+        *known = address;
+    return address != 0 && address != *own && address == *known;
+}
+
 /* The first time an address is told it is believed, from then on it must stay. */
 static bool is_address(struct drive *drive, const struct target *target, uint64_t address)
 {
     uint64_t *known = known_address(drive, target);
 
+    if (target->way)
+        return is_way(drive, target, address);
     if (target->kind == TARGET_ABSOLUTE)
         return address == ABSOLUTE_ADDRESS(target->serial, target->number);
     if (!known)

@@ -97,12 +97,24 @@ bool drive_dispatch(struct drive *drive, int64_t end)
     return true;
 }
 
+/* What is removed between two lives is not undone. */
+static void await_life(struct drive *drive)
+{
+    jitd_request request = 0;
+
+    jitd_call(drive->session, DRIVE_STAY, JITD_INT32, NULL, 0, NULL, NULL, &request);
+    jitd_wait(drive->session, request, drive->patience_ms);
+    drive->begun = drive->ends;
+}
+
 static void await_runner(struct drive *drive)
 {
     int64_t end = drive_patience_end(drive);
 
     while (!compare_is_settled(drive) && drive_dispatch(drive, end))
         ;
+    if (drive->begun != drive->ends)
+        await_life(drive);
 }
 
 /* Calls take the runner; so does `runs_code`. */
@@ -154,8 +166,9 @@ static void prepare(struct drive *drive)
     const struct jitd_absolute absolutes[] = {
         {.name = DRIVE_ABORT, .address = addresses[1], .flags = JITD_DEFINITION_FUNCTION},
         {.name = DRIVE_EXIT, .address = addresses[2], .flags = JITD_DEFINITION_FUNCTION},
+        {.name = DRIVE_STAY, .address = addresses[0], .flags = JITD_DEFINITION_FUNCTION},
     };
-    const struct jitd_manifest manifest = {.absolutes = absolutes, .absolute_count = 2};
+    const struct jitd_manifest manifest = {.absolutes = absolutes, .absolute_count = 3};
     struct jitd_batch *batch = jitd_batch_new(0);
     drive->page_function = addresses[0];
     drive->serials = calloc(2, sizeof *drive->serials);

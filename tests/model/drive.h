@@ -83,14 +83,16 @@ struct drive {
     bool breaks_off; /* the operation may have made actions in the life that it ends, or in several */
     int ends;        /* RunnerEnded events that must have come */
     int ended;
+    int begun; /* ends that were followed by another life */
     bool disconnected;
-    uint64_t page_function;                             /* address of getpagesize in the runner */
-    uint64_t process[NAMES_MOST];                       /* addresses, as soon as they are known */
-    uint64_t functions[SERIALS_MOST][ENTRIES_MOST + 8]; /* the same, by serial and entry number */
-    uint64_t inspected;                                 /* the last id that was listed */
-    uint32_t listed;                                    /* units */
-    uint64_t next;                                      /* where the next piece begins */
-    char text[DRIVE_TEXT_BYTES];                        /* of the first difference; empty: there is none */
+    uint64_t page_function;                                     /* address of getpagesize in the runner */
+    uint64_t process[NAMES_MOST];                               /* addresses, as soon as they are known */
+    uint64_t functions[SERIALS_MOST][ENTRIES_MOST + 8];         /* the same, by serial and entry number */
+    uint64_t ways[CONVENTIONS][SERIALS_MOST][ENTRIES_MOST + 8]; /* to these, by convention */
+    uint64_t inspected;                                         /* the last id that was listed */
+    uint32_t listed;                                            /* units */
+    uint64_t next;                                              /* where the next piece begins */
+    char text[DRIVE_TEXT_BYTES];                                /* of the first difference; empty: there is none */
 };
 
 /* Milliseconds that the runner is given for what it has to do: when nothing is known to be wrong, and when it is. */
@@ -121,6 +123,7 @@ void drive_expect_end(struct drive *drive, struct record *record);
 #define DRIVE_PATIENCE 20000 /* ms */
 #define DRIVE_ABORT    "abort_here"
 #define DRIVE_EXIT     "exit_here"
+#define DRIVE_STAY     "stay_here"
 
 /* perform.c: sends what the operation is; a number of the library's error codes where it could not. */
 int perform(struct drive *drive, struct record *record);

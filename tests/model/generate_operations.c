@@ -16,7 +16,10 @@ static void make_submit(struct generator *generator, struct operation *operation
     operation->closed = generate_chance(generator, generator->character.closed);
     operation->atomic = generate_chance(generator, generator->character.atomic);
     operation->deadline = any_deadline(generator);
-    generate_units(generator, operation, UNITS_MOST);
+    if (generate_lacks_adapters(generator) || generate_chance(generator, generator->character.adapter / 8))
+        generate_adapter(generator, operation);
+    else
+        generate_units(generator, operation, UNITS_MOST);
 }
 
 /* Libraries come early, each searching those before it, or most operations would be refused for want of one. */
@@ -50,9 +53,11 @@ static void make_await(struct generator *generator, struct operation *operation)
     operation->deadline = any_deadline(generator);
 }
 
-/* What is submitted if the call waits for a function, which may be this one. */
+/* What is submitted if the call waits for a function, which may be this one. Most never do: nobody speaks of it. */
 static void make_supply(struct generator *generator, struct operation *operation, const struct mention *lazy)
 {
+    struct generator before = *generator;
+
     if (!generate_chance(generator, generator->character.supply))
         return;
     const struct mention other = generate_mentioned(generator, &generator->lazy);
@@ -60,6 +65,8 @@ static void make_supply(struct generator *generator, struct operation *operation
         generate_target(generator, operation, generate_chance(generator, 70) ? lazy : &other);
     else
         generate_units(generator, operation, UNITS_MOST - operation->unit_count);
+    before.state = generator->state;
+    *generator = before;
 }
 
 static void make_call(struct generator *generator, struct operation *operation)
@@ -88,18 +95,38 @@ static const struct operation *find_earlier(struct generator *generator, uint32_
     return NULL;
 }
 
-static void make_probe(struct generator *generator, struct operation *operation)
+/* A unit of an operation; where there are adapters one that uses something, as long as chance finds one. */
+static const struct operation *find_probed(struct generator *generator, uint32_t *index)
 {
     const struct operation *submit = find_earlier(generator, OPERATION_SUBMIT);
+    const struct operation *last = submit ? &generator->operations[generator->count - 1] : NULL;
+
+    *index = submit ? generate_below(generator, submit->unit_count) : 0;
+    if (generator->character.adapter && last && last->kind == OPERATION_SUBMIT && generate_chance(generator, 80)) {
+        *index = 0;
+        return last;
+    }
+    for (uint32_t tries = 0;
+         submit && generator->character.adapter && tries < 8 && !generate_has_use(&submit->units[*index]); tries++) {
+        submit = find_earlier(generator, OPERATION_SUBMIT);
+        *index = submit ? generate_below(generator, submit->unit_count) : 0;
+    }
+    return submit;
+}
+
+static void make_probe(struct generator *generator, struct operation *operation)
+{
+    uint32_t index;
+    const struct operation *submit = find_probed(generator, &index);
 
     if (!submit)
         return;
-    uint32_t index = generate_below(generator, submit->unit_count);
     const struct unit_row *unit = &submit->units[index];
     operation->item_count = 1;
     operation->items[0].value = SERIAL(submit->number, index);
-    operation->mode = unit->data && generate_chance(generator, 60) ? MODE_COUNT + generate_below(generator, 2)
-                                                                   : generate_below(generator, 2);
+    operation->mode = unit->data && generate_chance(generator, 60)
+                          ? MODE_COUNT + generate_below(generator, 2)
+                          : !generate_chance(generator, generator->character.adapter ? 20 : 50);
     for (uint32_t tries = 0; tries < 4; tries++) {
         operation->entry = 1 + generate_below(generator, unit->entry_count);
         if (unit->entries[operation->entry - 1].kind == ENTRY_USE)
@@ -183,7 +210,9 @@ static struct item any_redirection(struct generator *generator, uint32_t library
 
     if (generate_chance(generator, 5))
         symbol.name = generate_name(generator);
-    return (struct item){.value = symbol.name, .target = generate_chance(generator, 15) ? 0 : target.name + 1};
+    return (struct item){.value = symbol.name,
+                         .target =
+                             generate_chance(generator, generator->character.adapter ? 30 : 15) ? 0 : target.name + 1};
 }
 
 static void make_redirect(struct generator *generator, struct operation *operation)
@@ -197,6 +226,22 @@ static void make_redirect(struct generator *generator, struct operation *operati
         if (before && generate_chance(generator, 30)) /* a circle, where both may be replaced */
             operation->items[i] = (struct item){.value = before->target - 1, .target = before->value + 1};
     }
+}
+
+static void make_adapt(struct generator *generator, struct operation *operation)
+{
+    uint32_t conventions = generator->character.conventions;
+    const struct mention named =
+        generate_mentioned(generator, generate_chance(generator, 90) ? &generator->adapters : &generator->functions);
+
+    operation->library = named.library;
+    operation->item_count = 1;
+    operation->items[0].value = generate_chance(generator, 5) ? generate_name(generator) : named.name;
+    /* Each pair in turn, mostly: one that has an adapter is refused. */
+    uint32_t pair = generate_chance(generator, 80) ? generator->adapters.count : generate_below(generator, 6);
+
+    operation->wanted = pair % conventions;
+    operation->given = (operation->wanted + 1 + pair / conventions % (conventions - 1)) % conventions;
 }
 
 static void make_inspect(struct generator *generator, struct operation *operation)
@@ -223,6 +268,7 @@ static void (*const makers[OPERATION_KINDS])(struct generator *generator, struct
     [OPERATION_REMOVE] = make_remove,
     [OPERATION_RUN] = make_run,
     [OPERATION_REDIRECT] = make_redirect,
+    [OPERATION_ADAPT] = make_adapt,
 };
 
 void generate_operation(struct generator *generator, struct operation *operation)

@@ -20,14 +20,33 @@ static uint32_t entry_kind(struct generator *generator, const struct unit_row *u
     return kind;
 }
 
-/* In calm sessions one that nobody defines, as long as chance finds one. */
-static uint32_t any_defined(struct generator *generator, uint32_t library)
+uint32_t generate_free_name(struct generator *generator, uint32_t library)
 {
     uint32_t name = generate_name(generator);
 
-    for (uint32_t tries = 0; generator->character.calm && tries < 6 && generator->offered[library] >> name & 1; tries++)
+    for (uint32_t tries = 0; tries < 6 && generator->offered[library] >> name & 1; tries++)
         name = generate_name(generator);
     return name;
+}
+
+static uint32_t any_defined(struct generator *generator, uint32_t library)
+{
+    return generator->character.calm ? generate_free_name(generator, library) : generate_name(generator);
+}
+
+/* What is there. */
+static void turn_to_function(struct generator *generator, const struct unit_row *unit, struct entry *entry)
+{
+    bool changes = generate_chance(generator, 30) && generator->replaceable.count;
+    const struct mention function =
+        generate_mentioned(generator, changes ? &generator->replaceable : &generator->functions);
+
+    if (entry->kind == ENTRY_USE || entry->kind == ENTRY_AWAIT)
+        entry->name = function.name;
+    else
+        entry->target = function.name;
+    if (entry->library || function.library != unit->library)
+        entry->library = function.library + 1;
 }
 
 /* Mostly of what succeeds. */
@@ -74,7 +93,10 @@ static struct entry make_entry(struct generator *generator, const struct unit_ro
     if (generate_chance(generator, character->exact))
         entry.library = 1 + generate_library(generator);
     if (generate_chance(generator, character->convention))
-        entry.convention = 1 + generate_below(generator, 2);
+        entry.convention = 1 + generate_below(generator, character->conventions - 1);
+    entry.adapts = generate_chance(generator, character->adapter / 16);
+    if (entry.kind != ENTRY_DEFINE && entry.kind != ENTRY_ABSOLUTE && generate_chance(generator, character->adapter))
+        turn_to_function(generator, unit, &entry);
     if (character->action)
         entry.notes = generate_chance(generator, 70);
     if (entry.kind == ENTRY_ACTION)
@@ -100,7 +122,7 @@ static void mention_definition(struct generator *generator, const struct unit_ro
     if (*offered & bit)
         return;
     *offered |= bit;
-    generate_mention(&generator->functions, &mention);
+    generate_mention(entry->adapts ? &generator->adapters : &generator->functions, &mention);
     if (entry->notes && !entry->common && !entry->convention)
         generate_mention(&generator->noting, &mention);
     if (unit->manifest && (entry->kind == ENTRY_LAZY || entry->redirectable))
@@ -115,6 +137,14 @@ static void mention(struct generator *generator, const struct unit_row *unit, co
         generate_mention(&generator->lazy, &mention);
     if (entry->kind == ENTRY_DEFINE || (unit->manifest && entry->kind == ENTRY_LAZY))
         mention_definition(generator, unit, entry);
+}
+
+bool generate_has_use(const struct unit_row *unit)
+{
+    for (uint32_t i = 0; i < unit->entry_count; i++)
+        if (unit->entries[i].kind == ENTRY_USE)
+            return true;
+    return false;
 }
 
 void generate_forget(struct generator *generator, const struct unit_row *unit)
@@ -153,6 +183,25 @@ void generate_units(struct generator *generator, struct operation *operation, ui
                   generate_chance(generator, 70) ? library : generate_library(generator));
 }
 
+bool generate_lacks_adapters(const struct generator *generator)
+{
+    return generator->character.adapter && generator->adapters.count < 2 * generator->character.conventions - 2;
+}
+
+void generate_adapter(struct generator *generator, struct operation *operation)
+{
+    struct unit_row *unit = &operation->units[operation->unit_count++];
+    uint32_t library = generate_library(generator);
+
+    *unit = (struct unit_row){
+        .library = library,
+        .manifest = 1,
+        .tag = generate_below(generator, generator->character.tags + 1),
+        .entry_count = 1,
+        .entries[0] = {.kind = ENTRY_DEFINE, .number = 1, .name = generate_free_name(generator, library), .adapts = 1}};
+    mention(generator, unit, &unit->entries[0]);
+}
+
 /* The first entry of what is otherwise any unit, and may wait for others. */
 void generate_target(struct generator *generator, struct operation *operation, const struct mention *lazy)
 {
@@ -161,10 +210,11 @@ void generate_target(struct generator *generator, struct operation *operation, c
     make_unit(generator, unit, lazy->target_library);
     unit->no_object = 0;
     unit->manifest = 1;
-    unit->entries[0] = (struct entry){.kind = ENTRY_DEFINE,
-                                      .number = 1,
-                                      .name = lazy->target,
-                                      .convention = generate_chance(generator, 90) ? lazy->convention : 0};
+    unit->entries[0] = (struct entry){
+        .kind = ENTRY_DEFINE,
+        .number = 1,
+        .name = lazy->target,
+        .convention = generate_chance(generator, generator->character.adapter ? 50 : 90) ? lazy->convention : 0};
     if (generate_chance(generator, 60))
         unit->entry_count = 1;
     mention(generator, unit, &unit->entries[0]);

@@ -24,13 +24,13 @@ static bool lists_missing(const struct jitd_unit *unit, uint32_t name)
 /* Each unit that a use is bound to is listed once, and each name that a use waits for. */
 static bool has_uses(const struct drive *drive, const struct jitd_unit *listed, const struct model_unit *unit)
 {
+    bool only[SERIALS_MOST] = {false};
     size_t used = 0;
 
     for (uint32_t i = 0; i < drive->model->unit_end; i++) {
-        bool uses = false;
-
-        for (uint32_t u = 0; u < unit->use_count && unit->state != JITD_UNIT_FAILED; u++)
-            uses |= unit->uses[u].bound.kind == BOUND_DEFINITION && unit->uses[u].bound.definition->unit->serial == i;
+        only[i] = true;
+        bool uses = unit->state != JITD_UNIT_FAILED && model_uses_any(unit, only);
+        only[i] = false;
         /* Ids of what is run once nobody is told. */
         if (i != unit->serial && !drive->model->units[i].internal &&
             uses != (drive->news[i].id && lists_unit(drive, listed, i)))

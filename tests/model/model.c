@@ -175,6 +175,7 @@ static void (*const apply[OPERATION_KINDS])(struct model *model, const struct op
     [OPERATION_REMOVE] = model_remove,
     [OPERATION_RUN] = model_run,
     [OPERATION_REDIRECT] = model_redirect,
+    [OPERATION_ADAPT] = model_adapt,
 };
 
 /* What still waits when all is done that can be done now fails, the first before the others; where the runner has to

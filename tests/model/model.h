@@ -18,12 +18,13 @@ struct model_definition {
     struct model_unit *unit;
     enum entry_kind kind;
     uint32_t name, number;
-    bool local; /* the manifest does not mention it: for its own unit alone */
+    bool local;  /* the manifest does not mention it: for its own unit alone */
+    bool stands; /* it was not an earlier one's name when it came */
     bool hidden, common, function;
     enum strength strength;
     uint64_t convention;
     struct model_use *alias_of; /* ALIAS, LAZY: the use that it stands for */
-    bool redirectable, notes;
+    bool redirectable, notes, adapts;
     const struct model_definition *redirected; /* what calls reach in its place, or NULL */
 };
 
@@ -46,6 +47,8 @@ struct model_use {
     bool action;         /* by which it is called, as one of convention 0 */
     bool called;         /* by `convention`, which must then be that of the definition */
     uint64_t convention; /* that is wanted */
+    bool decided;        /* it is known which way it goes... */
+    bool refused;        /* ...and that there is none */
     struct bound bound;
 };
 
@@ -67,6 +70,7 @@ struct model_unit {
     bool internal; /* no news tell of it: a lookup, or what is run once */
     bool no_object;
     bool removed;    /* its state is what it was before */
+    bool leaving;    /* removed, and what runs then may still call */
     uint32_t serial; /* of a lookup, that of a batch's first unit */
     uint32_t library, data, tag;
     uint32_t group; /* not 0: with all units of the same group it becomes ready or fails */
@@ -87,6 +91,7 @@ struct model_unit {
     struct model_definition definitions[ENTRIES_MOST];
     struct model_use uses[2 * ENTRIES_MOST];
     struct model_action actions[ENTRIES_MOST];
+    const struct model_definition *adapters[CONVENTIONS][CONVENTIONS]; /* that it uses; as model's */
 };
 
 struct model_library {
@@ -104,16 +109,32 @@ struct model_lazies {
     struct bound bound[LIBRARIES_MOST][2][NAMES_MOST];
 };
 
+/* What adapters make of a value that is returned through them. */
+struct passage {
+    uint32_t factor, summand;
+    uint32_t adapters; /* how many they are */
+    bool past;         /* one was spared, since a function that changes had come to be called as it is wanted */
+};
+
+/* Where a call goes on, and what it has gone through before. */
+struct point {
+    struct model_use use;
+    struct passage passed;
+};
+
 struct model {
     struct model_library libraries[LIBRARIES_MOST];
     struct model_table table; /* definitions that stand */
     struct model_lazies lazies;
+    /* By the convention that is wanted, and the one that is given. */
+    const struct model_definition *adapters[CONVENTIONS][CONVENTIONS];
     struct model_unit units[SERIALS_MOST];
     uint32_t unit_end; /* of the serial numbers that there are */
     uint32_t failures;
-    struct model_use start; /* where the call that waits began */
-    uint32_t operation;     /* the number of the last */
-    bool stuck;             /* what comes now is nowhere said: nothing more is asked for */
+    struct point start;   /* where the call that waits does so, or begins */
+    struct point certain; /* where it is known to have come */
+    uint32_t operation;   /* the number of the last */
+    bool stuck;           /* what comes now is nowhere said: nothing more is asked for */
 };
 
 /* What a name means in the end. */
@@ -134,6 +155,8 @@ struct target {
     bool aliased; /* under another name, whose address may not be known before it is ready */
     bool known;   /* a lookup finds it */
     bool ready;
+    bool way; /* what is meant is that by which calls by `convention` reach it */
+    uint64_t convention;
 };
 
 /* Of deadlines. A session is over long before the second. */
@@ -188,7 +211,8 @@ struct answer {
     uint32_t mode;    /* PROBE: what is to be asked, since data cannot be called */
     uint64_t value;
     struct target targets[ITEMS_MOST];
-    bool runs_code; /* units become ready only after the runner has done something */
+    struct passage passed; /* VALUE */
+    bool runs_code;        /* units become ready only after the runner has done something */
 };
 
 struct model *model_new(void);
@@ -265,6 +289,33 @@ bool model_undo(struct model *model, struct model_unit *unit);
 /* readiness.c: by which a definition is called. */
 uint64_t model_convention(const struct model_definition *definition);
 
+/* readiness.c: whether it uses one of those units, by serial number. */
+bool model_uses_any(const struct model_unit *unit, const bool set[SERIALS_MOST]);
+
+/* redirect.c: what an alias stands for, others for themselves. NULL: a function that is no unit's. */
+const struct model_definition *model_origin(const struct model_definition *definition);
+
+/* adapters.c: the one that is registered for the pair, or NULL. */
+const struct model_definition *model_adapter(const struct model *model, uint64_t wanted, uint64_t given);
+
+/* adapters.c: the adapter through which calls by a convention that differs reach what is bound, or NULL. */
+const struct model_definition *model_find_way(const struct model *model, const struct bound *bound,
+                                              uint64_t convention);
+
+/* adapters.c: `user` goes there from now on, by that convention: whoever must then use the adapter, if there is one,
+   does. */
+void model_lead(struct model *model, struct model_unit *user, const struct bound *bound, uint64_t convention);
+
+/* adapters.c: which way the unit's uses go that have met what they are bound to. */
+void model_decide(struct model *model, struct model_unit *unit);
+
+/* adapters.c: by which convention the use's calls come to what it is bound to. */
+uint64_t model_called_by(const struct model_use *use);
+
+/* adapters.c: by which convention what is bound is called; whether the definition is of a function. */
+uint64_t model_convention_of(const struct bound *bound);
+bool model_is_function(const struct model_definition *definition);
+
 /* removal.c: takes the unit away if nobody uses it. `live`: its finalisers run. */
 void model_remove_run(struct model *model, struct model_unit *unit, bool live);
 
@@ -280,27 +331,43 @@ enum reach_kind {
     REACH_CRASH,      /* what it reaches is no function */
     REACH_CONVENTION, /* what it reaches is called otherwise */
     REACH_CIRCLE,     /* it leads back to itself, which is told */
+    REACH_ADAPTER,    /* a function that adapts, and nobody has told it what: anything may happen */
     REACH_LAZY        /* `lazy` leads nowhere yet */
 };
 
 struct reach {
     enum reach_kind kind;
     uint64_t value;
+    uint32_t by;  /* DEFINITION_VALUE of the last function */
     bool changes; /* it may be another one later */
-    bool notes;   /* as an action it succeeds */
+    bool notes;   /* as an action that one succeeds */
     const struct model_use *lazy;
-    uint64_t convention; /* by which that is called */
+    struct passage passed;
 };
 
-/* lazy.c */
-struct reach model_reach(const struct model *model, const struct model_use *start);
+/* reach.c: on paper. */
+struct reach model_reach(const struct model *model, const struct point *start);
 
-/* One function an operation; call.c, removal.c, redirect.c. */
+/* reach.c: a thread. Lazy functions that it comes through are led anew. */
+struct reach model_go(struct model *model, const struct point *start);
+
+/* reach.c: where a call begins. */
+struct point model_begin(const struct model_use *use);
+
+/* lazy.c: whether redirections and lazy functions lead back to where they began. */
+bool model_never_ends(const struct model *model, const struct model_use *use);
+
+/* lazy.c: the use, which is lazy, or the definition, which may be, is led to what it reaches. */
+void model_lead_use(struct model *model, const struct model_use *use);
+void model_lead_definition(struct model *model, const struct model_definition *definition);
+
+/* One function an operation; call.c, removal.c, redirect.c, adapters.c. */
 void model_call(struct model *model, const struct operation *operation, struct answer *answer);
 void model_probe(struct model *model, const struct operation *operation, struct answer *answer);
 void model_run(struct model *model, const struct operation *operation, struct answer *answer);
 void model_remove(struct model *model, const struct operation *operation, struct answer *answer);
 void model_redirect(struct model *model, const struct operation *operation, struct answer *answer);
+void model_adapt(struct model *model, const struct operation *operation, struct answer *answer);
 
 /* model.c: what a unit of the library would find under the name. */
 struct model_use model_look_up(const struct model *model, uint32_t library, uint32_t name);

@@ -151,6 +151,7 @@ static void add_definition(struct model_unit *unit, const struct entry *entry)
                                   .convention = entry->convention,
                                   .redirectable = entry->redirectable,
                                   .notes = entry->notes,
+                                  .adapts = entry->adapts,
                                   .strength = entry->common ? STRENGTH_COMMON
                                               : entry->weak ? STRENGTH_WEAK
                                                             : STRENGTH_STRONG};
@@ -266,7 +267,8 @@ static struct model_definition *find_definition(struct model_unit *unit, const s
 static void bind_searched(struct submission *submission, struct model_use *use, bool lazy)
 {
     use->bound = model_search(submission->model, use, &submission->contest);
-    if (use->bound.kind == BOUND_PROCESS && use->called && use->convention)
+    if (use->bound.kind == BOUND_PROCESS && use->called && use->convention &&
+        !model_adapter(submission->model, use->convention, 0))
         refuse(submission, JITD_ERROR_CONVENTION);
     if (lazy && use->bound.kind != BOUND_PROCESS &&
         !(use->bound.kind == BOUND_DEFINITION && use->bound.definition->unit->serial == use->serial))
@@ -357,9 +359,10 @@ static void commit(struct submission *submission)
         unit->group = is_grouped(submission, u) ? submission->operation->number : 0;
         model->unit_end = unit->serial + 1;
         for (uint32_t i = 0; i < unit->definition_count; i++) {
-            const struct model_definition *definition = &unit->definitions[i];
+            struct model_definition *definition = &unit->definitions[i];
 
-            if (stands(submission, definition))
+            definition->stands = stands(submission, definition);
+            if (definition->stands)
                 model->table.entries[unit->library][definition->hidden][definition->name] = definition;
         }
     }

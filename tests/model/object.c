@@ -95,6 +95,25 @@ static void emit_noting(struct maker *maker, uint32_t value)
     EMIT(maker, 0x0f, 0x05, 0x58, 0x31, 0xc0, 0xc3, 0x90); /* syscall; pop %rax; xor %eax,%eax; ret; nop */
 }
 
+/* Whoever enters it has nothing to say of r11 but as the way to a function. */
+static void emit_adapter(struct maker *maker, uint32_t summand)
+{
+    EMIT(maker, 0x48, 0x83, 0xec, 0x08, 0x41, 0xff, 0xd3); /* sub $8,%rsp; call *%r11 */
+    EMIT(maker, 0x6b, 0xc0, ADAPTER_FACTOR, 0x05);         /* imul $31,%eax,%eax; add $summand,%eax */
+    emit_word(maker, summand);
+    EMIT(maker, 0x48, 0x83, 0xc4, 0x08, 0xc3); /* add $8,%rsp; ret */
+}
+
+static void emit_body(struct maker *maker, const struct entry *entry, uint32_t serial)
+{
+    if (entry->adapts)
+        emit_adapter(maker, ADAPTER_SUMMAND(serial, entry->number));
+    else if (entry->notes)
+        emit_noting(maker, DEFINITION_VALUE(serial, entry->number));
+    else
+        emit_value(maker, DEFINITION_VALUE(serial, entry->number));
+}
+
 static void add_definition(struct maker *maker, const struct entry *entry, uint32_t serial)
 {
     char name[OBJECT_NAME_BYTES];
@@ -111,7 +130,7 @@ static void add_definition(struct maker *maker, const struct entry *entry, uint3
     size_t begin = maker->text_bytes;
     size_t symbol = add_symbol(
         maker, name, (Elf64_Sym){.st_info = ELF64_ST_INFO(binding, STT_FUNC), .st_shndx = TEXT, .st_value = begin});
-    (entry->notes ? emit_noting : emit_value)(maker, DEFINITION_VALUE(serial, entry->number));
+    emit_body(maker, entry, serial);
     maker->symbols[symbol].st_size = maker->text_bytes - begin;
 }
 

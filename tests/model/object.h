@@ -27,6 +27,12 @@
 /* What the function of a definition returns. */
 #define DEFINITION_VALUE(serial, number) (0x10000u + (serial)*16u + (number))
 
+/* The same of one that adapts, when what it has called, the function in r11, has returned `value`: who went through
+   which, and in what order, shows in the result. */
+#define ADAPTED_VALUE(serial, number, value) ((value)*ADAPTER_FACTOR + ADAPTER_SUMMAND(serial, number))
+#define ADAPTER_FACTOR                       31u
+#define ADAPTER_SUMMAND(serial, number)      (0x1000000u + (serial)*256u + (number)*16u)
+
 /* What happened; the last two to the action that is that entry of the unit. */
 enum ledger_event { LEDGER_INITIALISED, LEDGER_FINALISED, LEDGER_MADE, LEDGER_UNDONE };
 

@@ -19,6 +19,7 @@ static const struct field operation_fields[] = {
     OF(operation, number),        OF(operation, settle), OF(operation, library), OF(operation, process),
     OF(operation, process_names), OF(operation, closed), OF(operation, atomic),  OF(operation, mode),
     OF(operation, entry),         OF(operation, limit),  OF(operation, cascade), OF(operation, deadline),
+    OF(operation, wanted),        OF(operation, given),
 };
 static const struct field unit_fields[] = {
     OF(unit_row, library), OF(unit_row, no_object), OF(unit_row, manifest), OF(unit_row, data), OF(unit_row, tag),
@@ -27,7 +28,7 @@ static const struct field entry_fields[] = {
     OF(entry, number),     OF(entry, name),         OF(entry, target),   OF(entry, weak),   OF(entry, hidden),
     OF(entry, common),     OF(entry, function),     OF(entry, call),     OF(entry, slot),   OF(entry, library),
     OF(entry, convention), OF(entry, renamed),      OF(entry, unlisted), OF(entry, absent), OF(entry, repeated),
-    OF(entry, lazy),       OF(entry, redirectable), OF(entry, notes),    OF(entry, half),
+    OF(entry, lazy),       OF(entry, redirectable), OF(entry, notes),    OF(entry, half),   OF(entry, adapts),
 };
 static const struct field search_fields[] = {
     OF(search_row, library),
@@ -39,7 +40,7 @@ static const struct field item_fields[] = {OF(item, value), OF(item, kind), OF(i
 /* In the order of the enumerations. */
 static const char *const operation_words[] = {
     "library",       "submit",  "lookup", "await",  "call", "probe",    "cancel_units",
-    "cancel_lookup", "inspect", "crash",  "remove", "run",  "redirect",
+    "cancel_lookup", "inspect", "crash",  "remove", "run",  "redirect", "adapt",
 };
 static const char *const entry_words[] = {"define", "use", "absolute", "alias", "wait_for", "lazy", "action"};
 
@@ -98,7 +99,8 @@ static void normalise(struct entry *entry, bool manifest)
         plain.weak = entry->weak & WEAK_IN_OBJECT;
         plain.common = entry->kind == ENTRY_DEFINE && entry->common;
         plain.call = entry->kind == ENTRY_USE && entry->call;
-        plain.notes = entry->kind == ENTRY_DEFINE && !entry->common && entry->notes;
+        plain.adapts = entry->kind == ENTRY_DEFINE && !entry->common && entry->adapts;
+        plain.notes = entry->kind == ENTRY_DEFINE && !entry->common && !plain.adapts && entry->notes;
         plain.unlisted = manifest && !listed;
     }
     if (listed) {
@@ -108,7 +110,7 @@ static void normalise(struct entry *entry, bool manifest)
         plain.function = entry->kind == ENTRY_ABSOLUTE && entry->function;
         plain.slot = entry->kind == ENTRY_USE && entry->slot;
         plain.library = entry->kind == ENTRY_DEFINE || entry->kind == ENTRY_ABSOLUTE ? 0 : entry->library;
-        plain.convention = entry->kind == ENTRY_ALIAS || action ? 0 : entry->convention;
+        plain.convention = entry->kind == ENTRY_ALIAS || action ? 0 : entry->convention % CONVENTIONS;
         plain.half = action ? entry->half % HALVES : 0;
         plain.renamed = in_object && entry->renamed;
         plain.absent = in_object && entry->absent;

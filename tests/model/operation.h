@@ -25,6 +25,9 @@
 #define PROCESS_NAMES    2
 #define IS_PROCESS(name) ((name) >= NAMES_MOST - PROCESS_NAMES)
 
+/* How functions are called: 0 is the platform's. */
+#define CONVENTIONS 3
+
 enum operation_kind {
     OPERATION_LIBRARY,       /* define or redefine `library` */
     OPERATION_SUBMIT,        /* a batch */
@@ -39,6 +42,7 @@ enum operation_kind {
     OPERATION_REMOVE,        /* what `items` name */
     OPERATION_RUN,           /* of the first unit, its function of the name items[0] */
     OPERATION_REDIRECT,      /* the functions of `items`, from `library` on */
+    OPERATION_ADAPT,         /* the name items[0], from `library` on, for calls by `wanted` of functions of `given` */
     OPERATION_KINDS
 };
 
@@ -76,6 +80,7 @@ struct entry {
     uint32_t lazy;         /* USE: the function need not be there before it is called */
     uint32_t redirectable; /* DEFINE */
     uint32_t notes;        /* DEFINE: as an action it succeeds, and says so (object.h) */
+    uint32_t adapts;       /* DEFINE: it calls what it is the adapter for (object.h) */
     uint32_t half;         /* ACTION: one of the calls only */
 };
 
@@ -128,6 +133,7 @@ struct operation {
     uint32_t limit;
     uint32_t cascade;
     uint32_t deadline;
+    uint32_t wanted, given; /* ADAPT: conventions */
     uint32_t search_count, unit_count, item_count;
     struct search_row searches[SEARCHES_MOST];
     struct unit_row units[UNITS_MOST]; /* CALL, PROBE, and RUN behind its own: submitted while it waits for something */

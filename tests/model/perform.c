@@ -188,6 +188,14 @@ static int perform_redirect(struct drive *drive, struct record *record)
                          &record->request);
 }
 
+static int perform_adapt(struct drive *drive, struct record *record)
+{
+    const struct operation *operation = record->operation;
+
+    return jitd_adapt(drive->session, operation->library, operation_name(operation->items[0].value), operation->wanted,
+                      operation->given, on_done, record, &record->request);
+}
+
 /* A list that comes in pieces is asked for piece by piece. */
 static int perform_inspect(struct drive *drive, struct record *record)
 {
@@ -221,6 +229,7 @@ static int (*const performers[OPERATION_KINDS])(struct drive *drive, struct reco
     [OPERATION_REMOVE] = perform_remove,
     [OPERATION_RUN] = perform_run,
     [OPERATION_REDIRECT] = perform_redirect,
+    [OPERATION_ADAPT] = perform_adapt,
 };
 
 int perform(struct drive *drive, struct record *record)

@@ -15,24 +15,29 @@ static bool waits(const struct model_unit *unit)
     return unit->exists && unit->state == JITD_UNIT_RESOLVED;
 }
 
-static bool needs(const struct model_unit *unit, const struct model_unit *other)
+bool model_uses_any(const struct model_unit *unit, const bool set[SERIALS_MOST])
 {
     for (uint32_t i = 0; i < unit->use_count; i++)
-        if (unit->uses[i].bound.kind == BOUND_DEFINITION && unit->uses[i].bound.definition->unit == other)
+        if (unit->uses[i].bound.kind == BOUND_DEFINITION && set[unit->uses[i].bound.definition->unit->serial])
             return true;
-    return unit->group != 0 && unit->group == other->group;
+    for (uint32_t i = 0; i < CONVENTIONS * CONVENTIONS; i++) {
+        const struct model_definition *adapter = unit->adapters[i / CONVENTIONS][i % CONVENTIONS];
+
+        if (adapter && set[adapter->unit->serial])
+            return true;
+    }
+    return false;
 }
 
 static bool needs_any(const struct model *model, const struct model_unit *unit, const struct set *set)
 {
-    for (uint32_t i = 0; i < unit->use_count; i++)
-        if (unit->uses[i].bound.kind == BOUND_DEFINITION && set->has[unit->uses[i].bound.definition->unit->serial])
-            return true;
+    if (model_uses_any(unit, set->has))
+        return true;
     /* A group is the units of one batch. */
     for (uint32_t u = 0; unit->group && u < UNITS_MOST; u++) {
         uint32_t serial = SERIAL(unit->group, u);
 
-        if (set->has[serial] && needs(unit, &model->units[serial]))
+        if (set->has[serial] && model->units[serial].group == unit->group)
             return true;
     }
     return false;
@@ -61,6 +66,9 @@ void model_search_again(struct model *model)
             if (use->bound.kind == BOUND_NOTHING)
                 use->bound = model_search(model, use, NULL);
         }
+    for (uint32_t i = 0; i < model->unit_end; i++)
+        if (waits(&model->units[i]))
+            model_decide(model, &model->units[i]);
 }
 
 /* ---- failing ---- */
@@ -132,8 +140,10 @@ void model_fail_late(struct model *model, struct model_unit *unit, int code)
         for (uint32_t d = 0; d < model->units[i].definition_count; d++) {
             struct model_definition *definition = &model->units[i].definitions[d];
 
-            if (definition->redirected && set.has[definition->redirected->unit->serial])
-                definition->redirected = NULL;
+            if (!definition->redirected || !set.has[definition->redirected->unit->serial])
+                continue;
+            definition->redirected = NULL;
+            model_lead_definition(model, definition);
         }
 }
 
@@ -165,17 +175,6 @@ static bool has_unsettled_alias(const struct model *model, const struct model_un
     return false;
 }
 
-/* Its own definitions a unit calls as it likes. */
-static bool has_convention(const struct model_unit *unit, const struct model_use *use)
-{
-    const struct model_definition *definition = use->bound.definition;
-
-    if (!use->called || use->action || use->bound.kind == BOUND_ZERO || use->bound.kind == BOUND_LAZY ||
-        (definition && definition->unit == unit))
-        return true;
-    return use->convention == (definition ? model_convention(definition) : 0);
-}
-
 static int find_action_problem(const struct model_use *use)
 {
     enum target_kind kind = model_target(use).kind;
@@ -191,7 +190,7 @@ static int find_problem(const struct model *model, const struct model_unit *unit
     if (has_unsettled_alias(model, unit))
         return JITD_ERROR_INVALID;
     for (uint32_t i = 0; i < unit->use_count; i++)
-        if (!has_convention(unit, &unit->uses[i]))
+        if (unit->uses[i].refused)
             return JITD_ERROR_CONVENTION;
     for (uint32_t i = 0; i < unit->use_count; i++)
         if (unit->uses[i].direct && model_target(&unit->uses[i]).kind == TARGET_ABSOLUTE)

@@ -3,8 +3,7 @@
  */
 #include "tests/model/model.h"
 
-/* Whose address the definition has. NULL: one that is no unit's. */
-static const struct model_definition *origin(const struct model_definition *definition)
+const struct model_definition *model_origin(const struct model_definition *definition)
 {
     for (uint32_t steps = 0; definition && definition->kind == ENTRY_ALIAS; steps++)
         definition = steps < SERIALS_MOST ? definition->alias_of->bound.definition : NULL;
@@ -22,16 +21,9 @@ static bool is_ready(const struct model_definition *definition)
     return definition->unit->state == JITD_UNIT_READY;
 }
 
-static bool is_function(const struct model_definition *definition)
-{
-    const struct model_definition *at = origin(definition);
-
-    return !at || (at->kind == ENTRY_ABSOLUTE ? at->function : !at->common);
-}
-
 static bool is_replaceable(const struct model_definition *definition)
 {
-    const struct model_definition *at = is_ready(definition) ? origin(definition) : NULL;
+    const struct model_definition *at = is_ready(definition) ? model_origin(definition) : NULL;
 
     return at && (at->redirectable || at->kind == ENTRY_LAZY);
 }
@@ -49,11 +41,12 @@ static uint64_t check(const struct model *model, const struct operation *operati
         codes |= 1ull << JITD_ERROR_INVALID;
     if (!target)
         return codes;
-    if (!is_ready(target) || !is_function(target))
+    if (!is_ready(target) || !model_is_function(target))
         codes |= 1ull << JITD_ERROR_NOT_CALLABLE;
-    if (symbol && origin(symbol) == origin(target))
+    if (symbol && model_origin(symbol) == model_origin(target))
         codes |= 1ull << JITD_ERROR_INVALID;
-    if (symbol && model_convention(symbol) != model_convention(target))
+    if (symbol && model_convention(symbol) != model_convention(target) &&
+        !model_adapter(model, model_convention(symbol), model_convention(target)))
         codes |= 1ull << JITD_ERROR_CONVENTION;
     return codes;
 }
@@ -62,7 +55,7 @@ static uint64_t check(const struct model *model, const struct operation *operati
 static const struct model_definition **place(const struct model *model, const struct operation *operation,
                                              uint32_t name)
 {
-    const struct model_definition *definition = origin(find(model, operation, name));
+    const struct model_definition *definition = model_origin(find(model, operation, name));
 
     return &definition->unit->definitions[definition - definition->unit->definitions].redirected;
 }
@@ -73,7 +66,21 @@ static bool put(const struct model *model, const struct operation *operation, co
     const struct model_use start = model_look_up(model, operation->library, item->value);
 
     *place(model, operation, item->value) = item->target ? find(model, operation, item->target - 1) : NULL;
-    return model_reach(model, &start).kind != REACH_CIRCLE;
+    return !model_never_ends(model, &start);
+}
+
+/* A function goes by way of an adapter to one that is called otherwise, even where the next item leads it elsewhere. */
+static void lead_all(struct model *model, const struct operation *operation)
+{
+    for (uint32_t i = 0; i < operation->item_count; i++) {
+        const struct item *item = &operation->items[i];
+        const struct model_definition *symbol = find(model, operation, item->value);
+        const struct bound target = {BOUND_DEFINITION, item->target ? find(model, operation, item->target - 1) : NULL};
+
+        if (target.definition)
+            model_lead(model, symbol->unit, &target, model_convention(symbol));
+        model_lead_definition(model, model_origin(symbol));
+    }
 }
 
 /* Each is tried with those before it in force. */
@@ -96,10 +103,14 @@ void model_redirect(struct model *model, const struct operation *operation, stru
 {
     uint64_t codes = model->libraries[operation->library].exists ? 0 : 1ull << JITD_ERROR_NOT_FOUND;
 
+    if (operation->item_count == 0)
+        return;
     for (uint32_t i = 0; i < operation->item_count && !codes; i++)
         codes = check(model, operation, &operation->items[i]);
     if (!codes)
         codes = put_all(model, operation);
+    if (!codes)
+        lead_all(model, operation);
     answer->kind = codes ? ANSWER_REFUSED : ANSWER_DONE;
     answer->codes = codes;
 }

@@ -31,19 +31,10 @@ static struct set find_meant(const struct model *model, const struct operation *
     return set;
 }
 
-static bool has_use_of(const struct model_unit *unit, const struct set *set)
-{
-    bool uses = false;
-
-    for (uint32_t u = 0; u < unit->use_count; u++)
-        uses |= unit->uses[u].bound.kind == BOUND_DEFINITION && set->has[unit->uses[u].bound.definition->unit->serial];
-    return uses;
-}
-
 /* Of a unit that failed nothing is left. */
 static bool uses_any(const struct model_unit *unit, const struct set *set)
 {
-    return unit->state != JITD_UNIT_FAILED && has_use_of(unit, set);
+    return unit->state != JITD_UNIT_FAILED && model_uses_any(unit, set->has);
 }
 
 /* A lookup keeps nobody. */
@@ -131,6 +122,7 @@ static void take_away(struct model *model, struct model_unit *unit, bool live)
     if (unit->state == JITD_UNIT_READY && unit->data == DATA_FINALISER && live)
         unit->finalised++;
     unit->removed = true;
+    unit->leaving = unit->state == JITD_UNIT_READY;
     model_withdraw(model, unit);
 }
 
@@ -139,6 +131,12 @@ static void take_away(struct model *model, struct model_unit *unit, bool live)
 static bool undo(struct model *model, struct model_unit *unit, bool live)
 {
     return unit->state != JITD_UNIT_READY || !live || model_undo(model, unit);
+}
+
+static void leave(struct model *model)
+{
+    for (uint32_t i = 0; i < model->unit_end; i++)
+        model->units[i].leaving = false;
 }
 
 void model_remove(struct model *model, const struct operation *operation, struct answer *answer)
@@ -158,6 +156,7 @@ void model_remove(struct model *model, const struct operation *operation, struct
     model_bind_lazies(model);
     for (uint32_t i = 0; i < model->unit_end; i++)
         answer->failing += set.has[i] && !undo(model, &model->units[i], true);
+    leave(model);
     answer->kind = ANSWER_REMOVED;
     answer->runs_code = true;
 }
@@ -172,7 +171,7 @@ static bool has_lost_users(const struct model *model, const struct set *set)
 
         if (!unit->exists || unit->state != JITD_UNIT_FAILED || unit->failed_since != model->operation)
             continue;
-        lost |= has_use_of(unit, set);
+        lost |= model_uses_any(unit, set->has);
         acted |= unit->code == JITD_ERROR_ACTION_FAILED;
     }
     return lost && acted;
@@ -191,4 +190,5 @@ void model_remove_run(struct model *model, struct model_unit *unit, bool live)
     take_away(model, unit, live);
     model_bind_lazies(model);
     undo(model, unit, live);
+    leave(model);
 }

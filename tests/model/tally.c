@@ -11,6 +11,7 @@ static const char *const answer_words[ANSWER_KINDS] = {
 
 static uint64_t tally[OPERATION_KINDS][2][ANSWER_KINDS]; /* at once, and after it had waited for something */
 static uint64_t actions_made, actions_undone, actions_failed, actions_failed_late;
+static uint64_t through[3], past; /* calls that returned through so many adapters; past one */
 static uint64_t refusals[OPERATION_KINDS][64];
 
 void tally_add(const struct record *record)
@@ -18,6 +19,9 @@ void tally_add(const struct record *record)
     const struct operation *operation = record->operation;
 
     tally[operation->kind][record->waited][record->answer.kind]++;
+    if (record->answer.kind == ANSWER_VALUE && record->answer.passed.adapters)
+        through[record->answer.passed.adapters > 1 ? 2 : 1]++;
+    past += record->answer.kind == ANSWER_VALUE && record->answer.passed.past;
     for (int code = 1; code < 64; code++)
         refusals[operation->kind][code] += record->codes >> code & 1;
     if (record->lazy_code > 0 && record->lazy_code < 64)
@@ -62,4 +66,6 @@ void tally_print(FILE *out)
     fprintf(out, "actions        made %llu undone %llu; units failed %llu, in a later life %llu\n",
             (unsigned long long)actions_made, (unsigned long long)actions_undone, (unsigned long long)actions_failed,
             (unsigned long long)actions_failed_late);
+    fprintf(out, "calls          through an adapter %llu, through several %llu, past one %llu\n",
+            (unsigned long long)through[1], (unsigned long long)through[2], (unsigned long long)past);
 }
