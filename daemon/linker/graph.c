@@ -53,7 +53,8 @@ struct unit *graph_next_member(const struct unit *unit)
 
     if (!next)
         return NULL;
-    __builtin_prefetch(&next->member_next->unit);
+    if (next->member_next)
+        __builtin_prefetch(&next->member_next->unit);
     return next->unit;
 }
 
