@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define SCM_MAX_FD 253 /* of the kernel, net/scm.h */
@@ -116,6 +117,13 @@ ssize_t descriptor_receive(int socket, void *bytes, size_t length, int *fds, siz
         *count = room + 1;
     }
     return received;
+}
+
+bool descriptor_take_event(int fd)
+{
+    uint64_t count;
+    struct iovec part = {.iov_base = &count, .iov_len = sizeof count};
+    return preadv2(fd, &part, 1, -1, RWF_NOWAIT) == (ssize_t)sizeof count;
 }
 
 int descriptor_create_memfd(const char *name, uint64_t bytes, int *fd_out, struct error *error)

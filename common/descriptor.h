@@ -26,6 +26,10 @@ ssize_t descriptor_send(int socket, const void *bytes, size_t length, const int 
    close the first `room` and refuse the peer. Returns bytes, 0 at end of file, -1 with errno. */
 ssize_t descriptor_receive(int socket, void *bytes, size_t length, int *fds, size_t room, size_t *count);
 
+/* Takes what an eventfd has counted; false where that is nothing. Never waits, also where somebody who shares the
+   eventfd, and with it the flag that says so, has made it blocking. */
+bool descriptor_take_event(int fd);
+
 /* A memfd with MFD_CLOEXEC | MFD_ALLOW_SEALING and, where the kernel knows it, MFD_NOEXEC_SEAL; of `bytes`, sparse. */
 int descriptor_create_memfd(const char *name, uint64_t bytes, int *fd_out, struct error *error);
 

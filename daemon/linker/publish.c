@@ -274,13 +274,17 @@ static void publication_answered(struct session *session, const struct task *tas
 
 void publish_drain(struct session *session)
 {
+    struct error error;
+    int code = runner_look(session->runner, &error);
+
     for (;;) {
         struct channel_record reply;
         struct task task;
-        struct error error;
         bool got;
 
-        if (runner_take_reply(session->runner, &task, &reply, &got, &error) != 0) {
+        if (!code)
+            code = runner_take_reply(session->runner, &task, &reply, &got, &error);
+        if (code) {
             session_end(session, &error);
             return;
         }

@@ -32,6 +32,7 @@ struct runner {
     struct channel *channel; /* owned mapping */
     bool live;
     uint32_t epoch;
+    uint32_t replies_seen; /* head of the ring of replies, as it was last looked at */
     uint32_t replies_taken;
     struct task_queue queues[RUNNER_QUEUES];
 };
@@ -183,7 +184,7 @@ void runner_begin(struct runner *runner, uint32_t epoch)
 
     runner->live = true;
     runner->epoch = epoch;
-    runner->replies_taken = 0;
+    runner->replies_seen = runner->replies_taken = 0;
     atomic_store(&channel->replies.head, 0);
     atomic_store(&channel->replies.tail, 0);
     atomic_store(&channel->crash.state, CRASH_NONE);
@@ -260,18 +261,28 @@ static struct task_queue *answered_queue(struct runner *runner, const struct cha
     return queue;
 }
 
-int runner_take_reply(struct runner *runner, struct task *task, struct channel_record *reply, bool *got,
-                      struct error *error)
+int runner_look(struct runner *runner, struct error *error)
 {
-    struct channel_queue *ring = &runner->channel->replies;
-    uint32_t waiting = atomic_load_explicit(&ring->head, memory_order_acquire) - runner->replies_taken;
+    uint32_t head = atomic_load_explicit(&runner->channel->replies.head, memory_order_acquire);
+    uint32_t waiting = head - runner->replies_taken;
 
-    *got = false;
-    if (!runner->live || waiting == 0)
+    if (!runner->live)
         return 0;
     if (waiting > CHANNEL_QUEUE_RECORDS)
         return error_set(error, ERROR_RUNNER_PROTOCOL, "the runner claims %u replies in a ring of %u", waiting,
                          CHANNEL_QUEUE_RECORDS);
+    runner->replies_seen = head;
+    return 0;
+}
+
+int runner_take_reply(struct runner *runner, struct task *task, struct channel_record *reply, bool *got,
+                      struct error *error)
+{
+    struct channel_queue *ring = &runner->channel->replies;
+
+    *got = false;
+    if (!runner->live || runner->replies_taken == runner->replies_seen)
+        return 0;
     DELAY();
     memcpy(reply, &ring->records[runner->replies_taken % CHANNEL_QUEUE_RECORDS], sizeof *reply);
     runner->replies_taken++;

@@ -67,8 +67,12 @@ bool runner_queue_is_empty(const struct runner *runner, enum runner_queue queue)
 /* Whether something was asked there that runs the program's code, which may wait for what comes after it. */
 bool runner_queue_may_wait(const struct runner *runner, enum runner_queue queue);
 
-/* Takes the next reply: 0 with *task and *reply filled and *got true; *got false when there is none. A notice of
-   CHANNEL_LAZY has no task: task->kind says so. RUNNER_PROTOCOL. */
+/* Sees what replies there are. Those that come later are there at the next look, of which the runner tells in time (it
+   writes to FD_WAKE behind them): hostile code could write them faster than they are taken. RUNNER_PROTOCOL. */
+int runner_look(struct runner *runner, struct error *error);
+
+/* Takes the next reply that has been seen: 0 with *task and *reply filled and *got true; *got false when there is none.
+   A notice of CHANNEL_LAZY has no task: task->kind says so. RUNNER_PROTOCOL. */
 int runner_take_reply(struct runner *runner, struct task *task, struct channel_record *reply, bool *got,
                       struct error *error);
 

@@ -217,11 +217,10 @@ static void on_lifecycle(uv_poll_t *poll, int status, int events)
 static void on_wake(uv_poll_t *poll, int status, int events)
 {
     struct session *session = poll->data;
-    uint64_t count;
 
     (void)status;
     (void)events;
-    if (read(FD_WAKE, &count, sizeof count) < 0)
+    if (!descriptor_take_event(FD_WAKE))
         return;
     publish_drain(session);
     session_send_news(session);

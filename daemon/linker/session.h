@@ -247,7 +247,7 @@ void publish_visit_gone(struct session *session, struct removal *removal,
 /* Forgets what further lives must not do again, since its units have failed or been removed. */
 void publish_forget_gone(struct session *session);
 
-/* Handles every reply that the runner has written. */
+/* Handles every reply that the runner has written so far. */
 void publish_drain(struct session *session);
 void publish_lifecycle(struct session *session, const struct lifecycle *message);
 

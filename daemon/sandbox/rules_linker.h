@@ -15,6 +15,7 @@ ALLOW(LINKER, restart_syscall)
    for observers, from jitd. */
 ALLOW(LINKER, read)
 ALLOW(LINKER, readv)
+ALLOW(LINKER, preadv2, WORD_IS(5, RWF_NOWAIT))
 ALLOW(LINKER, write)
 ALLOW(LINKER, writev)
 ALLOW(LINKER, recvmsg)

@@ -121,6 +121,7 @@ static void drain(struct end *end)
     struct task task;
     bool got = true;
 
+    cr_assert_eq(runner_look(end->runner, &error), 0);
     while (got) {
         cr_assert_eq(runner_take_reply(end->runner, &task, &reply, &got, &error), 0);
         if (got && task.kind == CHANNEL_LAZY)

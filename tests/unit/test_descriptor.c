@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -44,6 +45,17 @@ Test(descriptor, flags_are_set_and_cleared)
     cr_expect_eq(fcntl(pair[0], F_GETFD), 0);
     cr_expect_eq(descriptor_set_close_on_exec(pair[0], true, NULL), 0);
     cr_expect_eq(fcntl(pair[0], F_GETFD), FD_CLOEXEC);
+}
+
+/* One that blocks would end the test by its time limit. */
+Test(descriptor, an_event_is_taken_without_waiting_for_one, .timeout = 10)
+{
+    int fd = eventfd(0, EFD_CLOEXEC);
+    cr_expect_not(descriptor_take_event(fd));
+    cr_assert_eq(eventfd_write(fd, 3), 0);
+    cr_expect(descriptor_take_event(fd));
+    cr_expect_not(descriptor_take_event(fd));
+    close(fd);
 }
 
 Test(descriptor, flags_of_a_closed_one_are_an_error)

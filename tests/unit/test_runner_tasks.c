@@ -54,6 +54,7 @@ static void answer(struct far_end *far, enum runner_queue queue)
     replies->records[far->replies % CHANNEL_QUEUE_RECORDS] =
         (struct channel_record){.kind = CHANNEL_CALL, .id = ((uint64_t)queue << 32) | far->answered[queue]++};
     replies->head = ++far->replies;
+    cr_assert_eq(runner_look(far->runner, &error), 0, "%s", error.text);
     cr_assert_eq(runner_take_reply(far->runner, &task, &reply, &got, &error), 0, "%s", error.text);
     cr_assert(got);
 }
@@ -105,5 +106,40 @@ Test(runner_tasks, every_moment_of_a_life_is_past_when_it_is_over)
     cr_expect(runner_is_past(far.runner, &moment));
     runner_begin(far.runner, 2);
     cr_expect(runner_is_past(far.runner, &moment), "in the next life, too");
+    far_end_close(&far);
+}
+
+static bool take_notice(struct far_end *far)
+{
+    struct channel_record reply;
+    struct task task;
+    struct error error;
+    bool got;
+
+    cr_assert_eq(runner_take_reply(far->runner, &task, &reply, &got, &error), 0, "%s", error.text);
+    return got;
+}
+
+Test(runner_tasks, replies_that_come_while_others_are_taken_wait_for_the_next_look)
+{
+    struct far_end far = far_end_open();
+    struct error error;
+    uint32_t taken = 0;
+
+    for (uint32_t i = 0; i < CHANNEL_QUEUE_RECORDS; i++)
+        far.channel->replies.records[i].kind = CHANNEL_LAZY;
+    far.channel->replies.head = 3;
+    cr_assert_eq(runner_look(far.runner, &error), 0);
+    while (taken < 10 * CHANNEL_QUEUE_RECORDS && take_notice(&far)) {
+        taken++;
+        far.channel->replies.head++; /* as fast as they are taken */
+    }
+    cr_expect_eq(taken, 3);
+    cr_assert_eq(runner_look(far.runner, &error), 0);
+    while (take_notice(&far))
+        taken++;
+    cr_expect_eq(taken, 6);
+    far.channel->replies.head += CHANNEL_QUEUE_RECORDS + 1;
+    cr_expect_eq(runner_look(far.runner, &error), ERROR_RUNNER_PROTOCOL);
     far_end_close(&far);
 }
