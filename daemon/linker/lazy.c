@@ -300,6 +300,27 @@ static bool is_own_component(const struct trampoline *trampoline, const struct s
            symbol->definer->state == UNIT_LINKED && graph_root(trampoline->unit) == graph_root(symbol->definer);
 }
 
+/* Where a call of it goes on, ready or not; NULL: nowhere, or nobody offers what it waits for. */
+static struct symbol *next_of(struct linker *linker, const struct symbol *symbol)
+{
+    const struct trampoline *trampoline = symbol ? symbol->trampoline : NULL;
+    struct symbol *reached = trampoline ? trampoline_reached(trampoline) : NULL;
+
+    return reached || !trampoline || !trampoline->lazy ? reached : find_coming(linker, trampoline->lazy);
+}
+
+/* Of what is not ready nothing is bound that leads_back could follow. */
+static bool is_circle(struct linker *linker, const struct symbol *symbol)
+{
+    const struct symbol *slow = symbol, *fast = symbol;
+
+    do {
+        slow = next_of(linker, slow);
+        fast = next_of(linker, next_of(linker, fast));
+    } while (fast && fast != slow);
+    return fast != NULL;
+}
+
 static void refuse_circle(struct linker *linker, uint32_t waiter, const struct symbol *found)
 {
     struct error why;
@@ -331,11 +352,14 @@ static void serve(struct linker *linker, uint32_t waiter, const struct trampolin
     if (!linker->lazies.waiters[waiter].lazy)
         return;
     coming = find_coming(linker, lazy);
-    if (!coming)
+    if (!coming) {
         ask(linker, lazy);
-    else if (is_ready(coming))
+        return;
+    }
+    bool own = is_own_component(trampoline, coming);
+    if (is_ready(coming) || (own && is_circle(linker, coming)))
         refuse_circle(linker, waiter, coming);
-    else if (is_own_component(trampoline, coming))
+    else if (own)
         resume_at(linker, waiter, coming);
 }
 

@@ -171,7 +171,7 @@ static int check_object(struct linker *linker, struct unit *unit, const struct l
     return 0;
 }
 
-/* The library that the unit belongs to, and those that its manifest names. */
+/* Of those that a manifest names. */
 static bool has_library(const struct linker *linker, uint32_t library)
 {
     return library == USE_LIBRARY_OWN || libraries_has(linker->libraries, library);
@@ -191,12 +191,14 @@ static uint32_t missing_library(const struct linker *linker, const struct manife
     return USE_LIBRARY_OWN;
 }
 
+/* The library that the unit belongs to, for which any number may have been given, USE_LIBRARY_OWN too, and those. */
 static int check_libraries(const struct linker *linker, const struct link_input *input, struct error *error)
 {
     bool there = libraries_has(linker->libraries, input->library);
     uint32_t missing = there ? missing_library(linker, input->manifest) : input->library;
 
-    return missing == USE_LIBRARY_OWN ? 0 : error_set(error, ERROR_NOT_FOUND, "there is no library %u", missing);
+    return there && missing == USE_LIBRARY_OWN ? 0
+                                               : error_set(error, ERROR_NOT_FOUND, "there is no library %u", missing);
 }
 
 static void check_unit(struct linker *linker, struct unit *unit, const struct link_input *input, struct report *report)

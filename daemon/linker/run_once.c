@@ -56,7 +56,7 @@ void run_once_request(struct session *session, struct frame *frame, const Jitd__
     if (!code && waiting >= LIMIT_CALLS_QUEUED)
         code = error_set(&error, ERROR_LIMIT, "%u calls and runs are waiting already", waiting);
     if (!code && (!message->unit || !message->call || message->call->main ||
-                  message->call->function_case != JITD__PROTO__CALL__FUNCTION_SYMBOL))
+                  message->call->function_case != JITD__PROTO__CALL__FUNCTION_SYMBOL || message->call->symbol.len == 0))
         code = error_set(&error, ERROR_INVALID, "a run needs a unit and a call of one of its functions by name");
     if (!code)
         code = call_new(message->call, request, &once->call, &error);

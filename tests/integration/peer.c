@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -19,7 +20,8 @@ static pid_t start_daemon(int socket)
     if (pid > 0)
         return pid;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
+    dup2(open(getenv("PEER_LOG") ? getenv("PEER_LOG") : "/dev/null", O_WRONLY | O_CREAT | O_APPEND, 0600),
+         STDERR_FILENO);
     dup2(socket, 3);
     close_range(4, ~0u, 0);
     execl(harness_daemon_path(), "jitd", "--fd", "3", NULL);

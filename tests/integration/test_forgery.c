@@ -42,8 +42,8 @@ static void expect_logged(int log, const char *words, const char *after)
 
 static struct harness *open_with_forgeries(const struct object_bytes *forgeries)
 {
-    const struct jitd_manifest caller = {DEFINITIONS({.local = "caller"}),
-                                                USES({.local = "late", .flags = JITD_USE_LAZY})};
+    const struct jitd_manifest caller = {DEFINITIONS({.local = "caller", .flags = JITD_DEFINITION_REDIRECTABLE}),
+                                         USES({.local = "late", .flags = JITD_USE_LAZY})};
     struct harness *harness = harness_open(&(struct jitd_options){.lazy_deadline_ms = 2000});
     harness_add_unit(harness, &(struct jitd_unit_input){.name = "caller.o", .manifest = &caller},
                      "long late(long n);\nlong caller(long n) { return late(n); }\n");
@@ -101,6 +101,55 @@ Test(forgery, of_replies_and_waiters_that_cannot_be_ends_the_session_with_the_re
     object_free(&forgeries);
 }
 
+/* Nothing is waited for that the end of the session might overtake. */
+static void submit_and_forge(struct harness *harness, const struct jitd_unit_input *unit)
+{
+    struct jitd_batch *batch = jitd_batch_new(0);
+    cr_assert_eq(jitd_batch_add_unit(batch, unit), 0);
+    cr_assert_eq(jitd_submit(harness->session, batch, NULL, NULL, NULL), 0);
+}
+
+static void remove_and_forge(struct harness *harness, const struct jitd_unit_input *unit)
+{
+    static struct harness_removal removal;
+    harness_add_unit(harness, unit, NULL);
+    cr_assert_eq(harness_submit(harness, 0), 0, "%s", harness->errors[0].text);
+    harness_settle(harness);
+    const uint64_t id = harness_unit(harness, unit->name)->id;
+    harness_remove_begin(harness, &(struct jitd_removal){.units = &id, .unit_count = 1}, &removal);
+}
+
+static void forge_by_action(const struct object_bytes *forgeries, bool publishing)
+{
+    struct harness *harness = open_with_forgeries(forgeries);
+    const int64_t channel = channel_address(harness);
+    const struct jitd_manifest_action action =
+        publishing ? (struct jitd_manifest_action){.publish = "forge_failed_publication",
+                                                   .publish_argument = &channel,
+                                                   .publish_bytes = sizeof channel}
+                   : (struct jitd_manifest_action){
+                         .remove = "forge_failed_removal", .remove_argument = &channel, .remove_bytes = sizeof channel};
+    const struct jitd_manifest manifest = {.actions = &action, .action_count = 1};
+    const struct jitd_unit_input unit = {.name = "acting", .manifest = &manifest};
+    if (publishing)
+        submit_and_forge(harness, &unit);
+    else
+        remove_and_forge(harness, &unit);
+    harness_await_disconnection(harness);
+    harness_close(harness);
+}
+
+Test(forgery, of_actions_that_failed_and_are_not_there_ends_the_session_with_the_reason)
+{
+    struct object_bytes forgeries = compile_c("#include \"tests/objects/forgeries.c\"\n", FLAGS);
+    for (int publishing = 0; publishing < 2; publishing++) {
+        int log = begin_log();
+        forge_by_action(&forgeries, publishing);
+        expect_logged(log, "the runner says that action 2 of acting failed, of 1", "an action");
+    }
+    object_free(&forgeries);
+}
+
 /* ---- what makes no difference ---- */
 
 Test(forgery, of_other_words_harms_its_own_life_alone)
@@ -140,26 +189,63 @@ Test(forgery, of_replies_without_end_does_not_keep_the_linker_from_its_controlle
     object_free(&forgeries);
 }
 
-/* Whatever comes of it, no process crashes but the program's, and none is left. */
-Test(forgery, of_every_word_at_random_crashes_nobody_else)
+/* ---- at random ---- */
+
+/* What a controller may do, whether the session goes on or not. */
+static void do_something(struct harness *harness, unsigned step, const struct object_bytes *late)
+{
+    static const char *const caller = "caller", *const good = "good", *const none = "";
+    const struct jitd_removal removal = {.tags = (const uint64_t[]){7}, .tag_count = 1, .cascade = step % 8 < 4};
+    const struct jitd_unit_input unit = {.name = "late.o", .object = late->bytes, .bytes = late->length, .tag = 7};
+    struct jitd_batch *batch;
+    switch (step % 4) {
+    case 0:
+        batch = jitd_batch_new(0);
+        if (jitd_batch_add_unit(batch, &unit) == 0)
+            jitd_submit(harness->session, batch, NULL, NULL, NULL);
+        break;
+    case 1:
+        jitd_redirect(harness->session, JITD_LIBRARY_MAIN, &caller, step % 8 == 1 ? &good : &none, 1, NULL, NULL, NULL);
+        break;
+    case 2:
+        jitd_remove(harness->session, &removal, NULL, NULL, NULL);
+        break;
+    default:
+        for (int i = 0; i < harness->asked; i++)
+            jitd_refuse(harness->session, harness->questions[i].ask, "no", NULL, NULL, NULL);
+        harness->asked = 0;
+    }
+}
+
+static void expect_no_crash_after(const char *function, const struct object_bytes *forgeries, int seed)
+{
+    struct object_bytes late = compile_c("long late(long n) { return n; }\n", HARNESS_FLAGS);
+    struct harness_call calls[2];
+    char name[64];
+    int log = begin_log();
+    struct harness *harness = open_with_forgeries(forgeries);
+    harness_call_begin(harness, function, channel_address(harness) + seed % 4096, &calls[0]);
+    harness_call_begin(harness, "caller", 1, &calls[1]);
+    for (unsigned step = 0; step < 40 && !harness->disconnected; step++) {
+        struct pollfd polled = {.fd = jitd_fd(harness->session), .events = jitd_events(harness->session)};
+        do_something(harness, step * (unsigned)seed, &late);
+        poll(&polled, 1, 5);
+        jitd_dispatch(harness->session);
+    }
+    snprintf(name, sizeof name, "%s, seed %d", function, seed);
+    harness_close(harness);
+    expect_logged(log, "", name);
+    object_free(&late);
+}
+
+/* Whatever comes of it, no process crashes but the program's, and none is left. FORGERIES=N tries N seeds. */
+Test(forgery, of_every_word_at_random_crashes_nobody_else, .timeout = 3600)
 {
     struct object_bytes forgeries = compile_c("#include \"tests/objects/forgeries.c\"\n", FLAGS);
     const char *rounds = getenv("FORGERIES");
-    for (int seed = 1; seed <= (rounds ? atoi(rounds) : 8); seed++) {
-        char name[16];
-        int log = begin_log();
-        struct harness *harness = open_with_forgeries(&forgeries);
-        struct harness_call call, other;
-        harness_call_begin(harness, "forge_noise", channel_address(harness) + seed % 4096, &call);
-        harness_call_begin(harness, "caller", 1, &other);
-        for (int i = 0; i < 50 && !harness->disconnected; i++) {
-            struct pollfd polled = {.fd = jitd_fd(harness->session), .events = jitd_events(harness->session)};
-            poll(&polled, 1, 5);
-            jitd_dispatch(harness->session);
-        }
-        snprintf(name, sizeof name, "seed %d", seed);
-        harness_close(harness);
-        expect_logged(log, "", name);
+    for (int seed = 1; seed <= (rounds ? atoi(rounds) : 6); seed++) {
+        expect_no_crash_after("forge_noise", &forgeries, seed);
+        expect_no_crash_after("forge_notices", &forgeries, seed);
     }
     object_free(&forgeries);
 }

@@ -119,6 +119,31 @@ Test(lazy, definitions_that_lead_to_themselves_or_each_other_end_their_callers, 
     harness_close(harness);
 }
 
+/* What an initialiser calls of its own unit need not be ready: it goes straight on, and would for ever. */
+Test(lazy, definitions_that_lead_in_a_circle_end_the_initialiser_of_their_own_unit, .timeout = 20)
+{
+    static const char source[] = "long g(long n);\n"
+                                 "__attribute__((constructor)) static void begin(void) { g(1); }\n";
+    const struct jitd_manifest manifests[] = {
+        {USES({.local = "g", .global = "self", .flags = JITD_USE_LAZY}), LAZIES({.name = "self", .target = "self"})},
+        {USES({.local = "g", .global = "a", .flags = JITD_USE_LAZY}),
+         LAZIES({.name = "a", .target = "b"}, {.name = "b", .target = "a"})},
+        {USES({.local = "g", .global = "into", .flags = JITD_USE_LAZY}),
+         LAZIES({.name = "into", .target = "c"}, {.name = "c", .target = "d"}, {.name = "d", .target = "c"})},
+    };
+    struct harness *harness = harness_open(NULL);
+    for (size_t i = 0; i < sizeof manifests / sizeof manifests[0]; i++) {
+        add_named(harness, "circle", source, &manifests[i]);
+        cr_assert_eq(harness_submit(harness, 0), 0, "%s", harness->errors[0].text);
+        harness_settle(harness);
+        cr_expect_eq(harness_unit(harness, "circle")->error.code, JITD_ERROR_INITIALISER_FAILED);
+        cr_expect(strstr(harness->last_end.lazy_error.text, "leads back to itself"), "%s",
+                  harness->last_end.lazy_error.text);
+    }
+    cr_expect_eq(harness->asked, 0);
+    harness_close(harness);
+}
+
 /* ---- the first call and those after it ---- */
 
 Test(lazy, a_first_call_asks_once_and_later_ones_go_straight)

@@ -290,6 +290,45 @@ Test(protocol, refuses_units_whose_bytes_or_names_are_not_there_and_goes_on)
     peer_close(&peer);
 }
 
+Test(protocol, refuses_units_of_libraries_that_are_not_there_and_goes_on)
+{
+    static const uint32_t libraries[] = {1, LIMIT_LIBRARY_NUMBERS, UINT32_MAX - 1, UINT32_MAX};
+    struct peer peer = peer_open_welcomed();
+    for (size_t i = 0; i < ARRAY_LENGTH(libraries); i++) {
+        Jitd__Proto__Manifest manifest = JITD__PROTO__MANIFEST__INIT;
+        Jitd__Proto__LazyDefinition lazy = JITD__PROTO__LAZY_DEFINITION__INIT, *lazies[] = {&lazy};
+        Jitd__Proto__Unit unit = JITD__PROTO__UNIT__INIT, *units[] = {&unit};
+        Jitd__Proto__Submit submit = JITD__PROTO__SUBMIT__INIT;
+        lazy.name = lazy.target = unit.name = (ProtobufCBinaryData){.data = (uint8_t *)"f", .len = 1};
+        manifest.lazies = lazies;
+        manifest.n_lazies = 1;
+        unit.manifest = &manifest;
+        unit.library = libraries[i];
+        submit.units = units;
+        submit.n_units = 1;
+        peer_send(&peer, MESSAGE_SUBMIT, 10 + i, &submit.base);
+        peer_expect_failed(&peer, 10 + i, ERROR_NOT_FOUND);
+    }
+    peer_expect_alive(&peer);
+    peer_close(&peer);
+}
+
+Test(protocol, refuses_a_run_that_names_no_function_and_goes_on)
+{
+    struct peer peer = peer_open_welcomed();
+    Jitd__Proto__Unit unit = JITD__PROTO__UNIT__INIT;
+    Jitd__Proto__Run run = JITD__PROTO__RUN__INIT;
+    Jitd__Proto__Call call;
+    jitd__proto__call__init(&call);
+    call.function_case = JITD__PROTO__CALL__FUNCTION_SYMBOL;
+    run.unit = &unit;
+    run.call = &call;
+    peer_send(&peer, MESSAGE_RUN, 2, &run.base);
+    peer_expect_failed(&peer, 2, ERROR_INVALID);
+    peer_expect_alive(&peer);
+    peer_close(&peer);
+}
+
 enum { MANY = 1000 };
 
 /* One batch of MANY units, unit_000 to unit_999, each of which defines its name; sets their ids. */

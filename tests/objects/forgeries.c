@@ -85,6 +85,26 @@ long forge_reply_to_its_own_call(long channel)
     return put(channel, (struct channel_record){.kind = CHANNEL_CALL, .id = own_request(channel), .a = 4711});
 }
 
+/* ---- actions, whose argument is the channel's address ---- */
+
+/* Of one action. */
+static int forge_failure(const void *argument, uint32_t kind)
+{
+    long channel = *(const long *)argument;
+    put(channel, (struct channel_record){.kind = kind, .id = own_request(channel), .a = 2, .b = 1});
+    pause();
+}
+
+int forge_failed_publication(const void *argument, unsigned long bytes)
+{
+    return forge_failure(argument, CHANNEL_ACTIONS);
+}
+
+int forge_failed_removal(const void *argument, unsigned long bytes)
+{
+    return forge_failure(argument, CHANNEL_UNDO_ACTIONS);
+}
+
 /* ---- threads that wait ---- */
 
 long forge_waiter_that_is_none(long channel)
@@ -173,23 +193,60 @@ long forge_replies_without_end(long channel)
 
 static long noise_channel;
 
+static uint32_t noise_next(uint64_t *state)
+{
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(*state >> 33);
+}
+
 static void *noise(void *seed)
 {
     volatile uint32_t *words = (volatile uint32_t *)noise_channel;
     uint64_t state = (uint64_t)seed;
     for (;;) {
-        state = state * 6364136223846793005u + 1442695040888963407u;
-        uint32_t word = (uint32_t)(state >> 33);
-        words[(uint32_t)(state >> 20) % (sizeof(struct channel) / 4)] = word % 4 ? word % 80 : word;
+        uint32_t word = noise_next(&state);
+        words[noise_next(&state) % (sizeof(struct channel) / 4)] = word % 4 ? word % 80 : word;
         if (word % 64 == 0)
             wake();
     }
 }
 
-/* Every word of it, at random, from then on; the argument is the channel's address, and the seed in its lowest bits. */
+static long begin(void *(*thread)(void *), long channel)
+{
+    pthread_t id;
+    noise_channel = channel & -4096;
+    return pthread_create(&id, 0, thread, (void *)(channel & 4095));
+}
+
+/* Every word of it, at random, from then on; the argument is the channel's address, with a seed in its lowest bits. */
 long forge_noise(long channel)
 {
-    pthread_t thread;
-    noise_channel = channel & -4096;
-    return pthread_create(&thread, 0, noise, (void *)(channel & 4095));
+    return begin(noise, channel);
+}
+
+/* Threads that are none say that they wait for what some slot leads to, each by the rules, so that the session goes on;
+   and whatever the linker reads beside its rings changes all the time. */
+static void *notices(void *seed)
+{
+    struct channel *channel = (struct channel *)noise_channel;
+    uint32_t heads[CHANNEL_WAITERS];
+    uint64_t state = (uint64_t)seed, waiting = 0;
+    for (;; usleep(100)) {
+        uint32_t id = noise_next(&state) % (CHANNEL_WAITERS + 1);
+        channel->threads = noise_next(&state) % 3;
+        memset(&channel->crash, (int)noise_next(&state), sizeof channel->crash);
+        if (id < CHANNEL_WAITERS && (waiting & 1ull << id) && channel->waiters[id].head == heads[id])
+            continue;
+        if (id < CHANNEL_WAITERS) {
+            heads[id] = channel->waiters[id].head;
+            waiting |= 1ull << id;
+        }
+        put(noise_channel,
+            (struct channel_record){.kind = CHANNEL_LAZY, .id = id, .a = noise_next(&state) % 32, .b = state});
+    }
+}
+
+long forge_notices(long channel)
+{
+    return begin(notices, channel);
 }

@@ -20,8 +20,9 @@
 
         /* %r11: in. On its stack: MXCSR and x87 control word as they were, then `out`. */
 begin lazy_caller
-        push    %rbp
-        push    %rbx
+        .irp    register, rbp, rbx, r12, r13, r14, r15
+        push    %\register
+        .endr
         sub     $16, %rsp
         stmxcsr (%rsp)
         fnstcw  4(%rsp)
@@ -61,6 +62,10 @@ begin lazy_caller
         mov     REGISTERS_GENERAL + 56(%r11), %r10
         mov     REGISTERS_GENERAL + 64(%r11), %rbx
         mov     REGISTERS_GENERAL + 72(%r11), %rbp
+        mov     REGISTERS_GENERAL + 80(%r11), %r12
+        mov     REGISTERS_GENERAL + 88(%r11), %r13
+        mov     REGISTERS_GENERAL + 96(%r11), %r14
+        mov     REGISTERS_GENERAL + 104(%r11), %r15
         call    *REGISTERS_FUNCTION(%r11)
         pop     %rsi
         ldmxcsr (%rsp)
@@ -69,8 +74,9 @@ begin lazy_caller
         cmpl    $LEVEL_SSE, REGISTERS_LEVEL(%rsi)
         je      4f
         vzeroupper
-4:      pop     %rbx
-        pop     %rbp
+4:      .irp    register, r15, r14, r13, r12, rbx, rbp
+        pop     %\register
+        .endr
         ret
 end lazy_caller
 
@@ -86,6 +92,10 @@ begin lazy_callee
         mov     %r10, REGISTERS_GENERAL + 56(%r11)
         mov     %rbx, REGISTERS_GENERAL + 64(%r11)
         mov     %rbp, REGISTERS_GENERAL + 72(%r11)
+        mov     %r12, REGISTERS_GENERAL + 80(%r11)
+        mov     %r13, REGISTERS_GENERAL + 88(%r11)
+        mov     %r14, REGISTERS_GENERAL + 96(%r11)
+        mov     %r15, REGISTERS_GENERAL + 104(%r11)
         mov     %rsp, REGISTERS_STACK(%r11)
         stmxcsr REGISTERS_MXCSR(%r11)
         fnstcw  REGISTERS_X87_CONTROL(%r11)

@@ -6,15 +6,15 @@
 
 /* Offsets in struct lazy_registers (test_lazy.c). */
 #define REGISTERS_GENERAL       0
-#define REGISTERS_MXCSR         80
-#define REGISTERS_X87_CONTROL   84
-#define REGISTERS_LEVEL         88
-#define REGISTERS_FUNCTION      96
-#define REGISTERS_STACK         104
-#define REGISTERS_ERRNO         112
-#define REGISTERS_ERRNO_ADDRESS 120
-#define REGISTERS_MASKS         128
-#define REGISTERS_VECTORS       192
+#define REGISTERS_MXCSR         112
+#define REGISTERS_X87_CONTROL   116
+#define REGISTERS_LEVEL         120
+#define REGISTERS_FUNCTION      128
+#define REGISTERS_STACK         136
+#define REGISTERS_ERRNO         144
+#define REGISTERS_ERRNO_ADDRESS 152
+#define REGISTERS_MASKS         192
+#define REGISTERS_VECTORS       256
 
 #define LEVEL_SSE     0
 #define LEVEL_AVX     1

@@ -16,6 +16,7 @@
 
 #include "common/bytes.h"
 #include "common/error.h"
+#include "daemon/linker/arch.h"
 #include "proto/message.h"
 #include "tests/unit/lazy_code_x86_64.h"
 #include "tests/unit/runner_fixture.h"
@@ -26,7 +27,7 @@
 #define THREADS 4
 
 struct lazy_registers {
-    uint64_t general[10]; /* rax rcx rdx rsi rdi r8 r9 r10 rbx rbp */
+    uint64_t general[14]; /* rax rcx rdx rsi rdi r8 r9 r10 rbx rbp r12 r13 r14 r15 */
     uint32_t mxcsr;
     uint32_t x87_control;
     uint64_t level;
@@ -34,6 +35,7 @@ struct lazy_registers {
     uint64_t stack;
     uint64_t errno_value;
     uint64_t errno_address;
+    uint64_t unused[4];
     uint64_t masks[8];
     unsigned char vectors[32][64];
 };
@@ -243,12 +245,40 @@ static void expect_registers(const struct lazy_registers *seen, const struct laz
     cr_expect(seen->stack % 16 == 8, "stack pointer %lx", (unsigned long)seen->stack);
 }
 
+static uint64_t add_callee(struct runner_fixture *runner)
+{
+    return runner_fixture_add_code(runner, lazy_callee, (size_t)(lazy_callee_end - lazy_callee));
+}
+
+/* Code that the linker writes, in room of its own. */
+static uint64_t add_room(struct runner_fixture *runner, unsigned char **bytes)
+{
+    static const unsigned char room[32];
+    uint64_t address = runner_fixture_add_code(runner, room, sizeof room);
+    *bytes = runner->zones[ZONE_X] + (address - runner->base);
+    return address;
+}
+
+/* The way of a call of a redirectable function that has been redirected to one of another calling convention: the
+   linker's stub, its thunk, and an adapter that does nothing. */
+static uint64_t add_way(struct runner_fixture *runner, uint64_t target)
+{
+    uint64_t adapter = ADD_CODE(runner, 0x41, 0xff, 0xe3); /* jmp *%r11 */
+    unsigned char *bytes;
+    uint64_t thunk = add_room(runner, &bytes);
+    arch_x86_64.write_thunk(bytes, thunk, target, adapter);
+    uint64_t stub = add_room(runner, &bytes);
+    arch_x86_64.write_stub(bytes, stub, runner->base + ZONE_S_OFFSET + 16, 2, runner->base + LANDING);
+    bind_slot(runner, 2, thunk);
+    return stub;
+}
+
 /* At each level that the CPU has: what it has beyond is as it was all the same, but this is what callers use. */
-Test(lazy, keeps_every_register_that_the_caller_has_set)
+static void expect_registers_kept(uint64_t (*add_function)(struct runner_fixture *runner))
 {
     struct runner_fixture runner = open_lazy();
     uint64_t caller = runner_fixture_add_code(&runner, lazy_caller, (size_t)(lazy_caller_end - lazy_caller));
-    uint64_t callee = runner_fixture_add_code(&runner, lazy_callee, (size_t)(lazy_callee_end - lazy_callee));
+    uint64_t function = add_function(&runner);
     uint64_t disturb = runner_fixture_add_code(&runner, lazy_disturb, (size_t)(lazy_disturb_end - lazy_disturb));
     uint64_t close_function = runner_fixture_symbol(&runner, "close");
     uint64_t stub = add_stub(&runner, 1), out = zeros(&runner);
@@ -263,12 +293,27 @@ Test(lazy, keeps_every_register_that_the_caller_has_set)
         expect_lazy(&runner, 0, 1);
         cr_expect((uint32_t)ask(&runner, 0, runner_fixture_call(&runner, close_function, UINT32_MAX)).a == UINT32_MAX);
         ask(&runner, 0, runner_fixture_call(&runner, disturb, cpu_level()));
-        resume(&runner, 0, callee);
+        resume(&runner, 0, function);
         expect_result(&runner, 4711);
         peek(&runner, out, &seen, sizeof seen);
         expect_registers(&seen, &set);
     }
     runner_fixture_close(&runner);
+}
+
+Test(lazy, keeps_every_register_that_the_caller_has_set)
+{
+    expect_registers_kept(add_callee);
+}
+
+static uint64_t add_way_to_callee(struct runner_fixture *runner)
+{
+    return add_way(runner, add_callee(runner));
+}
+
+Test(lazy, keeps_every_register_on_the_way_through_a_redirection_and_an_adapter)
+{
+    expect_registers_kept(add_way_to_callee);
 }
 
 Test(lazy, asks_no_more_once_the_slot_is_bound)
