@@ -432,7 +432,7 @@ typedef void jitd_done_callback(struct jitd_session *session, const struct jitd_
 int jitd_define_library(struct jitd_session *session, const struct jitd_library *library, jitd_done_callback *callback,
                         void *data, jitd_request *request);
 
-/* Takes back what still waits. A lookup that waits or a call that has not begun is completed with
+/* Takes back what still waits. A lookup or a run that waits or a call that has not begun is completed with
    JITD_ERROR_CANCELLED; units that wait for others fail with that code, and all that depend on them with them. `count`
    is how many were cancelled: 0 where none waited any more. */
 typedef void jitd_cancel_callback(struct jitd_session *session, size_t count, const struct jitd_errors *errors,

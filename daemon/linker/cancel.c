@@ -22,7 +22,8 @@ void cancel_request(struct session *session, uint64_t request, const Jitd__Proto
     Jitd__Proto__Cancelled reply = JITD__PROTO__CANCELLED__INIT;
 
     if (message->request)
-        reply.count += lookup_cancel(session, message->request) || call_cancel(session, message->request);
+        reply.count += lookup_cancel(session, message->request) || call_cancel(session, message->request) ||
+                       run_once_cancel(session, message->request);
     for (size_t i = 0; i < message->n_units; i++)
         reply.count += cancel_unit(session, message->units[i]);
     event_flush(session);

@@ -77,6 +77,21 @@ void run_once_request(struct session *session, struct frame *frame, const Jitd__
     forget(session, once);
 }
 
+/* Its answer is that of its unit, which fails. */
+bool run_once_cancel(struct session *session, uint64_t request)
+{
+    struct run_once *once = session->runs;
+    struct error error;
+
+    while (once && once->request != request)
+        once = once->next;
+    if (!once || once->waiter.unit->state != UNIT_RESOLVED)
+        return false;
+    error_set(&error, ERROR_CANCELLED, "the run was cancelled before it began");
+    link_fail(&session->linker, once->waiter.unit, &error);
+    return true;
+}
+
 void run_once_close(struct session *session)
 {
     while (session->runs)

@@ -166,6 +166,7 @@ bool submit_internal(struct session *session, struct batch *batch, const struct 
 
 /* ---- run_once.c ---- */
 void run_once_request(struct session *session, struct frame *frame, const Jitd__Proto__Run *message);
+bool run_once_cancel(struct session *session, uint64_t request); /* one whose unit waits for others */
 void run_once_close(struct session *session);
 
 /* ---- materialize.c ---- */

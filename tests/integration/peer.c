@@ -11,8 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* What the daemon says of hostile peers is not a test's output; of the test's own descriptors it gets none but the
-   socket, and it does not outlive a test that fails. */
+/* What the daemon says of hostile peers is not a test's output, but goes to the file PEER_LOG where that is set; of the
+   test's own descriptors it gets none but the socket, and it does not outlive a test that fails. */
 static pid_t start_daemon(int socket)
 {
     pid_t pid = fork();
@@ -20,8 +20,8 @@ static pid_t start_daemon(int socket)
     if (pid > 0)
         return pid;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    dup2(open(getenv("PEER_LOG") ? getenv("PEER_LOG") : "/dev/null", O_WRONLY | O_CREAT | O_APPEND, 0600),
-         STDERR_FILENO);
+    const char *log = getenv("PEER_LOG");
+    dup2(open(log ? log : "/dev/null", O_WRONLY | O_CREAT | O_APPEND, 0600), STDERR_FILENO);
     dup2(socket, 3);
     close_range(4, ~0u, 0);
     execl(harness_daemon_path(), "jitd", "--fd", "3", NULL);

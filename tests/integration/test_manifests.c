@@ -728,6 +728,24 @@ Test(cancelling, a_call_that_has_not_begun_leaves_the_one_that_runs)
     harness_close(harness);
 }
 
+Test(cancelling, a_run_whose_unit_waits_leaves_nothing_of_it)
+{
+    struct harness *harness = harness_open(NULL);
+    struct object_bytes object = compile_c("long user(long); long f(long x) { return user(x); }", HARNESS_FLAGS);
+    struct harness_call call;
+    harness_add_c(harness, "user.o", "long late(long); long user(long x) { return late(x); }");
+    cr_assert_eq(harness_submit(harness, 0), 0);
+    jitd_request run = harness_run_begin(harness, "run.o", &object, "f", 1, &call);
+    cr_expect_eq(cancel(harness, run), 1);
+    cr_expect(call.completed && call.code == JITD_ERROR_CANCELLED, "%s", call.text);
+    cr_expect_eq(cancel(harness, run), 0, "it waits no more");
+    harness_link_c(harness, "late.o", "long late(long x) { return x + 1; }");
+    harness_wait(harness, harness_run_begin(harness, "run.o", &object, "f", 1, &call));
+    cr_expect(call.returned && call.value == 2, "%s", call.text);
+    object_free(&object);
+    harness_close(harness);
+}
+
 /* ---- introspection ---- */
 
 #define LISTED 8

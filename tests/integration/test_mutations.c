@@ -22,8 +22,7 @@
 #define NAMES         12
 #define LIBRARIES     3
 #define CONVENTIONS   3
-#define MOST          3      /* of a list's elements */
-#define MOST_UNITS    100000 /* that the mutated batches of a conversation have */
+#define MOST          3 /* of a list's elements */
 #define LAZY_MS       30
 
 static const char *const sources[] = {
@@ -421,25 +420,18 @@ static void take_answer(struct conversation *conversation, uint64_t number)
         take_frame(conversation);
 }
 
-static void cancel(struct conversation *conversation, const Jitd__Proto__Cancel *message)
-{
-    conversation->open[REQUESTS] = true;
-    peer_send(&conversation->peer, MESSAGE_CANCEL, REQUESTS, &message->base);
-    take_answer(conversation, REQUESTS);
-}
-
-/* Lookups may wait for ever, and runs for units that do; all else comes to its end. */
+/* What may wait for ever is taken back; all else comes to its end. */
 static void expect_all_answered(struct conversation *conversation)
 {
-    Jitd__Proto__Cancel message = JITD__PROTO__CANCEL__INIT;
-    for (message.request = 2; message.request < REQUESTS; message.request++)
-        if (conversation->open[message.request])
-            cancel(conversation, &message);
-    message.n_units = MOST_UNITS;
-    message.units = make(conversation, MOST_UNITS, sizeof *message.units);
-    for (uint64_t i = 0; i < MOST_UNITS; i++)
-        message.units[i] = i + 1;
-    cancel(conversation, &message);
+    for (uint64_t number = 2; number < REQUESTS; number++) {
+        Jitd__Proto__Cancel cancel = JITD__PROTO__CANCEL__INIT;
+        cancel.request = number;
+        if (!conversation->open[number])
+            continue;
+        conversation->open[REQUESTS] = true;
+        peer_send(&conversation->peer, MESSAGE_CANCEL, REQUESTS, &cancel.base);
+        take_answer(conversation, REQUESTS);
+    }
     for (uint64_t number = 2; number < REQUESTS; number++)
         take_answer(conversation, number);
 }
