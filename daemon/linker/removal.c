@@ -225,19 +225,28 @@ int removal_check(struct linker *linker, struct removal_set *set, bool cascade, 
 
 /* ---- going ---- */
 
-void removal_withdraw(struct linker *linker, struct unit *unit)
+static void withdraw_names(struct linker *linker, struct unit *unit)
 {
     uint32_t definitions = unit->definition_count;
 
-    linker->withdrawn++;
-    unit->state = UNIT_REMOVED;
-    redirect_forget(unit);
     adapters_forget(linker, unit);
     for (uint32_t i = 0; i < unit->trampoline_count; i++)
         unit->trampolines[i].definition = NULL;
     resolve_withdraw(unit);
     for (uint32_t i = 0; i < definitions; i++)
         lazy_withdrawn(linker, unit->definitions[i], NULL);
+}
+
+/* While names go one by one nothing may be found that is about to go, nor be led to what has gone. */
+void removal_withdraw(struct linker *linker, const struct removal_set *set)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        linker->withdrawn++;
+        set->units[i]->state = UNIT_REMOVED;
+        redirect_forget(set->units[i]);
+    }
+    for (size_t i = 0; i < set->count; i++)
+        withdraw_names(linker, set->units[i]);
 }
 
 static void keep_aside(struct linker *linker, const struct arena_block *block)

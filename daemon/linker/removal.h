@@ -24,9 +24,9 @@ int removal_set_add(struct removal_set *set, struct unit *unit);
    `cascade` the users are added to the set instead. Lookups that wait for one of the set are added in any case. */
 int removal_check(struct linker *linker, struct removal_set *set, bool cascade, struct report *report);
 
-/* The unit's names are free from now on, and it is in the state REMOVED; its code, finalisers that are to run among it,
-   still calls whatever it did. Of a unit that waited everything has been taken back by link_fail before. */
-void removal_withdraw(struct linker *linker, struct unit *unit);
+/* The units' names are free from now on, and they are in the state REMOVED; their code, finalisers that are to run
+   among it, still calls whatever it did. Of a unit that waited everything has been taken back by link_fail before. */
+void removal_withdraw(struct linker *linker, const struct removal_set *set);
 
 /* The unit is forgotten; its memory is used again after removal_age and then removal_reclaim. */
 void removal_release(struct linker *linker, struct unit *unit);

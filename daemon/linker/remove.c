@@ -55,9 +55,8 @@ static void undo(struct session *session, struct removal *removal, const struct 
     publish_send_task(session, removal->queue, &task);
 }
 
-static void withdraw(struct session *session, struct unit *unit)
+static void tell_of(struct session *session, struct unit *unit)
 {
-    removal_withdraw(&session->linker, unit);
     call_forget_unit(session, unit);
     if (!unit->internal)
         event_hooks.unit_changed(session, unit, NULL);
@@ -198,13 +197,14 @@ static void begin(struct session *session, struct removal *removal)
         qsort(set->units, set->count, sizeof(struct unit *), compare_last_first);
     for (size_t i = 0; i < set->count; i++) {
         struct unit *unit = set->units[i];
-        bool was_ready = unit->state == UNIT_READY;
 
-        withdraw(session, unit);
-        if (was_ready && live && unit->uses_handle)
+        if (unit->state == UNIT_READY && live && unit->uses_handle)
             finalise_object(session, removal, unit);
         undoable |= unit->array_count > 0 || unit->action_count > 0;
     }
+    removal_withdraw(&session->linker, set);
+    for (size_t i = 0; i < set->count; i++)
+        tell_of(session, set->units[i]);
     if (undoable && live)
         publish_visit_gone(session, removal, undo);
     if (undoable)

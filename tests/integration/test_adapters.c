@@ -492,6 +492,21 @@ Test(adapter, leads_a_thread_that_waits_to_a_redirection_of_another_convention)
 
 /* ---- going ---- */
 
+/* The unit that offers both goes first, being the later one; the redirection is in force until its own unit goes. */
+Test(adapter, is_not_looked_for_on_the_way_to_what_goes_together_with_a_redirection)
+{
+    struct harness *harness = open_with_adapters();
+    link_named(harness, "names", NULL, &(struct jitd_manifest){LAZIES({.name = "late", .target = "x"})});
+    link_named(harness, "both", "long x(long n) { return n; }\nlong y(const long *n) { return *n + 10; }",
+               &(struct jitd_manifest){DEFINITIONS({.local = "x"}, {.local = "y", .convention = BOXED})});
+    cr_assert_eq(harness_redirect(harness, "late", "y"), 0);
+    cr_expect_eq(harness_value(harness, "late", 5), 15);
+    const uint64_t units[] = {harness_unit(harness, "names")->id, harness_unit(harness, "both")->id};
+    struct harness_removal removal = harness_remove(harness, &(struct jitd_removal){.units = units, .unit_count = 2});
+    cr_expect_eq(removal.count, 2, "%s", removal.error.text);
+    harness_close(harness);
+}
+
 Test(adapter, is_kept_by_what_goes_through_it)
 {
     struct harness *harness = open_with_adapters();

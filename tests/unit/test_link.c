@@ -473,8 +473,8 @@ static int remove_units(struct linker_fixture *f, const uint64_t *ids, size_t co
     for (size_t i = 0; i < count; i++)
         cr_assert_eq(removal_set_add(&set, link_unit(&f->linker, ids[i])), 0);
     int code = removal_check(&f->linker, &set, cascade, report);
-    for (size_t i = 0; i < set.count && !code; i++)
-        removal_withdraw(&f->linker, set.units[i]);
+    if (!code)
+        removal_withdraw(&f->linker, &set);
     for (size_t i = 0; i < set.count && !code; i++)
         removal_release(&f->linker, set.units[i]);
     if (!code)

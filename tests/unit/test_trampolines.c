@@ -62,7 +62,7 @@ Test(trampolines, that_wait_for_one_name_by_the_hundred_thousand_go_one_by_one, 
     for (uint32_t gone = 0; gone < UNITS; gone++) {
         struct unit *unit = link_unit(&fixture.linker, 1 + gone * 3 % UNITS); /* from anywhere in the list */
         cr_assert_eq(count_waiting(&fixture), (UNITS - gone) * PER_UNIT);
-        removal_withdraw(&fixture.linker, unit);
+        removal_withdraw(&fixture.linker, &(struct removal_set){.units = &unit, .count = 1});
         removal_release(&fixture.linker, unit);
     }
     cr_expect_null(wanted(&fixture));
