@@ -190,6 +190,7 @@ void convert_end(struct converter *converter, const Jitd__Proto__Ended *ended, s
         .initialiser_of = convert_string(converter, &ended->initialiser_of),
         .finaliser_of = convert_string(converter, &ended->finaliser_of),
         .action_of = convert_string(converter, &ended->action_of),
+        .deadline_ms = ended->deadline_ms,
         .lazy_symbol = convert_string(converter, &ended->lazy_symbol),
         .lazy_error = ended->lazy_error ? convert_error_message(converter, ended->lazy_error) : convert_no_error,
     };

@@ -377,7 +377,9 @@ struct jitd_unit_input {
 int jitd_batch_add_unit(struct jitd_batch *batch, const struct jitd_unit_input *input);
 
 /* Units of the batch that still wait for others so many milliseconds after the daemon has taken it fail with
-   JITD_ERROR_TIMEOUT and the name of what never came; 0, the default, lets them wait for ever. */
+   JITD_ERROR_TIMEOUT and the name of what never came; 0, the default, lets them wait for ever. So do those whose
+   actions or initialisers have not returned by then: where these run, the runner's life ends and the next one begins
+   (jitd_end.deadline_ms). */
 void jitd_batch_set_deadline(struct jitd_batch *batch, uint32_t milliseconds);
 
 /* `units` are the ids in the order of adding. */
@@ -566,9 +568,12 @@ struct jitd_end {
     size_t register_count;
     const struct jitd_frame *frames; /* innermost first */
     size_t frame_count;
-    const char *initialiser_of; /* L; the unit whose initialiser ran, or "" */
-    const char *finaliser_of;   /* L; the unit whose finaliser ran because it was being removed, or "" */
-    const char *action_of;   /* L; the unit one of whose actions ran, or could not be made again in a new life, or "" */
+    const char *initialiser_of; /* L; the unit whose initialiser ran on the thread that ended it (which that is: R), or
+                                   one that ran where this is not known; else "" */
+    const char *finaliser_of;   /* L; the same, of a finaliser because the unit was being removed */
+    const char *action_of;      /* L; the same, of an action; also one that could not be made again in a new life */
+    uint32_t deadline_ms;    /* L; that initialiser or action had not returned when its batch's deadline had passed, and
+                                jitd has ended the life; 0: not so */
     const char *lazy_symbol; /* L; the lazy function that a thread waited for and that will not come, or ""... */
     struct jitd_error lazy_error; /* L; ...and why; code 0: no thread waited in vain */
 };

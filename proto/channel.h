@@ -119,6 +119,10 @@ struct channel_call {
 /* What the crash handler saw; claimed by the runner, attested by nobody. */
 enum channel_crash_state { CRASH_NONE, CRASH_WRITING, CRASH_COMPLETE };
 
+/* Which thread ended the life, by a crash or by exit: not known, as where it was killed from outside; one that carried
+   out a request; one that carried out none. */
+enum channel_end { END_UNKNOWN, END_REQUEST, END_OTHER };
+
 #define CRASH_REGISTERS 18 /* rax rbx rcx rdx rsi rdi rbp rsp r8..r15 rip eflags: in this order */
 
 struct channel_crash {
@@ -130,7 +134,8 @@ struct channel_crash {
     uint64_t thread;
     uint64_t registers[CRASH_REGISTERS];
     uint32_t frame_count;
-    uint32_t zero;
+    _Atomic uint32_t end;                    /* enum channel_end; there without a crash, too; written after... */
+    uint64_t request;                        /* ...the id of the request, of several inside one another the innermost */
     uint64_t frames[LIMIT_BACKTRACE_FRAMES]; /* program counters, innermost (the faulting one) first */
 };
 

@@ -4,7 +4,8 @@
  * Two SOCK_SEQPACKET socket pairs per session, one message a packet:
  *   control    supervisor <-> linker     CONTROL_START, then CONTROL_STARTED or CONTROL_REFUSED, then any number of
  *                                        CONTROL_INSPECT
- *   lifecycle  template   <-> linker     LIFECYCLE_* : the template's word on the lives of the runner
+ *   lifecycle  template   <-> linker     LIFECYCLE_* : the template's word on the lives of the runner, and the linker's
+ *                                        that one is to end
  * The supervisor reads nothing else that a session sends. Neither structure holds a pointer, a length or a string that
  * its reader follows; a packet of another size ends the session.
  */
@@ -94,10 +95,11 @@ enum lifecycle_kind {
     LIFECYCLE_TEMPLATE_READY = 1, /* zones mapped, symbols written; the arena's base is known */
     LIFECYCLE_TEMPLATE_FAILED,    /* set-up failed at `stage` with errno `value`; the template exits */
     LIFECYCLE_RUNNER_STARTED,     /* its turn has come; it waits for channel.epoch to become `epoch` */
-    LIFECYCLE_RUNNER_ENDED        /* `value` is the status from wait(2) */
+    LIFECYCLE_RUNNER_ENDED,       /* `value` is the status from wait(2) */
+    LIFECYCLE_END_RUNNER          /* from the linker: kill the runner of `epoch`, if that still lives */
 };
 
-/* template -> linker. */
+/* template -> linker, and END_RUNNER the other way. */
 struct lifecycle {
     uint32_t kind;
     uint32_t epoch; /* 1 for the first life */

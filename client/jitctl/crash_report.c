@@ -25,8 +25,12 @@ static void crash_report_print_head(FILE *out, const char *program, const struct
             cause ? cause : "");
     if (*end->initialiser_of)
         fprintf(out, "  while initialising %s\n", end->initialiser_of);
+    if (*end->finaliser_of)
+        fprintf(out, "  while finalising %s\n", end->finaliser_of);
     if (*end->action_of)
         fprintf(out, "  in an action of %s\n", end->action_of);
+    if (end->deadline_ms)
+        fprintf(out, "  by jitd, since that had not returned within %" PRIu32 " ms\n", end->deadline_ms);
     if (end->lazy_error.code != 0)
         fprintf(out, "  while waiting for %s, which did not come: %s\n", end->lazy_symbol, end->lazy_error.text);
     if (!end->record) {

@@ -56,13 +56,17 @@ static void crash_report_json_record(struct json *json, const struct jitd_end *e
 
 static void crash_report_json_linker(struct json *json, const struct jitd_end *end)
 {
-    if (!*end->initialiser_of && !*end->action_of && end->lazy_error.code == 0)
+    if (!*end->initialiser_of && !*end->finaliser_of && !*end->action_of && end->lazy_error.code == 0)
         return;
     json_open(json, "linker", '{');
     if (*end->initialiser_of)
         json_string(json, "initialiser_of", end->initialiser_of);
+    if (*end->finaliser_of)
+        json_string(json, "finaliser_of", end->finaliser_of);
     if (*end->action_of)
         json_string(json, "action_of", end->action_of);
+    if (end->deadline_ms)
+        json_unsigned(json, "deadline_ms", end->deadline_ms);
     if (end->lazy_error.code != 0) {
         json_string(json, "lazy_symbol", end->lazy_symbol);
         json_string(json, "lazy_error", end->lazy_error.text);

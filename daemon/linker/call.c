@@ -255,8 +255,12 @@ void call_replied(struct session *session, const struct task *task, const struct
     call_next(session);
 }
 
-void call_ended(struct session *session, const Jitd__Proto__Ended *ended)
+void call_life_ended(struct session *session, const Jitd__Proto__Ended *ended)
 {
+    if (!ended) {
+        session->calling = false;
+        return;
+    }
     session_send(session, MESSAGE_ENDED, session->calls->request, &ended->base);
     drop_first(session);
 }

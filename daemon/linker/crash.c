@@ -123,6 +123,7 @@ void crash_describe(struct session *session, int wait_status, const struct crash
         out->finaliser_of = text(suspects->finalising->name);
     if (suspects->acting)
         out->action_of = text(suspects->acting->name);
+    out->deadline_ms = suspects->deadline_ms;
     if (session->lazy_refusal.code)
         describe_refusal(session, pool, out);
     if (out->exited || !crash || !runner_read_crash(session->runner, crash))

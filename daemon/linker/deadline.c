@@ -1,5 +1,6 @@
 /*
- * Deadlines of batches: what still waits for others when its time is up fails, with the name of what never came.
+ * Deadlines of batches: what still waits for others when its time is up fails, with the name of what never came; what
+ * is in the runner's hands is had back from there (publish.c).
  */
 #include <stdlib.h>
 
@@ -16,15 +17,12 @@ struct deadline {
     uint32_t milliseconds; /* as asked for */
 };
 
-/* Only units that wait are failed: one that is being initialised is in the runner's hands. */
 static void fail_waiting(struct session *session, struct unit *unit, uint32_t milliseconds)
 {
     struct unit *needed_by;
     const struct symbol *symbol;
     struct error error;
 
-    if (!unit || unit->state != UNIT_RESOLVED)
-        return;
     symbol = graph_awaited(unit, &needed_by);
     if (symbol && needed_by == unit)
         error_set(&error, ERROR_TIMEOUT, "%s: '%s' was not defined within %u ms", unit->name, symbol->name,
@@ -40,20 +38,33 @@ static void fail_waiting(struct session *session, struct unit *unit, uint32_t mi
     link_fail(&session->linker, unit, &error);
 }
 
+static void expire(struct session *session, const struct deadline *deadline)
+{
+    for (uint32_t i = 0; i < deadline->count; i++) {
+        struct unit *unit = link_unit(&session->linker, deadline->first + i);
+
+        if (unit && unit->state == UNIT_RESOLVED)
+            fail_waiting(session, unit, deadline->milliseconds);
+        else if (unit && unit->state == UNIT_LINKED)
+            publish_expire(session, unit, deadline->milliseconds);
+    }
+}
+
 static void arm(struct session *session);
 
+/* What the runner has done by now is done in time. */
 static void on_timer(uv_timer_t *timer)
 {
     struct session *session = timer->data;
 
+    publish_drain(session);
     while (session->deadlines && session->deadlines->at <= uv_now(&session->loop)) {
         struct deadline *deadline = session->deadlines;
 
         session->deadlines = deadline->next;
         if (!session->deadlines)
             session->deadline_last = NULL;
-        for (uint32_t i = 0; i < deadline->count; i++)
-            fail_waiting(session, link_unit(&session->linker, deadline->first + i), deadline->milliseconds);
+        expire(session, deadline);
         free(deadline);
     }
     session_send_news(session);

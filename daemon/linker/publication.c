@@ -146,6 +146,8 @@ struct publication *publication_new(const struct linker *linker, struct unit *ro
         return NULL;
     publication->root = root;
     publication->number = number;
+    for (const struct unit *unit = root; unit; unit = graph_next_member(unit))
+        publication->has_deadline |= unit->pending->batch->deadline_ms > 0;
     if (plan(linker, publication) == 0)
         return publication;
     publication_free(publication);

@@ -18,6 +18,9 @@ struct publication {
     uint32_t task_count;
     uint32_t outstanding;          /* tasks not answered; 0: the runner has not been asked for it */
     struct action_failure failure; /* that has been told of so far */
+    bool has_deadline;             /* one of its units' batches has */
+    uint32_t expired_ms;           /* the deadline that has passed while the runner was busy with it; 0: none... */
+    struct task late;              /* ...and what it was doing: it ends with the life */
 };
 
 /* Whether there is anything to do for the component. */

@@ -1,22 +1,21 @@
 /*
- * From linked to ready, and the lives of the runner.
+ * From linked to ready.
  *
  * A component whose bytes are in place needs the runner only where it has data to bring in, actions to make or
  * initialisers to run: then it is a publication until all its tasks have been answered. They are all sent at once;
  * where an action fails the runner itself takes back what was done and passes over what follows. When a life of the
- * runner ends, the task it was busy with tells whose fault that was; in the next life actions and initialisers of
- * everything that is ready run again first, in publish order, then publications start over, then calls go on.
+ * runner ends (life.c), actions and initialisers of everything that is ready run again first in the next one, in
+ * publish order, then publications start over.
+ *
+ * A publication with a deadline is not sent while code of the program is ahead of it in its queue. So when its time is
+ * up, either the runner has not been asked for it, and it fails as any unit that waits does, or what has not returned
+ * is its own: that can be had back only by ending the life.
  */
 #include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
 
 #include "common/bytes.h"
 #include "daemon/linker/publication.h"
 #include "daemon/linker/session.h"
-
-/* A unit whose initialisers or actions end the runner's life this often is given up. */
-#define CHANCES 2
 
 /* How many threads that wait may be in initialisers that nobody is known to wait for. A controller may wait for any
    unit before it answers; but each of these may come to wait, too, and waiters must be left for what is needed. */
@@ -97,21 +96,23 @@ static bool is_room_beside(const struct session *session)
 }
 
 /* Where functions are lazy an initialiser may wait for any publication, and one that stands behind that initialiser in
-   its queue would wait for ever: it is kept until the queue is free, or another one is there. */
+   its queue would wait for ever: it is kept until the queue is free, or another one is there. So is one that may not
+   wait for ever. */
 static struct publication *next_publication(struct session *session, enum runner_queue *queue)
 {
     struct publication *needed = find_needed(session, queue);
+    bool lazy = session->linker.lazies.by_name.count > 0;
 
     if (needed)
         return needed;
     *queue = publish_queue(session);
-    if (session->linker.lazies.by_name.count && (is_busy(session, *queue) || !is_room_beside(session)))
+    if ((lazy || session->unsent->has_deadline) && is_busy(session, *queue))
         return NULL;
-    return session->unsent;
+    return lazy && !is_room_beside(session) ? NULL : session->unsent;
 }
 
 /* Sends what has not been sent and may be. */
-static void send_publications(struct session *session)
+void publish_send(struct session *session)
 {
     struct publication *publication;
     enum runner_queue queue;
@@ -143,7 +144,7 @@ void publish_component(struct session *session, struct unit *root)
     session->publication_last = publication;
     if (!session->unsent)
         session->unsent = publication;
-    send_publications(session);
+    publish_send(session);
 }
 
 /* Mostly the oldest: the runner answers in order. */
@@ -229,8 +230,7 @@ static void replay_answered(struct session *session, const struct task *task, co
     call_next(session);
 }
 
-/* What the runner says of actions that it could not make; breaking a rule ends the session. */
-static void fail_actions(struct session *session, const struct action_failure *failure)
+void publish_fail_actions(struct session *session, const struct action_failure *failure)
 {
     struct error error;
 
@@ -245,7 +245,7 @@ static void fail_publication(struct session *session, struct publication *public
     const struct action_failure failure = publication->failure;
 
     remove_publication(session, publication);
-    fail_actions(session, &failure);
+    publish_fail_actions(session, &failure);
 }
 
 static void publication_answered(struct session *session, const struct task *task, const struct channel_record *reply)
@@ -253,6 +253,8 @@ static void publication_answered(struct session *session, const struct task *tas
     struct publication *publication = task->publication;
     struct unit *root;
 
+    if (publication->expired_ms)
+        return;
     if (task->kind == CHANNEL_ACTIONS && (reply->status || reply->a) && !publication->failure.unit)
         publication->failure = (struct action_failure){task->unit, *reply};
     if (--publication->outstanding > 0)
@@ -291,6 +293,8 @@ void publish_drain(struct session *session)
         if (!got)
             return;
         remove_reclaim(session);
+        if (task.unit)
+            task.unit->interruptions = 0;
         if (task.kind == CHANNEL_LAZY) {
             if (materialize_called(session, &reply) != 0)
                 return;
@@ -303,31 +307,106 @@ void publish_drain(struct session *session)
         else
             publication_answered(session, &task, &reply);
         materialize_resume(session);
-        send_publications(session);
+        publish_send(session);
     }
 }
 
-/* ---- lives of the runner ---- */
+/* ---- what does not become ready ---- */
 
-static void give_up(struct session *session, const struct task *task, int status)
+/* What is said of a task that has not returned. */
+static const struct {
+    uint32_t kind;
+    const char *own, *another;
+} running[] = {
+    {CHANNEL_INITIALISE, "its initialiser", "the initialiser"},
+    {CHANNEL_ACTIONS, "one of its actions", "an action"},
+    {CHANNEL_FINALISE, "its finaliser", "the finaliser"},
+    {CHANNEL_FINALISE_OBJECT, "its finaliser", "the finaliser"},
+    {CHANNEL_UNDO_ACTIONS, "one of its removal actions", "a removal action"},
+};
+
+/* The unit has not been initialised in time; `task` is what was under way, or NULL. */
+static void fail_late(struct session *session, struct unit *unit, uint32_t milliseconds, const struct task *task)
 {
-    bool action = task->kind == CHANNEL_ACTIONS;
-    int code = action ? ERROR_ACTION_FAILED : ERROR_INITIALISER_FAILED;
-    const char *what = action ? "one of its actions" : "its initialiser";
+    char why[sizeof(struct error)] = "";
     struct error error;
 
-    if (WIFSIGNALED(status))
-        error_set(&error, code, "%s: %s was killed by signal %d (%s), %d times", task->unit->name, what,
-                  WTERMSIG(status), strsignal(WTERMSIG(status)), CHANCES);
-    else
-        error_set(&error, code, "%s: %s ended the program with status %d, %d times", task->unit->name, what,
-                  WEXITSTATUS(status), CHANCES);
-    link_fail(&session->linker, task->unit, &error);
+    for (size_t i = 0; i < ARRAY_LENGTH(running) && task; i++)
+        if (running[i].kind == task->kind && task->unit == unit)
+            snprintf(why, sizeof why, ": %s had not returned", running[i].own);
+        else if (running[i].kind == task->kind)
+            snprintf(why, sizeof why, ": %s of %.80s had not returned", running[i].another, task->unit->name);
+    error_set(&error, ERROR_TIMEOUT, "%s: was not initialised within %u ms%s", unit->name, milliseconds, why);
+    error_set_unit(&error, unit->name);
+    link_fail(&session->linker, unit, &error);
 }
 
-/* The next life is asked for all of them but those that have failed. */
-static void take_publications_back(struct session *session)
+/* What the runner is doing for the publication; NULL: nothing yet. */
+static const struct task *find_task(const struct session *session, const struct publication *publication)
 {
+    for (int queue = 0; queue < RUNNER_QUEUES; queue++) {
+        const struct task *task = runner_under_way(session->runner, (enum runner_queue)queue);
+
+        if (task && task->publication == publication)
+            return task;
+    }
+    return NULL;
+}
+
+void publish_expire(struct session *session, struct unit *unit, uint32_t milliseconds)
+{
+    struct publication *publication = graph_root(unit)->pending->publication;
+
+    if (!publication || publication->expired_ms)
+        return;
+    if (publication->outstanding) {
+        const struct task *task = find_task(session, publication);
+
+        publication->expired_ms = milliseconds;
+        publication->late = task ? *task : (struct task){.unit = unit};
+        life_end(session);
+        return;
+    }
+    remove_publication(session, publication);
+    fail_late(session, unit, milliseconds, runner_under_way(session->runner, publish_queue(session)));
+}
+
+const struct publication *publish_expired(const struct session *session)
+{
+    const struct publication *publication = session->publications;
+
+    while (publication && !publication->expired_ms)
+        publication = publication->next;
+    return publication;
+}
+
+/* One whose last replies have not come, or are too late. */
+static struct publication *find_lost(const struct session *session)
+{
+    struct publication *publication = session->publications;
+
+    while (publication && !publication->failure.unit && !publication->expired_ms)
+        publication = publication->next;
+    return publication;
+}
+
+void publish_fail_lost(struct session *session)
+{
+    for (struct publication *lost; (lost = find_lost(session));) {
+        const struct publication copy = *lost;
+
+        if (!copy.expired_ms) {
+            fail_publication(session, lost);
+            continue;
+        }
+        remove_publication(session, lost);
+        fail_late(session, copy.late.unit, copy.expired_ms, &copy.late);
+    }
+}
+
+void publish_take_back(struct session *session)
+{
+    publish_forget_gone(session);
     for (struct publication *publication = session->publications, *next; publication; publication = next) {
         next = publication->next;
         publication->outstanding = 0;
@@ -337,128 +416,13 @@ static void take_publications_back(struct session *session)
     session->unsent = session->publications;
 }
 
-/* One whose last replies have not come. */
-static struct publication *find_failed(const struct session *session)
-{
-    struct publication *publication = session->publications;
-
-    while (publication && !publication->failure.unit)
-        publication = publication->next;
-    return publication;
-}
-
-/* What the life was busy with when it ended. True where that may be the fault of the task's unit, which is to be ready
-   only if it goes better next time. */
-static bool find_suspects(struct session *session, struct task *task, struct crash_suspects *suspects)
-{
-    bool busy;
-
-    *suspects = (struct crash_suspects){.acting = session->replay_failure.unit};
-    for (int queue = 0; queue < RUNNER_QUEUES; queue++) {
-        const struct task *under_way = runner_under_way(session->runner, (enum runner_queue)queue);
-
-        if (under_way && under_way->kind == CHANNEL_UNDO_ACTIONS)
-            suspects->acting = under_way->unit;
-        else if (under_way && (under_way->kind == CHANNEL_FINALISE || under_way->kind == CHANNEL_FINALISE_OBJECT))
-            suspects->finalising = under_way->unit;
-    }
-    busy = runner_end(session->runner, task);
-    if (!busy || session->replay_failure.unit)
-        return false;
-    if (task->kind == CHANNEL_INITIALISE)
-        suspects->initialising = task->unit;
-    else if (task->kind == CHANNEL_ACTIONS)
-        suspects->acting = task->unit;
-    return task->kind == CHANNEL_INITIALISE || task->kind == CHANNEL_ACTIONS;
-}
-
-/* Units that the next life will be without. */
-static void fail_culprits(struct session *session, const struct task *blamed, int status)
-{
-    const struct action_failure failure = session->replay_failure;
-
-    for (struct publication *failed; (failed = find_failed(session));)
-        fail_publication(session, failed);
-    if (blamed && blamed->unit->state != UNIT_REMOVED && ++blamed->unit->chances_lost >= CHANCES)
-        give_up(session, blamed, status);
-    session->replay_failure.unit = NULL;
-    if (failure.unit && failure.unit->state == UNIT_READY)
-        fail_actions(session, &failure);
-    publish_forget_gone(session);
-    take_publications_back(session);
-}
-
-static void runner_ended(struct session *session, const struct lifecycle *message)
-{
-    Jitd__Proto__Ended ended = JITD__PROTO__ENDED__INIT;
-    Jitd__Proto__RunnerEnded event = JITD__PROTO__RUNNER_ENDED__INIT;
-    struct crash_suspects suspects;
-    struct task task;
-
-    publish_drain(session);
-    if (!runner_is_live(session->runner))
-        return;
-    bool blamed = find_suspects(session, &task, &suspects);
-    pool_reset(&session->encode);
-    crash_describe(session, message->value, &suspects, &session->encode, &ended);
-    event_flush(session);
-    if (session->calling)
-        call_ended(session, &ended);
-    event.ended = &ended;
-    event.next_epoch = ended.epoch + 1;
-    session_send(session, MESSAGE_RUNNER_ENDED, 0, &event.base);
-    fail_culprits(session, blamed ? &task : NULL, message->value);
-    materialize_runner_ended(session);
-    session->replaying = 0;
-    remove_runner_ended(session);
-}
-
-/* Everything that the former life knew and the new one does not. */
-static void runner_started(struct session *session, uint32_t epoch)
+void publish_replay(struct session *session)
 {
     for (uint32_t i = 0; i < session->replay_count; i++) {
         if (session->replay[i].unit->state != UNIT_READY)
             continue;
         session->replaying++;
         publish_send_task(session, RUNNER_MAIN, &session->replay[i]);
-    }
-    runner_begin(session->runner, epoch);
-    send_publications(session);
-    call_next(session);
-}
-
-/* Code that ends its own life again and again is heard of each time: with a controller that does not read, that would
-   be output without end. */
-void publish_resume(struct session *session)
-{
-    uint32_t epoch = session->next_epoch;
-
-    if (epoch == 0 || !session_is_read(session))
-        return;
-    session->next_epoch = 0;
-    runner_started(session, epoch);
-}
-
-void publish_lifecycle(struct session *session, const struct lifecycle *message)
-{
-    struct error error;
-
-    switch (message->kind) {
-    case LIFECYCLE_TEMPLATE_READY:
-        hello_template_ready(session, message);
-        break;
-    case LIFECYCLE_RUNNER_STARTED:
-        session->next_epoch = message->epoch; /* begun at the end of the turn */
-        break;
-    case LIFECYCLE_RUNNER_ENDED:
-        runner_ended(session, message);
-        break;
-    default:
-        error_set(&error, ERROR_SETUP, "the runner could not be set up: %.*s%s%s", (int)sizeof message->stage,
-                  message->stage, message->value ? ": " : "", message->value ? strerror(message->value) : "");
-        if (session->state == SESSION_STARTING)
-            hello_refused(session, &error);
-        session_end(session, &error);
     }
 }
 

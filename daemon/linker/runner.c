@@ -188,6 +188,7 @@ void runner_begin(struct runner *runner, uint32_t epoch)
     atomic_store(&channel->replies.head, 0);
     atomic_store(&channel->replies.tail, 0);
     atomic_store(&channel->crash.state, CRASH_NONE);
+    atomic_store(&channel->crash.end, END_UNKNOWN);
     atomic_store(&channel->threads, 0);
     for (int q = 0; q < RUNNER_QUEUES; q++) {
         struct task_queue *queue = &runner->queues[q];
@@ -306,23 +307,49 @@ int runner_take_reply(struct runner *runner, struct task *task, struct channel_r
     return 0;
 }
 
-bool runner_end(struct runner *runner, struct task *task)
+/* By the runner's word: the oldest task of its queue, or none. */
+static const struct task *named_task(const struct runner *runner, uint64_t request)
 {
-    bool found = false;
+    uint64_t number = request >> 32;
+    const struct task_queue *queue = number < RUNNER_QUEUES ? &runner->queues[number] : NULL;
 
-    /* What a waiting thread does, it does within what its own queue's task had called. */
+    if (!queue || queue->sent == 0 || request != (queue->number | (uint32_t)(queue->head - queue->sent)))
+        return NULL;
+    return task_at(queue, 0);
+}
+
+/* What a waiting thread does, it does within what its own queue's task had called. */
+static const struct task *innermost_task(const struct runner *runner)
+{
     for (int i = 0; i < RUNNER_QUEUES; i++) {
-        struct task_queue *queue = &runner->queues[(i + RUNNER_WAITER) % RUNNER_QUEUES];
+        const struct task_queue *queue = &runner->queues[(i + RUNNER_WAITER) % RUNNER_QUEUES];
 
-        if (!found && queue->sent > 0) {
-            *task = *task_at(queue, 0);
-            found = true;
-        }
+        if (queue->sent > 0)
+            return task_at(queue, 0);
+    }
+    return NULL;
+}
+
+const struct task *runner_culprit(const struct runner *runner, bool *told)
+{
+    const struct channel_crash *crash = &runner->channel->crash;
+    uint32_t end = atomic_load(&crash->end);
+
+    *told = end == END_REQUEST || end == END_OTHER;
+    if (!*told)
+        return innermost_task(runner);
+    return end == END_REQUEST ? named_task(runner, *(const volatile uint64_t *)&crash->request) : NULL;
+}
+
+void runner_end(struct runner *runner)
+{
+    for (int q = 0; q < RUNNER_QUEUES; q++) {
+        struct task_queue *queue = &runner->queues[q];
+
         queue->answered += queue->count;
         queue->count = queue->sent = queue->running = 0;
     }
     runner->live = false;
-    return found;
 }
 
 const struct task *runner_under_way(const struct runner *runner, enum runner_queue which)

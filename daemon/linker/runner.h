@@ -76,8 +76,13 @@ int runner_look(struct runner *runner, struct error *error);
 int runner_take_reply(struct runner *runner, struct task *task, struct channel_record *reply, bool *got,
                       struct error *error);
 
-/* The life has ended. Gives the task that was being carried out (false: none was) and forgets all of them. */
-bool runner_end(struct runner *runner, struct task *task);
+/* The life has ended: in which task? The one of the thread that crashed or called exit, NULL where that had none: if
+   the runner says which (then *told). Otherwise one that was under way, of those inside one another the innermost, or
+   NULL. Valid until runner_end. */
+const struct task *runner_culprit(const struct runner *runner, bool *told);
+
+/* Forgets all tasks. */
+void runner_end(struct runner *runner);
 
 /* The task that a queue is busy with, or NULL. Valid until the next call that changes the queue. */
 const struct task *runner_under_way(const struct runner *runner, enum runner_queue queue);

@@ -85,7 +85,7 @@ void session_send_news(struct session *session)
         session_end(session, error.code == ERROR_DISCONNECTED ? NULL : &error);
         return;
     }
-    publish_resume(session);
+    life_resume(session);
     rearm(session);
 }
 
@@ -209,7 +209,7 @@ static void on_lifecycle(uv_poll_t *poll, int status, int events)
         session_end(session, NULL);
     else if (receive_packet(session, FD_LIFECYCLE, &message, sizeof message, NULL, "runner's template")) {
         log_trace(TRACE_CHANNEL, "<- lifecycle %u epoch %u value %d", message.kind, message.epoch, message.value);
-        publish_lifecycle(session, &message);
+        life_message(session, &message);
         session_send_news(session);
     }
 }

@@ -2,13 +2,13 @@
  * One session: the process's event loop and everything that it owns. What happens to it is in the files around it:
  *
  *   hello.c     from the controller's first message to Welcome     request.c  the requests after that
- *   publish.c   components to the runner, lives of the runner      event.c    news to the controller
- *   call.c      calls, one at a time                               crash.c    what a report says
+ *   publish.c   components to the runner           life.c     lives of the runner
+ *   call.c      calls, one at a time               crash.c    what a report says
  *   deadline.c  batches that have waited long enough   cancel.c   what is not wanted any more
  *   lookup.c    addresses, now or when they are ready  inspect.c  what the session holds
  *   submit.c    batches                                remove.c   units on their way out
  *   run_once.c  a unit, a call, and gone               observer.c others who ask what it holds
- *   materialize.c  functions that are called before they are there
+ *   event.c     news to the controller             materialize.c  functions that are called before they are there
  *   adapt.c     ways from one calling convention to another
  *
  * Data flows one way: frames in -> request -> linker -> (hooks) publish -> runner, and events out.
@@ -106,6 +106,7 @@ struct session {
     uint32_t lazy_deadline_ms;
     struct error lazy_refusal;  /* of the last thread that was told to end the process; code 0: none in this life */
     uint32_t next_epoch;        /* a life that may not begin before the controller has read; 0: none */
+    uint32_t ended_epoch;       /* the last one that the template was told to end */
     struct deadline *deadlines; /* owned list, soonest first */
     struct deadline *deadline_last;
     struct observer *observers; /* owned list */
@@ -250,17 +251,44 @@ void publish_forget_gone(struct session *session);
 
 /* Handles every reply that the runner has written so far. */
 void publish_drain(struct session *session);
-void publish_lifecycle(struct session *session, const struct lifecycle *message);
+
+/* Asks the runner for what it has not been asked for and may be. */
+void publish_send(struct session *session);
+
+/* The deadline of a unit that has been linked has passed: its component fails, now or when the life has ended that this
+   begins to end. */
+void publish_expire(struct session *session, struct unit *unit, uint32_t milliseconds);
+
+/* The first publication that waits for that; NULL: none. */
+const struct publication *publish_expired(const struct session *session);
+
+/* What the runner says of actions that it could not make: their unit fails; breaking a rule ends the session. */
+void publish_fail_actions(struct session *session, const struct action_failure *failure);
+
+/* A life has ended. Publications that cannot go on in the next one fail, ... */
+void publish_fail_lost(struct session *session);
+
+/* ...the next one is asked for all others but those whose units have failed... */
+void publish_take_back(struct session *session);
+
+/* ...and before that for actions and initialisers of what is ready. */
+void publish_replay(struct session *session);
+void publish_close(struct session *session);
+
+/* ---- life.c ---- */
+void life_message(struct session *session, const struct lifecycle *message);
 
 /* Begins the life that has been waiting for the controller to read, if it reads now. */
-void publish_resume(struct session *session);
-void publish_close(struct session *session);
+void life_resume(struct session *session);
+
+/* Has the template end the life. */
+void life_end(struct session *session);
 
 /* ---- call.c ---- */
 void call_request(struct session *session, uint64_t request, const Jitd__Proto__Call *call);
 void call_replied(struct session *session, const struct task *task, const struct channel_record *reply);
-/* The life of the runner ended while a call was under way. */
-void call_ended(struct session *session, const Jitd__Proto__Ended *ended);
+/* The life of the runner ended when a call had been sent: answers it; or, with NULL, it had not begun and waits. */
+void call_life_ended(struct session *session, const Jitd__Proto__Ended *ended);
 void call_next(struct session *session);
 
 /* A call that was made before its function was there: checked but for that. NULL may be freed. */
@@ -283,9 +311,10 @@ void deadline_close(struct session *session);
 void trim_when_quiet(struct session *session); /* at the end of every turn */
 
 /* ---- crash.c ---- */
-/* What the runner had been asked to do; NULL: not that. */
+/* What the thread was doing that ended the life; NULL: not that. */
 struct crash_suspects {
     const struct unit *initialising, *finalising, *acting;
+    uint32_t deadline_ms; /* other than 0: it had not returned when that had passed, and the life was ended */
 };
 
 void crash_describe(struct session *session, int wait_status, const struct crash_suspects *suspects, struct pool *pool,

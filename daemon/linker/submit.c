@@ -162,6 +162,7 @@ void submit_request(struct session *session, struct frame *frame, const Jitd__Pr
         batch->closed = submit->closed;
         batch->atomic = submit->atomic;
         batch->report_addresses = submit->report_addresses;
+        batch->deadline_ms = submit->deadline_ms;
         if (find_inputs(session, batch, submit, inputs, &report) != 0)
             batch_free(batch);
         else if (link_submit(&session->linker, batch, inputs, (uint32_t)submit->n_units, &report) == 0) {

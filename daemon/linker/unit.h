@@ -141,6 +141,7 @@ struct unit {
     uint32_t array_count;
     uint32_t range_count;
     uint32_t code_map_bytes;        /* of `ranges` and the names behind them */
+    uint8_t interruptions;          /* lives in a row that others ended while its initialisers or actions ran */
     struct arena_block block;       /* owned room in the arena */
     struct extra_block *extra;      /* owned list, the last first; what was not foreseen in `block` */
     struct symbol **definitions;    /* owned array; the symbols that this unit defines, and behind them those of other
@@ -175,6 +176,7 @@ struct batch {
     bool closed;
     bool atomic; /* ready or failed as a whole */
     bool report_addresses;
+    uint32_t deadline_ms;           /* 0: none */
     struct batch_mapping *mappings; /* of memfds; owned, in the pool */
     struct waiting *waiting;        /* where it counts; borrowed from the linker, once committed */
     uint64_t waiting_bytes;         /* as which it counts there */

@@ -20,6 +20,7 @@
 
 #include "common/bytes.h"
 #include "daemon/runner/boundary.h"
+#include "daemon/runner/requests.h"
 #include "daemon/runner/stage.h"
 #include "daemon/runner/unwind.h"
 
@@ -38,6 +39,7 @@ static const int crash_registers[CRASH_REGISTERS] = {
 extern const char __executable_start[], etext[];
 
 static struct channel_crash *crash_record; /* NULL until the process has begun */
+static pid_t crash_process;                /* whose record it is: the program may fork */
 static _Atomic pid_t crash_thread;         /* the one that crashed first; 0: none yet */
 static int crash_signal;
 static bool crash_claimed; /* the record is this process's to write */
@@ -120,6 +122,19 @@ static bool crash_is_stack_overflow(const siginfo_t *information, uintptr_t stac
     return address + PROBED_BYTES >= stack && address < stack + FRAME_BYTES;
 }
 
+static bool record_is_ours(void)
+{
+    return crash_record != NULL && getpid() == crash_process;
+}
+
+static void end_write(void)
+{
+    const struct channel_record *request = requests_under_way();
+    if (request != NULL)
+        crash_record->request = request->id;
+    atomic_store(&crash_record->end, request != NULL ? END_REQUEST : END_OTHER);
+}
+
 static void crash_write(const siginfo_t *information, greg_t *registers, uintptr_t pc)
 {
     crash_record->signal = information->si_signo;
@@ -130,6 +145,7 @@ static void crash_write(const siginfo_t *information, greg_t *registers, uintptr
     for (size_t i = 0; i < CRASH_REGISTERS; i++)
         crash_record->registers[i] = (uint64_t)registers[crash_registers[i]];
     crash_record->frame_count = 0;
+    end_write();
     crash_write_backtrace(information, registers, pc);
 }
 
@@ -163,7 +179,7 @@ static void crash_end(const siginfo_t *information, greg_t *registers, uintptr_t
     }
     crash_signal = information->si_signo;
     uint32_t none = CRASH_NONE;
-    crash_claimed = crash_record != NULL && atomic_compare_exchange_strong(&crash_record->state, &none, CRASH_WRITING);
+    crash_claimed = record_is_ours() && atomic_compare_exchange_strong(&crash_record->state, &none, CRASH_WRITING);
     if (crash_claimed)
         crash_write(information, registers, pc);
     crash_die();
@@ -201,7 +217,15 @@ void crash_handler_leave_unblocked(sigset_t *set)
 
 void crash_handler_report_to(struct channel_crash *record)
 {
+    crash_process = getpid();
     crash_record = record;
+}
+
+/* A crash that is being written says more. */
+void crash_handler_note_exit(void)
+{
+    if (record_is_ours() && atomic_load(&crash_record->state) == CRASH_NONE)
+        end_write();
 }
 
 int crash_handler_install(struct error *error)

@@ -16,6 +16,9 @@ int crash_handler_install(struct error *error);
 /* `record` is from now on the process's to claim; borrowed for its life. Call it before there is submitted code. */
 void crash_handler_report_to(struct channel_crash *record);
 
+/* The calling thread has called exit: says which one it was, unless the process is a child of the program's. */
+void crash_handler_note_exit(void);
+
 /* Ends the process as if the calling thread had just returned from a call and got signal `number`, whatever the program
    does with that signal. `registers` are in the order of channel_crash.registers, rip the call's return address; the
    backtrace begins with the call. */

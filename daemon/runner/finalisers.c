@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "daemon/runner/actions.h"
+#include "daemon/runner/crash_handler.h"
 
 struct finalisers {
     finaliser_function *const *array;
@@ -36,6 +37,7 @@ static void finalisers_run_array(const struct finalisers *taken)
 
 static void finalisers_run(void)
 {
+    crash_handler_note_exit();
     for (struct finalisers *taken; (taken = finalisers_take()) != NULL; free(taken))
         finalisers_run_array(taken);
     actions_undo_all();

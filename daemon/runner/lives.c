@@ -10,7 +10,8 @@
  * Where the program may fork there is no standby: what it leaves behind is killed and reaped between two lives, and
  * kill(2) has no way to spare one process. Elsewhere the filter keeps the program to one process, so nothing is left.
  *
- * What is waited for is a child's end or the linker's: SIGCHLD is let in only during ppoll, so neither is missed.
+ * What is waited for is a child's end, the linker's, or its word that the life is to end: SIGCHLD is let in only during
+ * ppoll, so none is missed.
  */
 #include "daemon/runner/lives.h"
 
@@ -91,15 +92,26 @@ static bool lives_reap(struct lives *lives, int *status)
     return found;
 }
 
-/* False where the linker went first. */
+/* A word about a life that is over comes too late to matter. False where the linker has gone. */
+static bool lives_listen(const struct lives *lives)
+{
+    struct lifecycle message;
+    if (!lifecycle_receive(&message))
+        return false;
+    if (message.kind == LIFECYCLE_END_RUNNER && message.epoch == lives->epoch)
+        kill(lives->live, SIGKILL);
+    return true;
+}
+
+/* False where the linker went first. The process of the life has not been reaped, so its number is still its own. */
 static bool lives_wait(struct lives *lives, int *status)
 {
-    struct pollfd linker = {.fd = FD_LIFECYCLE};
+    struct pollfd linker = {.fd = FD_LIFECYCLE, .events = POLLIN};
     sigset_t none;
     sigemptyset(&none);
     while (!lives_reap(lives, status)) {
         int ready = ppoll(&linker, 1, lives->standby_wanted ? &standby_delay : NULL, &none);
-        if (ready > 0)
+        if (ready > 0 && !lives_listen(lives))
             return false;
         if (ready == 0)
             lives_fork_standby(lives);

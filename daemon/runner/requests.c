@@ -41,7 +41,7 @@ struct server {
 };
 
 static pthread_mutex_t reply_lock = PTHREAD_MUTEX_INITIALIZER;
-static _Thread_local bool requests_performing;
+static _Thread_local const struct channel_record *requests_current;
 
 static void server_announce(struct server *server)
 {
@@ -241,20 +241,26 @@ static perform_function *const performers[] = {
     [CHANNEL_UNDO_ACTIONS] = perform_undo_actions,
 };
 
-bool requests_are_performed(void)
+const struct channel_record *requests_under_way(void)
 {
-    return requests_performing;
+    return requests_current;
 }
 
 /* Nobody but the controller waits for calls. */
+bool requests_are_performed(void)
+{
+    const struct channel_record *current = requests_current;
+    return current != NULL && current->kind != CHANNEL_CALL && current->kind != CHANNEL_MAIN;
+}
+
 static void server_perform(struct server *server, const struct channel_record *request)
 {
     struct channel_record reply = {.kind = request->kind, .id = request->id, .status = ERROR_INVALID};
-    bool outer = requests_performing;
-    requests_performing = request->kind != CHANNEL_CALL && request->kind != CHANNEL_MAIN;
+    const struct channel_record *outer = requests_current;
+    requests_current = request;
     if (request->kind < ARRAY_LENGTH(performers) && performers[request->kind] != NULL)
         reply.status = (uint32_t)performers[request->kind](server, request, &reply);
-    requests_performing = outer;
+    requests_current = outer;
     server_reply(server, &reply);
 }
 

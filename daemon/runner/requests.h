@@ -18,6 +18,11 @@ uint64_t requests_serve_waiter(const struct runner *runner, uint32_t number, uin
  */
 void requests_give_up(const struct runner *runner, uint64_t slot);
 
+/* What the calling thread has been asked to do and has not answered yet, the innermost; NULL: nothing.
+ * Async-signal-safe.
+ */
+const struct channel_record *requests_under_way(void);
+
 /* Whether the calling thread is in code of the program that the linker has it run for others, as initialisers are.
    Async-signal-safe. */
 bool requests_are_performed(void);

@@ -55,7 +55,8 @@ static void copy_end(struct harness_end *to, const struct jitd_end *from)
                                .record_signal = from->record_signal,
                                .fault_address = from->fault_address,
                                .stack_overflow = from->stack_overflow,
-                               .register_count = from->register_count};
+                               .register_count = from->register_count,
+                               .deadline_ms = from->deadline_ms};
     COPY_TEXT(to->initialiser_of, from->initialiser_of);
     COPY_TEXT(to->finaliser_of, from->finaliser_of);
     COPY_TEXT(to->action_of, from->action_of);

@@ -58,6 +58,7 @@ struct harness_end {
     char initialiser_of[64];
     char finaliser_of[64];
     char action_of[64];
+    uint32_t deadline_ms;
     char lazy_symbol[64];
     struct harness_error lazy_error;
 };

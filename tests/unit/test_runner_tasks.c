@@ -93,7 +93,6 @@ Test(runner_tasks, no_moment_is_past_while_the_program_has_threads)
 Test(runner_tasks, every_moment_of_a_life_is_past_when_it_is_over)
 {
     struct far_end far = far_end_open();
-    struct task task;
 
     ask(&far, RUNNER_MAIN);
     ask(&far, RUNNER_MAIN);
@@ -101,7 +100,7 @@ Test(runner_tasks, every_moment_of_a_life_is_past_when_it_is_over)
     far.channel->threads = 3;
     struct runner_moment moment = runner_now(far.runner);
     cr_expect_eq(runner_under_way(far.runner, RUNNER_AGENT)->kind, CHANNEL_CALL);
-    cr_expect(runner_end(far.runner, &task));
+    runner_end(far.runner);
     cr_expect_null(runner_under_way(far.runner, RUNNER_AGENT));
     cr_expect(runner_is_past(far.runner, &moment));
     runner_begin(far.runner, 2);
@@ -141,5 +140,72 @@ Test(runner_tasks, replies_that_come_while_others_are_taken_wait_for_the_next_lo
     cr_expect_eq(taken, 6);
     far.channel->replies.head += CHANNEL_QUEUE_RECORDS + 1;
     cr_expect_eq(runner_look(far.runner, &error), ERROR_RUNNER_PROTOCOL);
+    far_end_close(&far);
+}
+
+/* ---- whose fault the end of a life is ---- */
+
+static void say(struct far_end *far, uint32_t end, uint64_t request)
+{
+    far->channel->crash.request = request;
+    far->channel->crash.end = end;
+}
+
+static void expect_culprit(const struct far_end *far, const struct task *wanted, bool wanted_told)
+{
+    bool told;
+
+    cr_expect_eq(runner_culprit(far->runner, &told), wanted);
+    cr_expect_eq(told, wanted_told);
+}
+
+Test(runner_tasks, the_culprit_is_the_task_that_the_runner_names)
+{
+    struct far_end far = far_end_open();
+
+    ask(&far, RUNNER_MAIN);
+    ask(&far, RUNNER_MAIN);
+    ask(&far, RUNNER_AGENT);
+    answer(&far, RUNNER_MAIN);
+    say(&far, END_REQUEST, 1);
+    expect_culprit(&far, runner_under_way(far.runner, RUNNER_MAIN), true);
+    say(&far, END_REQUEST, (uint64_t)RUNNER_AGENT << 32);
+    expect_culprit(&far, runner_under_way(far.runner, RUNNER_AGENT), true);
+    say(&far, END_OTHER, 1);
+    expect_culprit(&far, NULL, true);
+    runner_end(far.runner);
+    runner_begin(far.runner, 2);
+    expect_culprit(&far, NULL, false);
+    far_end_close(&far);
+}
+
+Test(runner_tasks, the_culprit_is_nobody_where_the_runner_names_what_is_not_under_way)
+{
+    static const uint64_t wrong[] = {0, 2, (uint64_t)RUNNER_AGENT << 32, (uint64_t)RUNNER_QUEUES << 32, UINT64_MAX};
+    struct far_end far = far_end_open();
+
+    ask(&far, RUNNER_MAIN);
+    ask(&far, RUNNER_MAIN);
+    answer(&far, RUNNER_MAIN);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        say(&far, END_REQUEST, wrong[i]);
+        expect_culprit(&far, NULL, true);
+    }
+    far_end_close(&far);
+}
+
+Test(runner_tasks, the_culprit_is_the_innermost_task_where_the_runner_says_nothing)
+{
+    struct far_end far = far_end_open();
+
+    expect_culprit(&far, NULL, false);
+    ask(&far, RUNNER_AGENT);
+    expect_culprit(&far, runner_under_way(far.runner, RUNNER_AGENT), false);
+    ask(&far, RUNNER_MAIN);
+    expect_culprit(&far, runner_under_way(far.runner, RUNNER_MAIN), false);
+    ask(&far, RUNNER_WAITER + 3);
+    expect_culprit(&far, runner_under_way(far.runner, RUNNER_WAITER + 3), false);
+    say(&far, 77, 0);
+    expect_culprit(&far, runner_under_way(far.runner, RUNNER_WAITER + 3), false);
     far_end_close(&far);
 }
