@@ -33,6 +33,19 @@ static const struct jitd_extent *convert_extents(struct converter *converter, co
     return out;
 }
 
+static const struct jitd_adapter *convert_adapters(struct converter *converter, Jitd__Proto__AdapterInfo *const *list,
+                                                   size_t count)
+{
+    struct jitd_adapter *out = convert_array(converter, count, sizeof *out);
+    for (size_t i = 0; out && i < count; i++)
+        out[i] = (struct jitd_adapter){.wanted = list[i]->wanted,
+                                       .given = list[i]->given,
+                                       .symbol = convert_string(converter, &list[i]->symbol),
+                                       .address = list[i]->address,
+                                       .ways = list[i]->ways};
+    return out;
+}
+
 static struct jitd_unit convert_unit(struct converter *converter, const struct jitd_inspection *inspection,
                                      const Jitd__Proto__UnitInfo *info)
 {
@@ -50,6 +63,8 @@ static struct jitd_unit convert_unit(struct converter *converter, const struct j
         .waits_for = info->waits_for,
         .missing = convert_strings(converter, info->missing, info->n_missing),
         .missing_count = info->n_missing,
+        .adapters = convert_adapters(converter, info->adapters, info->n_adapters),
+        .adapter_count = info->n_adapters,
     };
 }
 

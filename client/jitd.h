@@ -627,6 +627,15 @@ struct jitd_extent {
     uint64_t bytes;
 };
 
+/* A function of the unit's that has been registered with jitd_adapt. */
+struct jitd_adapter {
+    uint64_t wanted; /* convention of the calls... */
+    uint64_t given;  /* ...and that of the functions which they reach through it */
+    const char *symbol;
+    uint64_t address;
+    uint64_t ways; /* functions that are reached through it, each counted once */
+};
+
 struct jitd_unit {
     uint64_t unit;
     const char *name;
@@ -643,6 +652,10 @@ struct jitd_unit {
     uint64_t waits_for;         /* the unit that it waits for now, or 0 */
     const char *const *missing; /* names that it needs and nobody offers, as often as there are uses */
     size_t missing_count;
+
+    /* With JITD_INSPECT_ADAPTERS. */
+    const struct jitd_adapter *adapters; /* in the order of their registration */
+    size_t adapter_count;
 };
 
 struct jitd_library_info {
@@ -668,7 +681,8 @@ enum jitd_inspect_flags {
     JITD_INSPECT_UNITS = 1,
     JITD_INSPECT_DIGESTS = 2,
     JITD_INSPECT_DEPENDENCIES = 4, /* of the units */
-    JITD_INSPECT_LIBRARIES = 8
+    JITD_INSPECT_LIBRARIES = 8,
+    JITD_INSPECT_ADAPTERS = 16 /* of the units */
 };
 
 typedef void jitd_inspect_callback(struct jitd_session *session, const struct jitd_inspection *inspection,

@@ -82,6 +82,7 @@ int jitd_inspect_from(struct jitd_session *session, unsigned flags, uint64_t fir
     inspect.digests = (flags & JITD_INSPECT_DIGESTS) != 0;
     inspect.dependencies = (flags & JITD_INSPECT_DEPENDENCIES) != 0;
     inspect.libraries = (flags & JITD_INSPECT_LIBRARIES) != 0;
+    inspect.adapters = (flags & JITD_INSPECT_ADAPTERS) != 0;
     inspect.first_unit = first;
     inspect.unit_limit = limit;
     struct request record = {.kind = REQUEST_INSPECT, .callback.inspect = callback, .data = data};

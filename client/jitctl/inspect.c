@@ -20,7 +20,7 @@ static int inspect_pages(struct observation *observation, struct inspect_view *v
 {
     Jitd__Proto__Inspect request = JITD__PROTO__INSPECT__INIT;
     const Jitd__Proto__Inspection *page;
-    request.units = request.dependencies = request.libraries = true;
+    request.units = request.dependencies = request.libraries = request.adapters = true;
     int status = observation_ask(observation, &request, &page);
     if (status)
         return status;

@@ -1,6 +1,7 @@
 /*
  * A graph for dot(1). Edges lead from a unit to what it uses (solid), waits for (bold) and misses (dashed); the colour
- * of a unit is its state. A cluster is opened again for each unit of its library: DOT makes one of all with one name.
+ * of a unit is its state, and a doubled border shows that it has adapters, which the tooltip lists. A cluster is opened
+ * again for each unit of its library: DOT makes one of all with one name.
  */
 #include <inttypes.h>
 
@@ -39,8 +40,14 @@ static void dot_node(FILE *out, const Jitd__Proto__UnitInfo *unit)
 {
     fprintf(out, "  subgraph cluster_%u { u%" PRIu64 " [label=", unit->library, unit->unit);
     dot_quote(out, "", unit->name);
-    fprintf(out, ", tooltip=\"unit %" PRIu64 ", %s\", fillcolor=\"%s\"]; }\n", unit->unit,
-            jitd_unit_state_name(unit->state), dot_colour(unit->state));
+    fprintf(out, ", tooltip=\"unit %" PRIu64 ", %s", unit->unit, jitd_unit_state_name(unit->state));
+    for (size_t i = 0; i < unit->n_adapters; i++) {
+        const Jitd__Proto__AdapterInfo *adapter = unit->adapters[i];
+        fprintf(out, "\\n%" PRIu64 " to %" PRIu64 ": ", adapter->wanted, adapter->given);
+        name_print_dot(out, adapter->symbol.data, adapter->symbol.len);
+        fprintf(out, ", %" PRIu64 " ways", adapter->ways);
+    }
+    fprintf(out, "\", fillcolor=\"%s\"%s]; }\n", dot_colour(unit->state), unit->n_adapters ? ", peripheries=2" : "");
 }
 
 static void dot_missing(FILE *out, uint64_t unit, ProtobufCBinaryData name)

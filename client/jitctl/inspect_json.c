@@ -116,6 +116,17 @@ static void json_needs(struct json *json, const Jitd__Proto__UnitInfo *unit)
     json_close(json, ']');
 }
 
+static void json_adapter(struct json *json, const Jitd__Proto__AdapterInfo *adapter)
+{
+    json_open(json, NULL, '{');
+    json_unsigned(json, "wanted", adapter->wanted);
+    json_unsigned(json, "given", adapter->given);
+    json_name(json, "symbol", adapter->symbol);
+    json_address(json, "address", adapter->address);
+    json_unsigned(json, "ways", adapter->ways);
+    json_close(json, '}');
+}
+
 static void json_unit(struct json *json, const Jitd__Proto__Inspection *page, const Jitd__Proto__UnitInfo *unit)
 {
     json_open(json, NULL, '{');
@@ -132,6 +143,10 @@ static void json_unit(struct json *json, const Jitd__Proto__Inspection *page, co
         json_extent(json, page, unit->extents[i]);
     json_close(json, ']');
     json_needs(json, unit);
+    json_open(json, "adapters", '[');
+    for (size_t i = 0; i < unit->n_adapters; i++)
+        json_adapter(json, unit->adapters[i]);
+    json_close(json, ']');
     json_close(json, '}');
 }
 

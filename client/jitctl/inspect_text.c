@@ -81,6 +81,14 @@ static void text_details(FILE *out, const Jitd__Proto__UnitInfo *unit)
         fprintf(out, "%s%" PRIu64 "%s", i ? ", " : "  uses ", unit->uses[i], i + 1 == unit->n_uses ? "\n" : "");
 }
 
+static void text_adapter(FILE *out, const Jitd__Proto__AdapterInfo *adapter)
+{
+    fprintf(out,
+            "  adapts calls by %" PRIu64 " to functions of %" PRIu64 ", 0x%016" PRIx64 ", %" PRIu64 " of them so far",
+            adapter->wanted, adapter->given, adapter->address, adapter->ways);
+    text_name(out, ": ", adapter->symbol);
+}
+
 static void text_unit(struct inspect_view *view, const Jitd__Proto__UnitInfo *unit)
 {
     FILE *out = view->out;
@@ -92,6 +100,8 @@ static void text_unit(struct inspect_view *view, const Jitd__Proto__UnitInfo *un
         fprintf(out, "  waits for unit %" PRIu64 "\n", unit->waits_for);
     for (size_t i = 0; i < unit->n_missing; i++)
         text_name(out, "  missing ", unit->missing[i]);
+    for (size_t i = 0; i < unit->n_adapters; i++)
+        text_adapter(out, unit->adapters[i]);
 }
 
 static void text_units(struct inspect_view *view, const Jitd__Proto__Inspection *page)
@@ -100,7 +110,7 @@ static void text_units(struct inspect_view *view, const Jitd__Proto__Inspection 
         const Jitd__Proto__UnitInfo *unit = page->units[i];
         if ((unsigned)unit->state < JITD_UNIT_STATES)
             view->states[unit->state]++;
-        if (view->all_units || unit->state != JITD__PROTO__UNIT_STATE__READY)
+        if (view->all_units || unit->state != JITD__PROTO__UNIT_STATE__READY || unit->n_adapters)
             text_unit(view, unit);
     }
 }

@@ -8,17 +8,10 @@
 #include "daemon/linker/uses.h"
 #include "proto/limits.h"
 
-struct adapter {
-    struct hash_entry entry;
-    uint64_t wanted, given; /* the convention that is wanted, and the one that is there */
-    struct adapter *next;   /* of the same unit */
-    struct symbol *symbol;  /* borrowed; of that unit */
-};
-
 struct way {
     struct hash_entry entry;
     const struct symbol *target; /* borrowed */
-    uint64_t convention;         /* by which it is reached here */
+    uint64_t convention, given;  /* by which it is reached here; that of the adapter's other side */
     struct way *next;            /* in the same unit's room */
     struct way *sibling;         /* of the same trampoline */
     struct symbol *adapter;      /* borrowed; that it goes through */
@@ -50,12 +43,19 @@ static struct way *find_way(const struct linker *linker, const struct symbol *ta
     return way;
 }
 
-struct symbol *adapters_find(const struct linker *linker, uint64_t wanted, uint64_t given)
+static struct adapter *find_adapter(const struct linker *linker, uint64_t wanted, uint64_t given)
 {
-    const struct adapter *adapter = hash_table_find(&linker->adapters.registered, hash_pair(linker, wanted, given));
+    struct adapter *adapter = hash_table_find(&linker->adapters.registered, hash_pair(linker, wanted, given));
 
     while (adapter && (adapter->wanted != wanted || adapter->given != given))
         adapter = hash_table_next(&adapter->entry);
+    return adapter;
+}
+
+struct symbol *adapters_find(const struct linker *linker, uint64_t wanted, uint64_t given)
+{
+    const struct adapter *adapter = find_adapter(linker, wanted, given);
+
     return adapter ? adapter->symbol : NULL;
 }
 
@@ -63,6 +63,17 @@ void adapters_close(struct adapters *adapters)
 {
     hash_table_close(&adapters->registered, free);
     hash_table_close(&adapters->ways, free);
+}
+
+/* Its adapter may have gone just before, with a unit that goes along. */
+static void forget_way(struct linker *linker, struct way *way)
+{
+    struct adapter *adapter = find_adapter(linker, way->convention, way->given);
+
+    if (adapter)
+        adapter->ways--;
+    hash_table_remove(&linker->adapters.ways, &way->entry);
+    free(way);
 }
 
 void adapters_unregister(struct linker *linker, struct unit *unit)
@@ -79,8 +90,7 @@ void adapters_forget(struct linker *linker, struct unit *unit)
 {
     for (struct way *way = unit->ways, *next; way; way = next) {
         next = way->next;
-        hash_table_remove(&linker->adapters.ways, &way->entry);
-        free(way);
+        forget_way(linker, way);
     }
     unit->ways = NULL;
     for (uint32_t i = 0; i < unit->trampoline_count; i++)
@@ -226,20 +236,22 @@ static struct way *allocate(struct linker *linker, struct unit *owner, const str
 
 static struct way *make(struct linker *linker, struct symbol *target, uint64_t convention, struct error *error)
 {
-    struct symbol *adapter = target->function ? adapters_find(linker, convention, target->convention) : NULL;
+    struct adapter *adapter = target->function ? find_adapter(linker, convention, target->convention) : NULL;
     struct way *way;
 
     if (!adapter) {
         adapters_refuse(target, convention, error);
         return NULL;
     }
-    struct unit *owner = target->binding == SYMBOL_PROCESS ? adapter->definer : target->definer;
+    struct symbol *function = adapter->symbol;
+    struct unit *owner = target->binding == SYMBOL_PROCESS ? function->definer : target->definer;
     way = allocate(linker, owner, target, error);
     if (!way)
         return NULL;
     way->target = target;
     way->convention = convention;
-    way->adapter = adapter;
+    way->given = target->convention;
+    way->adapter = function;
     way->next = owner->ways;
     owner->ways = way;
     hash_table_add(&linker->adapters.ways, &way->entry, hash_way(linker, target, convention));
@@ -248,8 +260,9 @@ static struct way *make(struct linker *linker, struct symbol *target, uint64_t c
         way->sibling = target->trampoline->ways;
         target->trampoline->ways = way;
     }
-    if (owner != adapter->definer)
-        unit_add_need(owner, adapter);
+    if (owner != function->definer)
+        unit_add_need(owner, function);
+    adapter->ways++;
     return way;
 }
 

@@ -27,6 +27,15 @@ struct trampoline;
 struct unit;
 struct use;
 
+/* One that is registered: calls by the convention `wanted` reach through it functions of `given`. */
+struct adapter {
+    struct hash_entry entry;
+    uint64_t wanted, given;
+    struct adapter *next;  /* of the same unit, the one that was registered before */
+    struct symbol *symbol; /* borrowed; of that unit */
+    uint32_t ways;         /* that lead through it */
+};
+
 struct adapters {
     struct hash_table registered; /* struct adapter, by the convention that is wanted and the one that is there */
     struct hash_table ways;       /* struct way, by the target's symbol and the convention that is wanted */

@@ -8,7 +8,8 @@
 #include "daemon/linker/session.h"
 
 /* What a listed unit may take of a reply, apart from its names and edges, on the wire. */
-#define UNIT_WIRE_BYTES 128
+#define UNIT_WIRE_BYTES    128
+#define ADAPTER_WIRE_BYTES 48
 
 struct inspection {
     struct session *session;
@@ -101,6 +102,34 @@ static bool list_needs(struct inspection *inspection, const struct unit *unit, J
     return true;
 }
 
+/* A unit has the one that was registered last at the head of its list. */
+static bool list_adapters(struct inspection *inspection, const struct unit *unit, Jitd__Proto__UnitInfo *info)
+{
+    size_t count = 0;
+
+    for (const struct adapter *adapter = unit->adapters; adapter; adapter = adapter->next)
+        count++;
+    Jitd__Proto__AdapterInfo *adapters = pool_allocate_array(inspection->pool, count, sizeof *adapters);
+    info->adapters = pool_allocate_array(inspection->pool, count, sizeof *info->adapters);
+    if (!adapters || !info->adapters)
+        return false;
+    info->n_adapters = count;
+    for (const struct adapter *adapter = unit->adapters; adapter; adapter = adapter->next) {
+        const struct symbol *symbol = adapter->symbol;
+        Jitd__Proto__AdapterInfo *out = &adapters[--count];
+
+        jitd__proto__adapter_info__init(out);
+        info->adapters[count] = out;
+        out->wanted = adapter->wanted;
+        out->given = adapter->given;
+        out->symbol = (ProtobufCBinaryData){symbol->name_length, (uint8_t *)(uintptr_t)symbol->name};
+        out->address = symbol->address;
+        out->ways = adapter->ways;
+        inspection->bytes += symbol->name_length + ADAPTER_WIRE_BYTES;
+    }
+    return true;
+}
+
 static uint64_t waits_for(const struct unit *unit)
 {
     const struct unit *watched = unit->pending ? graph_watched(unit) : NULL;
@@ -123,7 +152,8 @@ static bool list_unit(struct inspection *inspection, struct unit *unit)
     inspection->bytes += UNIT_WIRE_BYTES + info->name.len;
     for (size_t i = 0; i < info->n_definitions; i++)
         inspection->bytes += info->definitions[i]->name.len + 32;
-    if (!list_extents(inspection, unit, info))
+    if (!list_extents(inspection, unit, info) ||
+        (inspection->request->adapters && !list_adapters(inspection, unit, info)))
         return false;
     if (inspection->request->dependencies) {
         info->waits_for = waits_for(unit);

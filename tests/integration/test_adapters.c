@@ -525,6 +525,62 @@ Test(adapter, is_kept_by_what_goes_through_it)
     harness_close(harness);
 }
 
+/* The ways through the two adapters, or -1 for one that is not registered. */
+struct ways {
+    int64_t to_boxed, to_plain;
+};
+
+static void count_ways(struct jitd_session *session, const struct jitd_inspection *inspection,
+                       const struct jitd_errors *errors, void *data)
+{
+    struct ways *ways = data;
+    cr_assert_not(errors);
+    for (size_t i = 0; i < inspection->units_listed; i++)
+        for (size_t a = 0; a < inspection->units[i].adapter_count; a++) {
+            const struct jitd_adapter *adapter = &inspection->units[i].adapters[a];
+            bool boxed = adapter->wanted == PLAIN;
+            cr_expect_eq(adapter->given, boxed ? BOXED : PLAIN);
+            cr_expect_str_eq(adapter->symbol, boxed ? "plain_to_boxed" : "boxed_to_plain");
+            *(boxed ? &ways->to_boxed : &ways->to_plain) = (int64_t)adapter->ways;
+        }
+}
+
+static void expect_ways(struct harness *harness, int64_t to_boxed, int64_t to_plain)
+{
+    struct ways ways = {-1, -1};
+    jitd_request request;
+    cr_assert_eq(
+        jitd_inspect(harness->session, JITD_INSPECT_UNITS | JITD_INSPECT_ADAPTERS, count_ways, &ways, &request), 0);
+    harness_wait(harness, request);
+    cr_expect(ways.to_boxed == to_boxed && ways.to_plain == to_plain, "%ld and %ld ways", (long)ways.to_boxed,
+              (long)ways.to_plain);
+}
+
+Test(adapter, is_listed_with_the_number_of_ways_through_it)
+{
+    struct harness *harness = open_with_adapters();
+    expect_ways(harness, 0, 0);
+    link_function(harness, "a", BOXED_SOURCE(10), BOXED);
+    link_function(harness, "b", BOXED_SOURCE(10), BOXED);
+    link_caller(harness, "call_a", "a", PLAIN, 0);
+    link_caller(harness, "again", "a", PLAIN, 0);
+    link_caller(harness, "call_b", "b", PLAIN, 0);
+    link_caller(harness, "call_labs", "labs", BOXED, 0);
+    expect_ways(harness, 2, 1);
+    harness_remove_unit(harness, "again");
+    harness_remove_unit(harness, "call_b");
+    expect_ways(harness, 2, 1);
+    harness_remove_unit(harness, "b");
+    expect_ways(harness, 1, 1);
+    cr_expect_eq(harness_try_removing(harness, "unbox.s", true).error.code, 0);
+    expect_ways(harness, 1, -1);
+    cr_expect_eq(harness_try_removing(harness, "box.s", true).error.code, 0);
+    expect_ways(harness, -1, -1);
+    add_adapters(harness);
+    expect_ways(harness, 0, 0);
+    harness_close(harness);
+}
+
 Test(adapter, leaves_nothing_in_the_arena_when_all_is_removed)
 {
     struct harness *harness = harness_open(NULL);

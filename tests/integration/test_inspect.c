@@ -306,6 +306,39 @@ Test(inspect, draws_units_and_what_connects_them)
     fixture_close(&fixture);
 }
 
+static void adapt(struct peer *peer, uint64_t wanted, uint64_t given, const char *symbol)
+{
+    Jitd__Proto__Adapt message = JITD__PROTO__ADAPT__INIT;
+    message.wanted = wanted;
+    message.given = given;
+    message.symbol = bytes_of(symbol);
+    peer_send(peer, MESSAGE_ADAPT, 5, &message.base);
+    read_reply(peer, MESSAGE_ADAPTED);
+}
+
+Test(inspect, shows_the_adapters_of_units)
+{
+    static const char *const shown[] = {"\nunit 1, ready, library 0: box.o\n  adapts calls by 5 to functions of 6, 0x",
+                                        ", 0 of them so far: box\n  adapts calls by 7 to functions of 6, 0x"};
+    static const char *const json[] = {"\"wanted\": 5,", "\"given\": 6,", "\"symbol\": \"box\",", "\"ways\": 0"};
+    static const char *const dot[] = {"tooltip=\"unit 1, ready\\n5 to 6: box, 0 ways\\n7 to 6: box, 0 ways\"",
+                                      "peripheries=2]"};
+    struct fixture fixture = fixture_open();
+    struct peer peer = open_session(&fixture);
+    submit(&peer, "box.o", "int box(void) { return 1; }", 0, 0);
+    await_state(&peer, 1, JITD__PROTO__UNIT_STATE__READY);
+    adapt(&peer, 5, 6, "box");
+    adapt(&peer, 7, 6, "box");
+    shell_run(&fixture.shell, "$J inspect socket");
+    expect_shown(&fixture, shown, ARRAY_LENGTH(shown));
+    shell_run(&fixture.shell, "$J inspect --json socket");
+    expect_shown(&fixture, json, ARRAY_LENGTH(json));
+    shell_run(&fixture.shell, "$J inspect --dot socket");
+    expect_shown(&fixture, dot, ARRAY_LENGTH(dot));
+    hang_up(&peer);
+    fixture_close(&fixture);
+}
+
 Test(inspect, lists_sessions_where_there_is_not_exactly_one)
 {
     static const char *const none[] = {"no sessions\n"};

@@ -721,6 +721,11 @@ static void expect_inspection(struct jitd_session *session, const struct jitd_in
     cr_expect_eq(unit->waits_for, 3);
     cr_assert_eq(unit->missing_count, 1);
     cr_expect_str_eq(unit->missing[0], "gone");
+    cr_assert_eq(unit->adapter_count, 1);
+    const struct jitd_adapter *adapter = unit->adapters;
+    cr_expect(adapter->wanted == 5 && adapter->given == UINT64_MAX && adapter->address == 0x1010);
+    cr_expect_str_eq(adapter->symbol, "box");
+    cr_expect_eq(adapter->ways, 300);
     cr_assert_eq(inspection->library_count, 1);
     cr_expect_str_eq(inspection->libraries[0].name, "seven");
     cr_expect_eq(inspection->libraries[0].number, 7);
@@ -747,6 +752,14 @@ static void send_inspection(struct pair *pair, jitd_request number)
     unit.waits_for = 3;
     unit.missing = &missing;
     unit.n_missing = 1;
+    Jitd__Proto__AdapterInfo adapter = JITD__PROTO__ADAPTER_INFO__INIT;
+    adapter.wanted = 5;
+    adapter.given = UINT64_MAX;
+    adapter.symbol = bytes_of("box");
+    adapter.address = 0x1010;
+    adapter.ways = 300;
+    unit.adapters = (Jitd__Proto__AdapterInfo *[]){&adapter};
+    unit.n_adapters = 1;
     Jitd__Proto__Search search = JITD__PROTO__SEARCH__INIT;
     search.library = 2;
     search.hidden = search.re_export = true;
@@ -766,17 +779,18 @@ static void send_inspection(struct pair *pair, jitd_request number)
     pair_send(pair, MESSAGE_INSPECTION, number, &inspection);
 }
 
-Test(client_inspection, shows_dependencies_extents_and_libraries)
+Test(client_inspection, shows_dependencies_extents_adapters_and_libraries)
 {
     struct seen seen = seen_open();
     bool completed = false;
     jitd_request number;
     cr_assert_eq(jitd_inspect_from(seen.pair->session,
-                                   JITD_INSPECT_UNITS | JITD_INSPECT_DEPENDENCIES | JITD_INSPECT_LIBRARIES, 40, 4,
-                                   expect_inspection, &completed, &number),
+                                   JITD_INSPECT_UNITS | JITD_INSPECT_DEPENDENCIES | JITD_INSPECT_LIBRARIES |
+                                       JITD_INSPECT_ADAPTERS,
+                                   40, 4, expect_inspection, &completed, &number),
                  0);
     const Jitd__Proto__Inspect *wire = seen_decode(&seen, MESSAGE_INSPECT);
-    cr_expect(wire->units && wire->dependencies && wire->libraries && !wire->digests);
+    cr_expect(wire->units && wire->dependencies && wire->libraries && wire->adapters && !wire->digests);
     cr_expect(wire->first_unit == 40 && wire->unit_limit == 4);
     send_inspection(seen.pair, number);
     cr_expect_eq(jitd_wait(seen.pair->session, number, 2000), 0);
