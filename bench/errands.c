@@ -4,7 +4,10 @@
 #include "bench/errands.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "bench/client.h"
 #include "bench/measure.h"
@@ -90,6 +93,62 @@ void errand_copies(const char *daemon, const char *object, size_t units, size_t 
     errand_drive_units(session, copies, units, batch);
     jitd_close(session);
     object_free_all(copies, units);
+}
+
+static void errand_count_failed(struct jitd_session *session, const struct jitd_unit_event *event, void *data)
+{
+    (void)session;
+    size_t *failed = data;
+    *failed += event->state == JITD_UNIT_FAILED;
+}
+
+static struct jitd_session *errand_open_with_output(const char *daemon, size_t *failed)
+{
+    static const struct jitd_listener listener = {.unit = errand_count_failed};
+    int output = memfd_create("output", MFD_CLOEXEC);
+    struct jitd_session *session = NULL;
+    if (output < 0 || jitd_spawn(&(struct jitd_options){.daemon = daemon, .streams = (int[]){output, output, output}},
+                                 &listener, failed, &session) != 0)
+        measure_die("no session with an output");
+    close(output);
+    client_wait_welcome(session);
+    return session;
+}
+
+static void errand_fail_all(struct jitd_session *session, struct written_object *settled)
+{
+    struct written_object crash;
+    struct client_call call;
+    object_write_crash(&crash, "crash");
+    client_time_units(session, &crash, 1);
+    client_time_units(session, settled, 1);
+    client_call(session, "crash", &call);
+    client_wait_call(session, &call, CLIENT_CRASH);
+    client_time_call(session, "settled", 1); /* in the life that all of them are gone from */
+    free(crash.bytes);
+}
+
+void errand_fail(const char *daemon, const char *object, size_t units, size_t batch)
+{
+    struct written_object *chain = measure_allocate(units * sizeof *chain), settled;
+    size_t failed = 0;
+    errand_read(object, &chain[0]);
+    snprintf(chain[0].name, sizeof chain[0].name, "base");
+    for (size_t i = 1; i < units; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "f_%zu", i);
+        object_write_function(&chain[i], name, chain[i - 1].name, "base");
+    }
+    struct jitd_session *session = errand_open_with_output(daemon, &failed);
+    for (size_t first = 0; first < units; first += batch)
+        client_time_units(session, chain + first, batch < units - first ? batch : units - first);
+    object_write_function(&settled, "settled", NULL, NULL);
+    errand_fail_all(session, &settled);
+    if (failed != units)
+        measure_die("%zu of %zu units failed", failed, units);
+    jitd_close(session);
+    free(settled.bytes);
+    object_free_all(chain, units);
 }
 
 void errand_write(const char *directory, size_t units)

@@ -23,6 +23,11 @@ void errand_shape(const char *daemon, const char *name, size_t units, size_t bat
 /* Copies of one object, each batch waited for. In each copy every "000000", part of names, is another number. */
 void errand_copies(const char *daemon, const char *object, size_t units, size_t batch);
 
+/* So many units that are ready, each using the one before it and the first; that is of the object, which defines
+   `base`, writes to the standard output when it is initialised and crashes then if that is not empty. A call crashes,
+   and in a later life all of them fail. */
+void errand_fail(const char *daemon, const char *object, size_t units, size_t batch);
+
 /* Writes DIRECTORY/0.o and so on, a tree whose root is s_0. */
 void errand_write(const char *directory, size_t units);
 

@@ -8,6 +8,7 @@
  *     bench call DAEMON CALLS
  *     bench shape DAEMON NAME UNITS BATCH
  *     bench copies DAEMON OBJECT UNITS BATCH
+ *     bench fail DAEMON OBJECT UNITS BATCH
  *     bench write DIRECTORY UNITS
  *     bench touch                             memory (measure.h)
  */
@@ -130,6 +131,11 @@ static void run_copies(char **arguments)
     errand_copies(arguments[0], arguments[1], parse_number(arguments[2]), parse_number(arguments[3]));
 }
 
+static void run_fail(char **arguments)
+{
+    errand_fail(arguments[0], arguments[1], parse_number(arguments[2]), parse_number(arguments[3]));
+}
+
 static void run_submit(char **arguments)
 {
     errand_submit(arguments[0], parse_number(arguments[1]), parse_number(arguments[2]), false);
@@ -155,8 +161,8 @@ int main(int argc, char **argv)
         {"measure", 3, run_measure}, {"shapes", 2, run_shapes},
         {"submit", 3, run_submit},   {"submit-local", 3, run_submit_local},
         {"call", 2, run_call},       {"shape", 4, run_shape},
-        {"copies", 4, run_copies},   {"write", 2, run_write},
-        {"touch", 0, run_touch},
+        {"copies", 4, run_copies},   {"fail", 4, run_fail},
+        {"write", 2, run_write},     {"touch", 0, run_touch},
     };
 
     for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof commands[0]; i++) {
@@ -165,7 +171,8 @@ int main(int argc, char **argv)
         commands[i].run(argv + 2);
         return 0;
     }
-    fputs("usage: bench measure | shapes | submit | submit-local | call | shape | copies | write | touch; bench/main.c "
+    fputs("usage: bench measure | shapes | submit | submit-local | call | shape | copies | fail | write | touch; "
+          "bench/main.c "
           "has "
           "the arguments\n",
           stderr);

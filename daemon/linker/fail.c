@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "daemon/linker/dependents.h"
 #include "daemon/linker/link.h"
 #include "daemon/linker/redirect.h"
 #include "daemon/linker/removal.h"
@@ -42,9 +43,9 @@ static void add_failing(struct failing_list *list, struct unit *unit, size_t bec
     list->entries[list->count++] = (struct failing){unit, because, depth, symbol, unit->definition_count};
 }
 
-/* Those that wait for the unit are in its symbols' lists, or in its own component; those that were ready before must be
-   searched for. */
-static void add_dependents(struct linker *linker, struct failing_list *list, size_t at, bool was_ready)
+/* Those that wait for the unit are in its symbols' lists, or in its own component; those that were ready before are
+   among `ready`. */
+static void add_dependents(struct failing_list *list, size_t at, const struct dependents *ready)
 {
     struct unit *failed = list->entries[at].unit;
     struct unit *root = failed->pending ? graph_root(failed) : NULL;
@@ -57,11 +58,23 @@ static void add_dependents(struct linker *linker, struct failing_list *list, siz
         for (struct unit *member = root; member; member = graph_next_member(member))
             add_failing(list, member, at, NULL);
     }
-    for (struct unit *unit = units_after(&linker->units, 0); was_ready && unit;
-         unit = units_after(&linker->units, unit->id))
-        for (uint32_t n = 0; n < unit->need_count; n++)
-            if (unit_needs(unit)[n]->definer == failed)
-                add_failing(list, unit, at, unit_needs(unit)[n]);
+    size_t count;
+    const struct dependent *users = dependents_of(ready, failed->id, &count);
+    for (size_t i = 0; i < count; i++)
+        add_failing(list, users[i].user, at, dependents_symbol(&users[i]));
+}
+
+/* All that fails, in the order in which it is reached. */
+static void collect(struct linker *linker, struct failing_list *list, struct unit *unit)
+{
+    struct dependents ready = {0};
+
+    if (unit->state == UNIT_READY && dependents_open(linker, &ready) != 0)
+        abort(); /* as above */
+    add_failing(list, unit, 0, NULL);
+    for (size_t i = 0; i < list->count; i++)
+        add_dependents(list, i, &ready);
+    dependents_close(&ready);
 }
 
 /* Links of the chain that the text names, before it says how many more there are. */
@@ -150,6 +163,7 @@ static void tell_lazy(struct linker *linker, const struct failing_list *list, co
 
 static void give_memory_back(struct linker *linker, struct unit *unit)
 {
+    code_pages_remove(&linker->code, unit);
     if (unit->exposed)
         removal_set_memory_aside(linker, unit);
     else
@@ -162,9 +176,7 @@ void link_fail(struct linker *linker, struct unit *unit, const struct error *err
     struct failing_list list = {0};
     bool was_ready = unit->state == UNIT_READY;
 
-    add_failing(&list, unit, 0, NULL);
-    for (size_t i = 0; i < list.count; i++)
-        add_dependents(linker, &list, i, was_ready);
+    collect(linker, &list, unit);
     for (size_t i = 0; i < list.count; i++)
         report_failure(linker, &list, &list.entries[i], error);
     for (size_t i = 0; i < list.count; i++)

@@ -52,7 +52,7 @@ int link_open(struct linker *linker, const struct arch *arch, struct arena *aren
     linker->symbols = symbols_new(seed);
     linker->provided = symbols_new(seed);
     linker->libraries = libraries_new();
-    if (!linker->symbols || !linker->provided || !linker->libraries)
+    if (!linker->symbols || !linker->provided || !linker->libraries || code_pages_open(&linker->code) != 0)
         return error_set(error, ERROR_NO_MEMORY, "no memory for the symbol table");
     memcpy(arena_bytes(arena, ZONE_R, ARENA_CIE), arch->common_cie, arch->common_cie_bytes);
     /* What units refer to by this name is each one's own (component.c). */
@@ -73,6 +73,7 @@ void link_close(struct linker *linker)
     pool_fini(&linker->scratch);
     lazies_close(linker);
     adapters_close(&linker->adapters);
+    code_pages_close(&linker->code);
     wanted_close(&linker->wanted);
     symbols_free(linker->symbols);
     symbols_free(linker->provided);
@@ -113,10 +114,7 @@ struct unit *link_find_code(const struct linker *linker, uint64_t address, struc
         return NULL;
     if (guess && has_code_at(guess, offset))
         return guess;
-    for (struct unit *unit = units_after(&linker->units, 0); unit; unit = units_after(&linker->units, unit->id))
-        if (has_code_at(unit, offset))
-            return unit;
-    return NULL;
+    return code_pages_find(&linker->code, offset);
 }
 
 bool link_lookup(struct linker *linker, uint32_t library, const char *name, size_t length, struct link_found *out)
@@ -337,6 +335,7 @@ static void commit(struct linker *linker, struct batch *batch)
         struct unit *unit = batch->units[i];
 
         units_add(&linker->units, unit);
+        code_pages_add(&linker->code, unit);
         unit->state = UNIT_RESOLVED;
         actions_place(linker, unit);
         graph_add(unit);

@@ -19,6 +19,7 @@
 #include "daemon/linker/adapters.h"
 #include "daemon/linker/arch.h"
 #include "daemon/linker/arena.h"
+#include "daemon/linker/code_pages.h"
 #include "daemon/linker/graph.h"
 #include "daemon/linker/lazy.h"
 #include "daemon/linker/library.h"
@@ -64,6 +65,7 @@ struct linker {
     struct pool deciding; /* tables of the batch being submitted, until link_run has returned */
     struct pool scratch;  /* tables of the unit being linked */
     struct units units;   /* and each of them is owned */
+    struct code_pages code;
     uint64_t batch_count;
     uint64_t ready_count;
     struct waiting waiting; /* its limit is LIMIT_WAITING_BYTES unless the owner sets another */
@@ -121,8 +123,7 @@ void link_run_queue(struct linker *linker);
 /* NULL for a number that is no unit. */
 struct unit *link_unit(const struct linker *linker, uint64_t id);
 
-/* The unit whose code covers an address of the runner, or NULL; looked for in `guess` first, which may be NULL. Slow
-   where it is not there. */
+/* The unit whose code covers an address of the runner, or NULL; looked for in `guess` first, which may be NULL. */
 struct unit *link_find_code(const struct linker *linker, uint64_t address, struct unit *guess);
 
 /* Makes or changes a library; what waits looks again for what it needs. Errors as libraries_define. */

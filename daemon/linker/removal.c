@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "common/delay.h"
+#include "daemon/linker/dependents.h"
 #include "daemon/linker/redirect.h"
 #include "daemon/linker/resolve.h"
 
@@ -48,12 +49,6 @@ int removal_set_add(struct removal_set *set, struct unit *unit)
 }
 
 /* ---- who uses whom ---- */
-
-/* One unit's use of what another defines. */
-struct edge {
-    struct unit *user;
-    const struct symbol *symbol;
-};
 
 static bool is_external(const struct unit *user, const struct symbol *symbol)
 {
@@ -118,64 +113,20 @@ static int refuse_used(struct linker *linker, struct report *report)
     return ERROR_DEPENDENTS;
 }
 
-static int compare_edges(const void *left, const void *right)
-{
-    const struct edge *a = left, *b = right;
-    uint64_t x = a->symbol->definer->id, y = b->symbol->definer->id;
-
-    return (x > y) - (x < y);
-}
-
-/* Every use of a unit's definition, by the unit that defines it; NULL: out of memory. */
-static struct edge *list_edges(struct linker *linker, size_t *count)
-{
-    struct edge *edges;
-    size_t most = 0;
-
-    for (struct unit *user = units_after(&linker->units, 0); user; user = units_after(&linker->units, user->id))
-        most += user->need_count;
-    edges = malloc((most + 1) * sizeof *edges);
-    *count = 0;
-    for (struct unit *user = units_after(&linker->units, 0); user && edges;
-         user = units_after(&linker->units, user->id))
-        for (uint32_t n = 0; n < user->need_count; n++)
-            if (unit_needs(user)[n]->binding == SYMBOL_UNIT)
-                edges[(*count)++] = (struct edge){user, unit_needs(user)[n]};
-    if (edges)
-        qsort(edges, *count, sizeof *edges, compare_edges);
-    return edges;
-}
-
-static size_t first_edge(const struct edge *edges, size_t count, uint64_t definer)
-{
-    size_t low = 0;
-
-    while (low < count) {
-        size_t middle = low + (count - low) / 2;
-
-        if (edges[middle].symbol->definer->id < definer)
-            low = middle + 1;
-        else
-            count = middle;
-    }
-    return low;
-}
-
 /* The set grows while it is walked. */
 static int add_users(struct linker *linker, struct removal_set *set, struct report *report)
 {
-    size_t count;
-    struct edge *edges = list_edges(linker, &count);
-    int code = edges ? 0 : ERROR_NO_MEMORY;
+    struct dependents dependents;
+    int code = dependents_open(linker, &dependents);
 
     for (size_t i = 0; i < set->count && !code; i++) {
-        uint64_t definer = set->units[i]->id;
+        size_t count;
+        const struct dependent *users = dependents_of(&dependents, set->units[i]->id, &count);
 
-        for (size_t e = first_edge(edges, count, definer);
-             e < count && edges[e].symbol->definer->id == definer && !code; e++)
-            code = removal_set_add(set, edges[e].user);
+        for (size_t u = 0; u < count && !code; u++)
+            code = removal_set_add(set, users[u].user);
     }
-    free(edges);
+    dependents_close(&dependents);
     return code ? no_memory(report) : 0;
 }
 
@@ -279,6 +230,7 @@ void removal_set_memory_aside(struct linker *linker, struct unit *unit)
 void removal_release(struct linker *linker, struct unit *unit)
 {
     lazy_unlink(linker, unit); /* not before: finalisers may call what is not there */
+    code_pages_remove(&linker->code, unit);
     removal_set_memory_aside(linker, unit);
     linker->withdrawn--;
     linker->kept_bytes -= unit->kept_bytes;

@@ -143,6 +143,7 @@ struct unit {
     uint32_t code_map_bytes;        /* of `ranges` and the names behind them */
     uint8_t interruptions;          /* lives in a row that others ended while its initialisers or actions ran */
     struct arena_block block;       /* owned room in the arena */
+    struct unit *next_in_page;      /* borrowed (code_pages.h) */
     struct extra_block *extra;      /* owned list, the last first; what was not foreseen in `block` */
     struct symbol **definitions;    /* owned array; the symbols that this unit defines, and behind them those of other
                                        units that it uses */

@@ -315,6 +315,36 @@ Test(link, a_failure_reaches_every_dependent_with_the_chain_of_causes)
     expect_no_leaks();
 }
 
+/* Each is told of once, by the first way that leads to it. */
+Test(link, a_failure_of_a_ready_unit_reaches_all_who_have_come_to_use_it)
+{
+    static const char *const sources[] = {"int a(void) { return 1; } int also_a(void) { return 2; }",
+                                          "int a(void); int b(void) { return a(); }",
+                                          "int b(void); int also_a(void); int c(void) { return b() + also_a(); }",
+                                          "int b(void); int d(void) { return b(); }",
+                                          "int other(void) { return 1; }",
+                                          "int other(void); int e(void) { return other(); }"};
+    static const char *const texts[] = {"crashed", "needs 'a' of 0.o, which failed: crashed",
+                                        "needs 'also_a' of 0.o, which failed: crashed",
+                                        "needs 'b' of 0.o, which needs 'a' of 0.o, which failed: crashed"};
+    struct error error;
+
+    linker_fixture_open(&fixture);
+    for (size_t i = 0; i < ARRAY_LENGTH(sources); i++)
+        cr_assert_eq(linker_fixture_submit_c(&fixture, false, NULL, SOURCES(sources[i])), 0);
+    fixture.event_count = 0;
+    error_set(&error, ERROR_INITIALISER_FAILED, "crashed");
+    link_fail(&fixture.linker, link_unit(&fixture.linker, 1), &error);
+    cr_assert_eq(fixture.event_count, ARRAY_LENGTH(texts));
+    for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
+        cr_expect_eq(fixture.events[i].unit, i + 1);
+        cr_expect(strstr(fixture.events[i].text, texts[i]), "%s", fixture.events[i].text);
+    }
+    cr_expect_eq(linker_fixture_state(&fixture, 6), UNIT_READY);
+    linker_fixture_close(&fixture);
+    expect_no_leaks();
+}
+
 Test(link, a_weak_user_of_a_unit_that_fails_fails_once_and_is_not_linked)
 {
     struct error error;
