@@ -605,8 +605,10 @@ int jitd_call_main(struct jitd_session *session, const char *symbol, jitd_call_c
 /* One unit, one call, and gone: links `unit` as a closed batch of its own, calls its function `symbol` when it is ready
    and removes it when the call is over, in one message. No event tells of the unit; its tag is not used. All is
    borrowed until the function returns. The unit's names are its library's like any other unit's, so that two runs which
-   define one name must not overlap: send the second when the first is complete. Completed as a call is, or with the
-   errors of whichever step failed. */
+   define one name must not overlap: send the second when the first is complete. Where other units have come to use it
+   meanwhile it stays until the last of them goes, and goes with that one, by removal or failure; it is not counted.
+   Completed as a call is, or with the errors of whichever step failed. Of several runs that overlap the calls are made
+   in the order in which their units become ready. */
 int jitd_run(struct jitd_session *session, const struct jitd_unit_input *unit, const char *symbol,
              enum jitd_type result, const struct jitd_value *arguments, size_t argument_count,
              jitd_call_callback *callback, void *data, jitd_request *request);

@@ -176,6 +176,7 @@ void link_fail(struct linker *linker, struct unit *unit, const struct error *err
     struct failing_list list = {0};
     bool was_ready = unit->state == UNIT_READY;
 
+    linker->departures++;
     collect(linker, &list, unit);
     for (size_t i = 0; i < list.count; i++)
         report_failure(linker, &list, &list.entries[i], error);

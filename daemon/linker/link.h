@@ -72,6 +72,7 @@ struct linker {
     struct limbo *limbo;    /* owned; memory of removed units that is not used again yet (removal.h)... */
     struct limbo *aged;     /* ...and what was there when removal_age was called */
     uint32_t withdrawn;     /* units that are removed and still there */
+    uint64_t departures;    /* how often somebody has ceased to use others: units gone, redirections changed */
     uint64_t kept_bytes;    /* by units for good, but for the symbols */
     bool running; /* the queue of runnable components is being worked off: hooks that come back here only add to it */
     struct workers *workers; /* borrowed; for large batches. NULL: all is done on the calling thread */

@@ -128,6 +128,7 @@ int redirect_apply(struct linker *linker, struct redirect_request *requests, siz
 
     if (!code)
         code = make_ways(linker, requests, count, error);
+    linker->departures++;
     while (code && done-- > 0)
         set_target(requests[done].symbol->trampoline, requests[done].before);
     for (size_t i = 0; i < count && !code; i++)

@@ -55,18 +55,28 @@ static bool is_external(const struct unit *user, const struct symbol *symbol)
     return !user->removing && symbol->binding == SYMBOL_UNIT && symbol->definer->removing;
 }
 
-/* Adds to the counts what the set's own units use, redirections included. */
+/* Adds to the counts what the unit uses, redirections included. */
+static void count_uses(const struct unit *unit, uint32_t change)
+{
+    for (uint32_t n = 0; n < unit->need_count; n++)
+        unit_needs(unit)[n]->users += change;
+    for (uint32_t t = 0; t < unit->trampoline_count; t++)
+        if (unit->trampolines[t].target)
+            unit->trampolines[t].target->users += change;
+}
+
 static void count_own_uses(const struct removal_set *set, uint32_t change)
 {
-    for (size_t i = 0; i < set->count; i++) {
-        const struct unit *unit = set->units[i];
+    for (size_t i = 0; i < set->count; i++)
+        count_uses(set->units[i], change);
+}
 
-        for (uint32_t n = 0; n < unit->need_count; n++)
-            unit_needs(unit)[n]->users += change;
-        for (uint32_t t = 0; t < unit->trampoline_count; t++)
-            if (unit->trampolines[t].target)
-                unit->trampolines[t].target->users += change;
-    }
+static bool has_users(const struct unit *unit)
+{
+    for (uint32_t d = 0; d < unit->definition_count; d++)
+        if (unit->definitions[d]->users > 0)
+            return true;
+    return false;
 }
 
 /* Whether anybody outside of the set uses it: uses by the set's own units are taken off the counts meanwhile. */
@@ -76,10 +86,33 @@ static bool is_used(const struct removal_set *set)
 
     count_own_uses(set, (uint32_t)-1);
     for (size_t i = 0; i < set->count; i++)
-        for (uint32_t d = 0; d < set->units[i]->definition_count; d++)
-            used |= set->units[i]->definitions[d]->users > 0;
+        used |= has_users(set->units[i]);
     count_own_uses(set, 1);
     return used;
+}
+
+/* The first that has to stay, whose own uses then count again; NULL: all may go. */
+static struct unit *drop_one(struct removal_set *set)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        struct unit *unit = set->units[i];
+
+        if (!unit->leaving || !has_users(unit))
+            continue;
+        set->units[i] = set->units[--set->count];
+        unit->removing = false;
+        count_uses(unit, 1);
+        return unit;
+    }
+    return NULL;
+}
+
+void removal_drop_used(struct removal_set *set)
+{
+    count_own_uses(set, (uint32_t)-1);
+    while (drop_one(set))
+        continue;
+    count_own_uses(set, 1);
 }
 
 static int refuse_used(struct linker *linker, struct report *report)
@@ -193,6 +226,7 @@ void removal_withdraw(struct linker *linker, const struct removal_set *set)
 {
     for (size_t i = 0; i < set->count; i++) {
         linker->withdrawn++;
+        linker->departures++;
         set->units[i]->state = UNIT_REMOVED;
         redirect_forget(set->units[i]);
     }

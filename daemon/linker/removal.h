@@ -20,6 +20,10 @@ void removal_set_free(struct removal_set *set); /* takes the marks off the units
 /* Adds a unit once. NO_MEMORY. */
 int removal_set_add(struct removal_set *set, struct unit *unit);
 
+/* Takes units out of the set again that are leaving (unit.h) and that others use, also through one another: none of
+   them is to be missed. */
+void removal_drop_used(struct removal_set *set);
+
 /* Whether all of the set may go: DEPENDENTS with those that use it, INVALID where a unit is with the runner. With
    `cascade` the users are added to the set instead. Lookups that wait for one of the set are added in any case. */
 int removal_check(struct linker *linker, struct removal_set *set, bool cascade, struct report *report);

@@ -212,6 +212,62 @@ static void begin(struct session *session, struct removal *removal)
     finish_if_over(session, removal);
 }
 
+/* ---- units that others have come to use ---- */
+
+static void stay(struct session *session, const struct unit *unit)
+{
+    if (session->staying_count == session->staying_capacity) {
+        uint32_t capacity = session->staying_capacity ? session->staying_capacity * 2 : 16;
+        uint64_t *staying = realloc(session->staying, capacity * sizeof *staying);
+
+        if (!staying)
+            return; /* until the session ends */
+        session->staying = staying;
+        session->staying_capacity = capacity;
+    }
+    session->staying[session->staying_count++] = unit->id;
+}
+
+/* Adds those that only the set, or nobody, uses any more. Forgets those that are gone. */
+static int add_unused(struct session *session, struct removal_set *set)
+{
+    uint32_t kept = 0;
+    int code = 0;
+
+    for (uint32_t i = 0; i < session->staying_count; i++) {
+        struct unit *unit = link_unit(&session->linker, session->staying[i]);
+
+        if (!unit || (unit->state != UNIT_READY && unit->state != UNIT_FAILED))
+            continue;
+        session->staying[kept++] = unit->id;
+        if (!code)
+            code = removal_set_add(set, unit);
+    }
+    session->staying_count = kept;
+    if (kept > 0)
+        removal_drop_used(set);
+    return code;
+}
+
+static void remove_unused(struct session *session)
+{
+    struct removal *removal;
+
+    if (session->staying_count == 0 || session->departures == session->linker.departures)
+        return;
+    session->departures = session->linker.departures;
+    removal = calloc(1, sizeof *removal);
+    if (!removal)
+        return;
+    add_unused(session, &removal->set);
+    if (removal->set.count > 0)
+        begin(session, removal);
+    else
+        removal_free(removal);
+}
+
+/* ---- requests ---- */
+
 static int add_listed(struct session *session, const Jitd__Proto__Remove *message, struct removal_set *set)
 {
     int code = 0;
@@ -257,7 +313,8 @@ static int collect(struct session *session, const Jitd__Proto__Remove *message, 
     if (message->n_tags + message->n_libraries > LIMIT_REMOVAL_GROUPS)
         error_set(&error, ERROR_LIMIT, "%zu tags and libraries in one removal; at most %d are taken",
                   message->n_tags + message->n_libraries, LIMIT_REMOVAL_GROUPS);
-    else if (add_listed(session, message, set) == 0 && add_meant(session, message, set) == 0)
+    else if (add_listed(session, message, set) == 0 && add_meant(session, message, set) == 0 &&
+             add_unused(session, set) == 0)
         return 0;
     else
         error_set(&error, ERROR_NO_MEMORY, "no memory for the list of units to be removed");
@@ -274,13 +331,13 @@ void remove_later(struct session *session, struct unit *unit)
         free(removal); /* then it stays until the session ends */
         return;
     }
+    unit->leaving = true;
     while (unit->definition_count && *link)
         link = &(*link)->next;
     removal->next = *link;
     *link = removal;
 }
 
-/* One that is used by others after all stays. */
 static void remove_leaving(struct session *session)
 {
     while (session->leaving) {
@@ -290,8 +347,10 @@ static void remove_leaving(struct session *session)
         session->leaving = removal->next;
         if (removal_check(&session->linker, &removal->set, false, &report) == 0)
             begin(session, removal);
-        else
+        else {
+            stay(session, removal->set.units[0]);
             removal_free(removal);
+        }
         report_fini(&report);
     }
 }
@@ -322,11 +381,13 @@ void remove_request(struct session *session, uint64_t request, const Jitd__Proto
 void remove_turn_ended(struct session *session)
 {
     remove_leaving(session);
+    remove_unused(session);
     remove_reclaim(session);
 }
 
 void remove_close(struct session *session)
 {
+    free(session->staying);
     struct removal **const lists[] = {&session->removals, &session->leaving};
 
     for (size_t i = 0; i < ARRAY_LENGTH(lists); i++) {

@@ -94,7 +94,10 @@ struct session {
     struct removal *removals;        /* owned list; whose finalisers are running */
     struct runner_moment reclaim_at; /* when the memory in linker.aged may be used again */
     struct removal *leaving;         /* owned list; to be begun when the turn is over */
-    struct run_once *runs;           /* owned list; those whose call has not been queued */
+    uint64_t *staying;               /* owned; ids of units that go when nobody uses them any more */
+    uint32_t staying_count, staying_capacity;
+    uint64_t departures;   /* the linker's, when that was looked at last */
+    struct run_once *runs; /* owned list; those whose call has not been queued */
     uint32_t run_count;
     struct lookup *lookups;            /* owned list; those that wait */
     uint32_t waiters[CHANNEL_WAITERS]; /* threads of the runner that wait, those that came last at the end */
@@ -193,7 +196,7 @@ void adapt_request(struct session *session, uint64_t request, const Jitd__Proto_
 /* ---- remove.c ---- */
 void remove_request(struct session *session, uint64_t request, const Jitd__Proto__Remove *message);
 
-/* Removes a unit that nobody uses when this turn of the loop is over; one that is used stays. */
+/* Removes a unit when this turn of the loop is over; one that is used when the last of its users goes. */
 void remove_later(struct session *session, struct unit *unit);
 void remove_turn_ended(struct session *session);
 void remove_task_answered(struct session *session, const struct task *task, const struct channel_record *reply);

@@ -757,8 +757,138 @@ Test(run, whose_unit_goes_with_what_it_uses_is_over_with_its_call)
     harness_close(harness);
 }
 
-/* Ten that overlap, so they share no global name. They are answered in the order in which their units become ready, which
-   the runner's two threads decide: each has to be waited for before its name is used again, not only the last. */
+/* ---- runs whose units others have come to use ---- */
+
+static const char run_source[] =
+    "long busy(long); long value(void) { return 7; } long run(long x) { return busy(x) + 1; }";
+
+struct used_run {
+    struct harness *harness;
+    struct holdings before; /* with what it uses, without its own unit */
+    struct harness_call call;
+    jitd_request request;
+};
+
+/* The call of run.o is under way. */
+static void used_run_open(struct used_run *run)
+{
+    struct object_bytes object = compile_c(run_source, HARNESS_FLAGS);
+    run->harness = harness_open_with_output(NULL);
+    harness_link_c(run->harness, "gate.o", gate_source);
+    harness_link_c(run->harness, "busy.o", busy_source);
+    run->before = holdings_of(run->harness);
+    run->request = harness_run_begin(run->harness, "run.o", &object, "run", 0, &run->call);
+    harness_await_output(run->harness, "inside");
+    object_free(&object);
+}
+
+static void used_run_return(struct used_run *run)
+{
+    harness_link_c(run->harness, "opener.o", opener_source);
+    harness_wait(run->harness, run->request);
+    cr_expect(run->call.returned && run->call.value == 43, "%s", run->call.text);
+    harness_remove_unit(run->harness, "opener.o");
+}
+
+/* Nothing is left, and the names may be defined again at once. */
+static void used_run_close(struct used_run *run)
+{
+    struct holdings after = holdings_of(run->harness);
+    expect_same_holdings(&run->before, &after);
+    harness_link_c(run->harness, "value.o", "long value(void) { return 8; }");
+    harness_close(run->harness);
+}
+
+static const char user_source[] = "long value(void); long user(long x) { return value() + x; }";
+
+Test(run, whose_unit_is_used_by_others_stays_until_the_last_of_them_goes)
+{
+    struct used_run run;
+    used_run_open(&run);
+    harness_link_c(run.harness, "user.o", user_source);
+    harness_link_c(run.harness, "second.o", "long value(void); long second(long x) { return value() - x; }");
+    used_run_return(&run);
+    cr_expect_eq(harness_value(run.harness, "user", 1), 8);
+    harness_remove_unit(run.harness, "user.o");
+    cr_expect_eq(harness_value(run.harness, "second", 1), 6);
+    harness_remove_unit(run.harness, "second.o");
+    used_run_close(&run);
+}
+
+Test(run, whose_unit_stays_goes_in_the_place_of_the_removal_in_the_stream)
+{
+    struct used_run run;
+    struct harness_removal removal = {0};
+    used_run_open(&run);
+    harness_link_c(run.harness, "user.o", user_source);
+    used_run_return(&run);
+    uint64_t unit = harness_unit(run.harness, "user.o")->id;
+    jitd_request request =
+        harness_remove_begin(run.harness, &(struct jitd_removal){.units = &unit, .unit_count = 1}, &removal);
+    harness_link_c(run.harness, "value.o", "long value(void) { return 8; }");
+    harness_wait(run.harness, request);
+    cr_expect_eq(removal.count, 1, "the run's own unit does not count");
+    harness_remove_unit(run.harness, "value.o");
+    used_run_close(&run);
+}
+
+Test(run, whose_unit_stays_lets_go_of_what_it_uses_with_its_last_user)
+{
+    struct used_run run;
+    used_run_open(&run);
+    harness_link_c(run.harness, "user.o", user_source);
+    used_run_return(&run);
+    cr_expect_eq(harness_try_removing(run.harness, "busy.o", false).error.code, JITD_ERROR_DEPENDENTS);
+    cr_expect_eq(harness_value(run.harness, "user", 1), 8, "a removal that was refused took it along");
+    const uint64_t units[] = {harness_unit(run.harness, "busy.o")->id, harness_unit(run.harness, "user.o")->id};
+    struct harness_removal removal =
+        harness_remove(run.harness, &(struct jitd_removal){.units = units, .unit_count = 2});
+    cr_expect(removal.error.code == 0 && removal.count == 2, "%s", removal.error.text);
+    harness_close(run.harness);
+}
+
+Test(run, whose_unit_stays_goes_when_its_last_user_fails)
+{
+    struct used_run run;
+    used_run_open(&run);
+    harness_link_c(run.harness, "crash.o", "long crash(long x) { return *(volatile long *)8; }");
+    harness_link_c(run.harness, "user.o",
+                   "#include <stdlib.h>\n#include <unistd.h>\nlong value(void);\n"
+                   "__attribute__((constructor)) static void begin(void)\n"
+                   "{ if (lseek(1, 0, SEEK_CUR) > 7) abort(); else write(1, \"x\", 1); }\n"
+                   "long user(long x) { return value() + x; }");
+    used_run_return(&run);
+    cr_expect(harness_call(run.harness, "crash", 0).ended);
+    harness_dispatch_until(run.harness, &run.harness->runner_ends, 3);
+    cr_expect_eq(harness_unit(run.harness, "user.o")->state, JITD_UNIT_FAILED);
+    cr_expect_eq(harness_address(run.harness, "value"), 0);
+    harness_remove_unit(run.harness, "crash.o");
+    harness_remove_unit(run.harness, "user.o");
+    used_run_close(&run);
+}
+
+/* Of a circle with a unit that nobody can name. */
+Test(run, whose_unit_and_another_use_each_other_goes_with_that_one)
+{
+    struct harness *harness = harness_open(NULL);
+    struct holdings before = holdings_of(harness);
+    struct object_bytes object = compile_c(
+        "long other(void); long once(void) { return 5; } long run(long x) { return other() + x; }", HARNESS_FLAGS);
+    struct harness_call call;
+    harness_add_c(harness, "other.o", "long once(void); long other(void) { return once(); }");
+    cr_assert_eq(harness_submit(harness, 0), 0, "%s", harness->errors[0].text);
+    harness_wait(harness, harness_run_begin(harness, "run.o", &object, "run", 1, &call));
+    cr_expect(call.returned && call.value == 6, "%s", call.text);
+    cr_expect_neq(harness_address(harness, "once"), 0);
+    harness_remove_unit(harness, "other.o");
+    struct holdings after = holdings_of(harness);
+    expect_same_holdings(&before, &after);
+    object_free(&object);
+    harness_close(harness);
+}
+
+/* Ten that overlap, so they share no global name. They are answered in the order in which their units become ready,
+   which the runner's two threads decide: each has to be waited for before its name is used again, not only the last. */
 static void run_ten(struct harness *harness, const struct object_bytes objects[10], int first)
 {
     struct harness_call calls[10];
