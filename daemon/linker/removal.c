@@ -91,27 +91,28 @@ static bool is_used(const struct removal_set *set)
     return used;
 }
 
-/* The first that has to stay, whose own uses then count again; NULL: all may go. */
-static struct unit *drop_one(struct removal_set *set)
+/* It stays, and its own uses count again. */
+static void drop(struct removal_set *set, size_t at)
 {
-    for (size_t i = 0; i < set->count; i++) {
-        struct unit *unit = set->units[i];
+    struct unit *unit = set->units[at];
 
-        if (!unit->leaving || !has_users(unit))
-            continue;
-        set->units[i] = set->units[--set->count];
-        unit->removing = false;
-        count_uses(unit, 1);
-        return unit;
-    }
-    return NULL;
+    set->units[at] = set->units[--set->count];
+    unit->removing = false;
+    count_uses(unit, 1);
 }
 
-void removal_drop_used(struct removal_set *set)
+/* From the last to the first, since users mostly come after what they use: then one walk finds nearly all. */
+void removal_drop_used(struct removal_set *set, size_t first)
 {
+    size_t before;
+
     count_own_uses(set, (uint32_t)-1);
-    while (drop_one(set))
-        continue;
+    do {
+        before = set->count;
+        for (size_t i = set->count; i-- > first;)
+            if (has_users(set->units[i]))
+                drop(set, i);
+    } while (set->count < before);
     count_own_uses(set, 1);
 }
 
@@ -147,11 +148,14 @@ static int refuse_used(struct linker *linker, struct report *report)
 }
 
 /* The set grows while it is walked. */
-static int add_users(struct linker *linker, struct removal_set *set, struct report *report)
+int removal_add_users(struct linker *linker, struct removal_set *set)
 {
     struct dependents dependents;
-    int code = dependents_open(linker, &dependents);
+    int code;
 
+    if (!is_used(set))
+        return 0;
+    code = dependents_open(linker, &dependents);
     for (size_t i = 0; i < set->count && !code; i++) {
         size_t count;
         const struct dependent *users = dependents_of(&dependents, set->units[i]->id, &count);
@@ -160,7 +164,7 @@ static int add_users(struct linker *linker, struct removal_set *set, struct repo
             code = removal_set_add(set, users[u].user);
     }
     dependents_close(&dependents);
-    return code ? no_memory(report) : 0;
+    return code;
 }
 
 /* A lookup that waits is a unit, but not one that anybody's code depends on. */
@@ -196,14 +200,12 @@ static int check_states(const struct removal_set *set, struct report *report)
     return report_code(report);
 }
 
-int removal_check(struct linker *linker, struct removal_set *set, bool cascade, struct report *report)
+int removal_check(struct linker *linker, struct removal_set *set, struct report *report)
 {
     int code = add_lookups(set, report);
 
     if (!code && is_used(set))
-        code = cascade ? add_users(linker, set, report) : refuse_used(linker, report);
-    if (!code && cascade && is_used(set))
-        code = refuse_used(linker, report); /* by a redirection, whose function is not of the set */
+        code = refuse_used(linker, report);
     return code ? code : check_states(set, report);
 }
 

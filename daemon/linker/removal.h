@@ -20,13 +20,16 @@ void removal_set_free(struct removal_set *set); /* takes the marks off the units
 /* Adds a unit once. NO_MEMORY. */
 int removal_set_add(struct removal_set *set, struct unit *unit);
 
-/* Takes units out of the set again that are leaving (unit.h) and that others use, also through one another: none of
-   them is to be missed. */
-void removal_drop_used(struct removal_set *set);
+/* Takes those out of the set again, from the unit `first` on, that others use who are not of it, also through one
+   another. */
+void removal_drop_used(struct removal_set *set, size_t first);
 
-/* Whether all of the set may go: DEPENDENTS with those that use it, INVALID where a unit is with the runner. With
-   `cascade` the users are added to the set instead. Lookups that wait for one of the set are added in any case. */
-int removal_check(struct linker *linker, struct removal_set *set, bool cascade, struct report *report);
+/* Adds those that use what the set defines, and their users. NO_MEMORY. */
+int removal_add_users(struct linker *linker, struct removal_set *set);
+
+/* Whether all of the set may go: DEPENDENTS with those that use it, INVALID where a unit is with the runner. Lookups
+   that wait for one of the set are added to it. */
+int removal_check(struct linker *linker, struct removal_set *set, struct report *report);
 
 /* The units' names are free from now on, and they are in the state REMOVED; their code, finalisers that are to run
    among it, still calls whatever it did. Of a unit that waited everything has been taken back by link_fail before. */

@@ -231,6 +231,7 @@ static void stay(struct session *session, const struct unit *unit)
 /* Adds those that only the set, or nobody, uses any more. Forgets those that are gone. */
 static int add_unused(struct session *session, struct removal_set *set)
 {
+    size_t first = set->count;
     uint32_t kept = 0;
     int code = 0;
 
@@ -245,7 +246,7 @@ static int add_unused(struct session *session, struct removal_set *set)
     }
     session->staying_count = kept;
     if (kept > 0)
-        removal_drop_used(set);
+        removal_drop_used(set, first);
     return code;
 }
 
@@ -305,6 +306,16 @@ static int add_meant(struct session *session, const Jitd__Proto__Remove *message
     return code;
 }
 
+/* What nobody else uses goes along, and with `cascade` the users do, for whom others may have stayed. */
+static int add_along(struct session *session, const Jitd__Proto__Remove *message, struct removal_set *set)
+{
+    int code = add_unused(session, set);
+
+    if (!code && message->cascade)
+        code = removal_add_users(&session->linker, set);
+    return code || !message->cascade ? code : add_unused(session, set);
+}
+
 static int collect(struct session *session, const Jitd__Proto__Remove *message, struct removal_set *set,
                    struct report *report)
 {
@@ -314,7 +325,7 @@ static int collect(struct session *session, const Jitd__Proto__Remove *message, 
         error_set(&error, ERROR_LIMIT, "%zu tags and libraries in one removal; at most %d are taken",
                   message->n_tags + message->n_libraries, LIMIT_REMOVAL_GROUPS);
     else if (add_listed(session, message, set) == 0 && add_meant(session, message, set) == 0 &&
-             add_unused(session, set) == 0)
+             add_along(session, message, set) == 0)
         return 0;
     else
         error_set(&error, ERROR_NO_MEMORY, "no memory for the list of units to be removed");
@@ -331,7 +342,6 @@ void remove_later(struct session *session, struct unit *unit)
         free(removal); /* then it stays until the session ends */
         return;
     }
-    unit->leaving = true;
     while (unit->definition_count && *link)
         link = &(*link)->next;
     removal->next = *link;
@@ -345,7 +355,7 @@ static void remove_leaving(struct session *session)
         struct report report = {0};
 
         session->leaving = removal->next;
-        if (removal_check(&session->linker, &removal->set, false, &report) == 0)
+        if (removal_check(&session->linker, &removal->set, &report) == 0)
             begin(session, removal);
         else {
             stay(session, removal->set.units[0]);
@@ -369,7 +379,7 @@ void remove_request(struct session *session, uint64_t request, const Jitd__Proto
     }
     removal->request = request;
     if (collect(session, message, &removal->set, &report) == 0 &&
-        removal_check(&session->linker, &removal->set, message->cascade, &report) == 0) {
+        removal_check(&session->linker, &removal->set, &report) == 0) {
         begin(session, removal);
         return;
     }

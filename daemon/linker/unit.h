@@ -141,7 +141,6 @@ struct unit {
     uint32_t array_count;
     uint32_t range_count;
     uint32_t code_map_bytes;        /* of `ranges` and the names behind them */
-    bool leaving;                   /* goes when nobody uses it any more: its run is over */
     uint8_t interruptions;          /* lives in a row that others ended while its initialisers or actions ran */
     struct arena_block block;       /* owned room in the arena */
     struct unit *next_in_page;      /* borrowed (code_pages.h) */

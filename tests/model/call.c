@@ -301,6 +301,7 @@ struct answer model_supply(struct model *model, const struct operation *operatio
     if (lazy)
         coming = find_coming(model, lazy);
     answer.runs_code = model_settle(model);
+    answer.runs_code |= model_remove_unused(model, true);
     if (lazy && has_failed_coming(model, lazy, coming))
         end_life(model, operation, waiting, ANSWER_ANY_CODE);
     else
@@ -317,6 +318,7 @@ void model_give_up(struct model *model, const struct operation *operation, struc
         return;
     }
     model_fail(model, &model->units[wait.unit], JITD_ERROR_CANCELLED);
+    model_remove_unused(model, true);
     go_on_any(model, operation, waiting);
     /* The thread may have come before or after. */
     if (wait.kind == WAIT_COMING && waiting->wait.kind == WAIT_ASKED)

@@ -67,6 +67,7 @@ void model_end_life(struct model *model, struct answer *answer, bool exits)
     while ((failing = begin(model)) != NULL) {
         break_off(model);
         model_fail_late(model, failing, JITD_ERROR_ACTION_FAILED);
+        model_remove_unused(model, false);
         answer->ends++;
     }
 }

@@ -208,6 +208,7 @@ struct answer model_apply(struct model *model, const struct operation *operation
     answer.runs_code |= model_settle(model);
     if (operation->deadline && (answer.kind == ANSWER_DONE || answer.kind == ANSWER_LATER))
         pass_deadline(model, operation, &answer);
+    answer.runs_code |= model_remove_unused(model, true);
     return answer;
 }
 

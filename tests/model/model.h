@@ -71,6 +71,7 @@ struct model_unit {
     bool no_object;
     bool removed;    /* its state is what it was before */
     bool leaving;    /* removed, and what runs then may still call */
+    bool over;       /* what was run once, and stays for those who use it */
     uint32_t serial; /* of a lookup, that of a batch's first unit */
     uint32_t library, data, tag;
     uint32_t group; /* not 0: with all units of the same group it becomes ready or fails */
@@ -316,8 +317,11 @@ uint64_t model_called_by(const struct model_use *use);
 uint64_t model_convention_of(const struct bound *bound);
 bool model_is_function(const struct model_definition *definition);
 
-/* removal.c: takes the unit away if nobody uses it. `live`: its finalisers run. */
+/* removal.c: takes the unit away if nobody uses it, or when that is so. `live`: its finalisers run. */
 void model_remove_run(struct model *model, struct model_unit *unit, bool live);
+
+/* removal.c: takes units away that stayed for those who used them, when these are gone; whether there were any. */
+bool model_remove_unused(struct model *model, bool live);
 
 /* lazy.c: lazy functions lead to what is ready now. */
 void model_bind_lazies(struct model *model);

@@ -58,6 +58,49 @@ static bool is_led_to(const struct model *model, const struct set *set)
     return led;
 }
 
+static bool leads_to(const struct model_unit *unit, const struct set *set)
+{
+    bool led = false;
+
+    for (uint32_t d = 0; is_there(unit) && d < unit->definition_count; d++)
+        led |= unit->definitions[d].redirected && set->has[unit->definitions[d].redirected->unit->serial];
+    return led;
+}
+
+/* Somebody who stays uses it; a lookup counts while it waits. */
+static bool is_kept(const struct model *model, uint32_t serial, const struct set *going)
+{
+    struct set single = {0};
+    bool kept = false;
+
+    single.has[serial] = true;
+    for (uint32_t i = 0; i < model->unit_end; i++) {
+        const struct model_unit *unit = &model->units[i];
+        bool waits = unit->exists && unit->lookup && unit->state == JITD_UNIT_RESOLVED;
+
+        if (!going->has[i])
+            kept |= depends(model, &single, i) || leads_to(unit, &single) || (waits && uses_any(unit, &single));
+    }
+    return kept;
+}
+
+/* Adds what stays for nobody but the set, or one another. */
+static void add_unused(const struct model *model, struct set *set)
+{
+    const struct set before = *set;
+
+    for (uint32_t i = 0; i < model->unit_end; i++)
+        set->has[i] |= is_there(&model->units[i]) && model->units[i].over;
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (uint32_t i = 0; i < model->unit_end; i++)
+            if (set->has[i] && !before.has[i] && is_kept(model, i, set)) {
+                set->has[i] = false;
+                changed = true;
+            }
+    }
+}
+
 static uint32_t find_dependents(const struct model *model, const struct set *set, struct set *out)
 {
     uint32_t count = 0;
@@ -83,8 +126,10 @@ static struct set find_going(const struct model *model, const struct operation *
 {
     struct set set = find_meant(model, operation);
 
+    add_unused(model, &set);
     if (operation->cascade)
         add_dependents(model, &set);
+    add_unused(model, &set);
     return set;
 }
 
@@ -177,18 +222,40 @@ static bool has_lost_users(const struct model *model, const struct set *set)
     return lost && acted;
 }
 
-/* One that others use after all stays. */
+/* Nobody who stays uses them. */
+static void take_all(struct model *model, const struct set *set, bool live)
+{
+    fail_waiting(model, set);
+    for (uint32_t i = 0; i < model->unit_end; i++)
+        if (set->has[i])
+            take_away(model, &model->units[i], live);
+    model_bind_lazies(model);
+    for (uint32_t i = 0; i < model->unit_end; i++)
+        if (set->has[i])
+            undo(model, &model->units[i], live);
+    leave(model);
+}
+
+/* One that others use after all stays for so long. */
 void model_remove_run(struct model *model, struct model_unit *unit, bool live)
 {
     struct set set = {0}, dependents = {0};
 
     set.has[unit->serial] = true;
     model->stuck |= has_lost_users(model, &set);
-    if (find_dependents(model, &set, &dependents) || is_led_to(model, &set))
-        return;
-    fail_waiting(model, &set);
-    take_away(model, unit, live);
-    model_bind_lazies(model);
-    undo(model, unit, live);
-    leave(model);
+    unit->over = find_dependents(model, &set, &dependents) || is_led_to(model, &set);
+    if (!unit->over)
+        take_all(model, &set, live);
+}
+
+bool model_remove_unused(struct model *model, bool live)
+{
+    struct set set = {0};
+    bool any = false;
+
+    add_unused(model, &set);
+    take_all(model, &set, live);
+    for (uint32_t i = 0; i < model->unit_end; i++)
+        any |= set.has[i];
+    return any;
 }

@@ -502,7 +502,9 @@ static int remove_units(struct linker_fixture *f, const uint64_t *ids, size_t co
     *report = (struct report){0};
     for (size_t i = 0; i < count; i++)
         cr_assert_eq(removal_set_add(&set, link_unit(&f->linker, ids[i])), 0);
-    int code = removal_check(&f->linker, &set, cascade, report);
+    if (cascade)
+        cr_assert_eq(removal_add_users(&f->linker, &set), 0);
+    int code = removal_check(&f->linker, &set, report);
     if (!code)
         removal_withdraw(&f->linker, &set);
     for (size_t i = 0; i < set.count && !code; i++)
