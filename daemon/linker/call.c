@@ -234,6 +234,7 @@ void call_next(struct session *session)
         return;
     }
     session->calling = true;
+    publish_send(session); /* what was kept for the main thread goes to the agent from now on */
 }
 
 void call_replied(struct session *session, const struct task *task, const struct channel_record *reply)

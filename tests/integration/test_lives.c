@@ -120,6 +120,26 @@ Test(lives, go_on_where_what_is_late_has_not_begun)
     harness_close(harness);
 }
 
+/* With a call behind the initialiser the agent does what comes after it. */
+Test(lives, go_on_where_another_thread_can_take_what_was_kept_behind_an_initialiser)
+{
+    struct harness *harness = harness_open_with_output(NULL);
+    struct harness_call call;
+    harness_link_c(harness, "good.o", good_source);
+    harness_add_c(harness, "stuck.o", stuck_source);
+    cr_assert_eq(harness_submit(harness, 0), 0, "%s", harness->errors[0].text);
+    harness_await_output(harness, "inside");
+    int told = harness->told;
+    harness->deadline_ms = HARNESS_PATIENCE;
+    harness_add_c(harness, "kept.o", "long ran; __attribute__((constructor)) static void run(void) { ran = 1; }");
+    cr_assert_eq(harness_submit(harness, 0), 0, "%s", harness->errors[0].text);
+    harness_call_begin(harness, "good", 1, &call);
+    harness_dispatch_until(harness, &harness->told, told + 1);
+    cr_expect_eq(harness_unit(harness, "kept.o")->state, JITD_UNIT_READY);
+    cr_expect_not(call.completed);
+    harness_close(harness);
+}
+
 Test(lives, that_end_before_a_call_has_begun_leave_it_to_the_next)
 {
     struct harness *harness = harness_open_with_output(NULL);
