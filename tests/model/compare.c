@@ -214,10 +214,12 @@ static bool has_said(const struct model_unit *unit, const struct news *news)
            news->finalised == unit->finalised;
 }
 
+/* Where it may not have come to the last time, what was called the time before is not kept. */
 static bool is_note(const struct model_unit *unit, const struct model_note *note, const struct note *told)
 {
-    return told->count <= note->count && told->count + unit->doubtful >= note->count &&
-           (told->count == 0 || told->by == note->by);
+    if (told->count == note->count)
+        return told->count == 0 || told->by == note->by;
+    return told->count < note->count && told->count + unit->doubtful >= note->count;
 }
 
 /* The same of its actions; the number of the first of which it is not so, or 0. */
