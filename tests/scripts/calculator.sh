@@ -62,6 +62,13 @@ quick(x) = x / 0
 half -> quick
 use(4)
 half -> sub
+# signs, a comment behind a line, and more than there may be
+-(2 + 1) * -2 # is 6
+2 > 1
+sq(99999999999999999999)
+seven(a, b, c, d, e, f, g) = a
+sq(1, 2, 3, 4, 5, 6, 7)
+sq(1 2)
 SCRIPT
 
 cat >"$work/expected" <<'EXPECTED'
@@ -77,12 +84,12 @@ even waits for odd
 15
 654322
 sq: duplicate definition of 'sq', first defined in sq
-line-20:.text+0x13: undefined symbol 'abs'
+line-20:.text+0x47: undefined symbol 'abs'
 line-21: 'sq' is called by convention 3, but defined with 2: register an adapter for the two before
 first waits for later
 first: 'later' is called by convention 2, but defined with 3: register an adapter for the two before
-line 24: a number, a short name or '(' is missing
-line 25: no parameter is called that
+line 24, column 4: a number, a short name or '(' is missing
+line 25, column 12: no parameter is called that
 line-29: signal 8, Floating point exception
     in ratio
     in average
@@ -99,7 +106,7 @@ soon waits for triple
 6
 line-47: signal 8, Floating point exception
     in half
-    in box-1
+    in box
     in use
     in line-47
 line-50: signal 8, Floating point exception
@@ -107,6 +114,12 @@ line-50: signal 8, Floating point exception
     in use
     in line-50
 'sub' has another calling convention, and there is no adapter for the two
+6
+1
+line 55, column 24: the number is too large
+line 56, column 26: more than six parameters
+line 57, column 21: more than six arguments
+line 58, column 5: ',' or ')' is missing
 EXPECTED
 
 "$calculator" "$work/first" <"$work/script" >"$work/output"

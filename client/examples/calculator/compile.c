@@ -1,256 +1,246 @@
 /*
  * A parser that emits code as it goes. Every expression leaves its value in rax; what must wait for it is pushed twice,
- * so that the stack is always a multiple of 16 bytes, as calls want it. Nothing is optimised.
+ * so that the stack is always a multiple of 16 bytes, as calls want it. Nothing is optimised. The first error stands;
+ * what is parsed after it does no harm.
  */
 #include <ctype.h>
-#include <stdbool.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "calculator.h"
 
-struct compiler {
-    struct function *function;
-    const char *at;
-    const char *error; /* the first */
-};
+static void expression(struct line *line, int precedence);
 
-static void expression(struct compiler *compiler, int precedence);
-
-static void fail(struct compiler *compiler, const char *error)
+static void fail(struct line *line, const char *error)
 {
-    if (!compiler->error)
-        compiler->error = error;
+    if (line->error)
+        return;
+    line->error = error;
+    line->error_at = line->at;
 }
 
-static void emit(struct compiler *compiler, const void *bytes, size_t count)
+static void emit(struct line *line, const void *bytes, size_t count)
 {
-    struct function *function = compiler->function;
-
-    if (function->code_bytes + count > sizeof function->code) {
-        fail(compiler, "too much for one function");
+    if (line->code_bytes + count > sizeof line->code) {
+        fail(line, "too much for one function");
     } else {
-        memcpy(function->code + function->code_bytes, bytes, count);
-        function->code_bytes += (uint32_t)count;
+        memcpy(line->code + line->code_bytes, bytes, count);
+        line->code_bytes += (uint32_t)count;
     }
 }
 
-/* Instructions as a string of their bytes. */
-#define EMIT(compiler, bytes) emit(compiler, bytes, sizeof(bytes) - 1)
+/* Instructions as a string of their bytes, of which none is 0. */
+#define EMIT(line, bytes) emit(line, bytes, strlen(bytes))
 
-/* An instruction that ends with a displacement of 32 bits, which is filled in later; gives its place. */
-#define EMIT_JUMP(compiler, bytes) (EMIT(compiler, bytes "\0\0\0\0"), (compiler)->function->code_bytes - 4)
+/* One that ends with a displacement of 32 bits, which is filled in later; gives its place. */
+#define EMIT_JUMP(line, bytes) (EMIT(line, bytes), emit(line, "\0\0\0", 4), (line)->code_bytes - 4)
 
-static void jump_here(struct compiler *compiler, uint32_t at)
+static void jump_here(struct line *line, uint32_t at)
 {
-    int32_t displacement = (int32_t)(compiler->function->code_bytes - (at + 4));
+    uint32_t displacement = line->code_bytes - (at + 4);
 
-    if (!compiler->error)
-        memcpy(compiler->function->code + at, &displacement, sizeof displacement);
+    memcpy(line->code + at, &displacement, sizeof displacement);
 }
 
-/* rdi, rsi, rdx, rcx, r8, r9 (psABI 3.2.3), each twice. */
-static const char *const push_parameter[MOST_PARAMETERS] = {"WW", "VV", "RR", "QQ", "APAP", "AQAQ"};
-static const char *const pop_argument[MOST_PARAMETERS] = {"__", "^^", "ZZ", "YY", "AXAX", "AYAY"};
+/* Each function keeps the address of its first value at rbp - 16: one that gets unboxed values boxes them. Six whatever
+   their number, and six are loaded where a call wants them unboxed: nobody looks at those that are too many. */
+#define ENTER "\x55\x48\x89\xe5WW"               /* push rbp; mov rbp, rsp; push rdi, twice */
+#define BOX   "WWVVRRQQAPAPAQAQ\x48\x8d\x7d\xe0" /* push rdi, rsi, rdx, rcx, r8, r9, each twice; lea rdi, [rbp - 32] */
+#define UNBOX /* mov r9, [rdi - 80]; r8, [rdi - 64]; rcx, [rdi - 48]; rdx, [rdi - 32]; rsi, [rdi - 16]; rdi, [rdi] */  \
+    "\x4c\x8b\x4f\xb0\x4c\x8b\x47\xc0\x48\x8b\x4f\xd0\x48\x8b\x57\xe0\x48\x8b\x77\xf0\x48\x8b\x3f"
+#define LEAVE "\xc9\xc3" /* leave; ret */
 
 /* Whether the text goes on with that sign, which is then behind us. */
-static bool take(struct compiler *compiler, const char *sign)
+static bool take(struct line *line, const char *sign)
 {
-    compiler->at += strspn(compiler->at, " \t\r\n");
-    if (strncmp(compiler->at, sign, strlen(sign)) != 0)
+    const char *at = line->at + strspn(line->at, " \t\r");
+
+    if (strncmp(at, sign, strlen(sign)) != 0)
         return false;
-    compiler->at += strlen(sign);
+    line->at = at + strlen(sign);
     return true;
 }
 
-static bool take_name(struct compiler *compiler, char name[NAME_BYTES])
+static void want(struct line *line, const char *sign, const char *error)
 {
-    take(compiler, "");
-    size_t length = strspn(compiler->at, "abcdefghijklmnopqrstuvwxyz_");
+    if (!take(line, sign))
+        fail(line, error);
+}
+
+static bool take_name(struct line *line, char name[NAME_BYTES])
+{
+    take(line, "");
+    size_t length = strspn(line->at, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_");
 
     if (length == 0 || length >= NAME_BYTES)
         return false;
-    memcpy(name, compiler->at, length);
+    memcpy(name, line->at, length);
     name[length] = '\0';
-    return take(compiler, name);
+    return take(line, name);
 }
 
-static void want(struct compiler *compiler, const char *sign, const char *error)
+/* Behind "NAME(" or "NAME[". Arguments wait on the stack until all of them are known, since each may hold calls. */
+static void call(struct line *line, const char *name, bool boxed)
 {
-    if (!take(compiler, sign))
-        fail(compiler, error);
-}
-
-static void parameter(struct compiler *compiler, const char *name)
-{
-    const struct function *function = compiler->function;
-    unsigned i = 0;
-
-    while (i < function->parameter_count && strcmp(function->parameters[i], name) != 0)
-        i++;
-    if (i == function->parameter_count)
-        fail(compiler, "no parameter is called that");
-    const uint8_t load[] = {0x48, 0x8b, 0x45, (uint8_t)(-16 * (int)(i + 1))}; /* mov rax, [rbp - 16 * (i + 1)] */
-    emit(compiler, load, sizeof load);
-}
-
-/* What has been pushed become arguments; boxed ones stay where they are. */
-static void pass(struct compiler *compiler, unsigned count, bool boxed)
-{
-    if (boxed)
-        EMIT(compiler, "\x48\x89\xe7"); /* mov rdi, rsp */
-    for (unsigned i = count; i-- > 0 && !boxed;)
-        emit(compiler, pop_argument[i], strlen(pop_argument[i]));
-}
-
-/* Behind "NAME(" or "NAME[". Arguments wait until all of them are known, since each may hold calls of its own. */
-static void call(struct compiler *compiler, const char *name, bool boxed)
-{
-    struct function *function = compiler->function;
-    const char *end = boxed ? "]" : ")";
     unsigned count = 0;
 
-    if (!take(compiler, end)) {
-        do {
-            expression(compiler, 0);
-            EMIT(compiler, "\x50\x50"); /* push rax, twice */
-            count++;
-        } while (take(compiler, ",") && count < MOST_PARAMETERS);
-        want(compiler, end, "')' or ']' is missing, or there are more than six arguments");
+    while (!line->error && !take(line, boxed ? "]" : ")")) {
+        if (count > 0)
+            want(line, ",", boxed ? "',' or ']' is missing" : "',' or ')' is missing");
+        if (count++ == MOST_PARAMETERS)
+            fail(line, "more than six arguments");
+        expression(line, 0);
+        EMIT(line, "\x50\x50"); /* push rax, twice */
     }
-    pass(compiler, count, boxed);
-    struct call call = {.convention = boxed ? BOXED(count) : UNBOXED(count), .at = EMIT_JUMP(compiler, "\xe8")};
-    const uint8_t drop[] = {0x48, 0x83, 0xc4, (uint8_t)(16 * count)}; /* add rsp, 16 * count */
-    emit(compiler, drop, boxed ? sizeof drop : 0);
+    const uint8_t first[] = {0x48, 0x8d, 0x7c, 0x24, (uint8_t)(16 * count - 16)}; /* lea rdi, [rsp + 16 * count - 16] */
+    const uint8_t drop[] = {0x48, 0x83, 0xc4, (uint8_t)(16 * count)};             /* add rsp, 16 * count */
+    emit(line, first, sizeof first);
+    if (!boxed)
+        EMIT(line, UNBOX);
+    struct call call = {.convention = boxed ? BOXED(count) : UNBOXED(count), .at = EMIT_JUMP(line, "\xe8")};
+    emit(line, drop, sizeof drop);
     strcpy(call.name, name);
-    if (function->call_count < MOST_CALLS)
-        function->calls[function->call_count++] = call;
+    if (line->call_count < MOST_CALLS)
+        line->calls[line->call_count++] = call;
     else
-        fail(compiler, "too much for one function");
+        fail(line, "too much for one function");
 }
 
 /* Behind "if". */
-static void conditional(struct compiler *compiler)
+static void conditional(struct line *line)
 {
-    expression(compiler, 0);
-    want(compiler, "then", "'then' is missing");
-    uint32_t to_else = EMIT_JUMP(compiler, "\x48\x85\xc0\x0f\x84"); /* test rax, rax; jz */
-    expression(compiler, 0);
-    want(compiler, "else", "'else' is missing");
-    uint32_t to_end = EMIT_JUMP(compiler, "\xe9"); /* jmp */
-    jump_here(compiler, to_else);
-    expression(compiler, 0);
-    jump_here(compiler, to_end);
+    expression(line, 0);
+    want(line, "then", "'then' is missing");
+    uint32_t to_else = EMIT_JUMP(line, "\x48\x85\xc0\x0f\x84"); /* test rax, rax; jz */
+    expression(line, 0);
+    want(line, "else", "'else' is missing");
+    uint32_t to_end = EMIT_JUMP(line, "\xe9"); /* jmp */
+    jump_here(line, to_else);
+    expression(line, 0);
+    jump_here(line, to_end);
 }
 
-static void operand(struct compiler *compiler)
+static void parameter(struct line *line, const char *name)
+{
+    unsigned i = 0;
+
+    while (i < line->parameter_count && strcmp(line->parameters[i], name) != 0)
+        i++;
+    if (i == line->parameter_count) {
+        line->at -= strlen(name);
+        fail(line, "no parameter is called that");
+    }
+    const uint8_t load[] = {0x48, 0x8b, 0x47, (uint8_t)(-16 * (int)i)}; /* mov rax, [rdi - 16 * i] */
+    EMIT(line, "\x48\x8b\x7d\xf0");                                     /* mov rdi, [rbp - 16] */
+    emit(line, load, sizeof load);
+}
+
+static void operand(struct line *line)
 {
     char name[NAME_BYTES];
 
-    if (take(compiler, "(")) {
-        expression(compiler, 0);
-        want(compiler, ")", "')' is missing");
-    } else if (isdigit((unsigned char)*compiler->at)) {
-        char *end;
-        uint64_t value = strtoull(compiler->at, &end, 10);
-        compiler->at = end;
-        EMIT(compiler, "\x48\xb8"); /* mov rax, value */
-        emit(compiler, &value, sizeof value);
-    } else if (!take_name(compiler, name)) {
-        fail(compiler, "a number, a short name or '(' is missing");
+    take(line, "");
+    if (take(line, "(")) {
+        expression(line, 0);
+        want(line, ")", "')' is missing");
+    } else if (take(line, "-")) {
+        operand(line);
+        EMIT(line, "\x48\xf7\xd8"); /* neg rax */
+    } else if (isdigit((unsigned char)*line->at)) {
+        errno = 0;
+        int64_t value = strtoll(line->at, (char **)&line->at, 10);
+        if (errno != 0)
+            fail(line, "the number is too large");
+        EMIT(line, "\x48\xb8"); /* mov rax, value */
+        emit(line, &value, sizeof value);
+    } else if (!take_name(line, name)) {
+        fail(line, "a number, a short name or '(' is missing");
     } else if (strcmp(name, "if") == 0) {
-        conditional(compiler);
-    } else if (take(compiler, "(")) {
-        call(compiler, name, false);
-    } else if (take(compiler, "[")) {
-        call(compiler, name, true);
+        conditional(line);
+    } else if (take(line, "(") || take(line, "[")) {
+        call(line, name, line->at[-1] == '[');
     } else {
-        parameter(compiler, name);
+        parameter(line, name);
     }
 }
 
 /* Code that makes rax of rax and rcx. */
 #define COMPARE(condition) "\x48\x39\xc8\x0f" condition "\xc0\x0f\xb6\xc0" /* cmp rax, rcx; setCC al; movzx eax, al */
-static const struct {
+static const struct binary {
     const char *sign;
     int precedence;
     const char *code;
-} operators[] = {
+} binaries[] = {
     {"=", 1, COMPARE("\x94")},        /* sete */
     {"<", 1, COMPARE("\x9c")},        /* setl */
+    {">", 1, COMPARE("\x9f")},        /* setg */
     {"+", 2, "\x48\x01\xc8"},         /* add rax, rcx */
     {"-", 2, "\x48\x29\xc8"},         /* sub rax, rcx */
     {"*", 3, "\x48\x0f\xaf\xc1"},     /* imul rax, rcx */
     {"/", 3, "\x48\x99\x48\xf7\xf9"}, /* cqo; idiv rcx */
+    {0},
 };
 
 /* As far as signs go that bind more closely than `precedence`. */
-static void expression(struct compiler *compiler, int precedence)
+static void expression(struct line *line, int precedence)
 {
-    size_t i = 0;
+    const struct binary *binary = binaries;
 
-    operand(compiler);
-    while (!compiler->error && i < sizeof operators / sizeof operators[0])
-        if (operators[i].precedence > precedence && take(compiler, operators[i].sign)) {
-            EMIT(compiler, "\x50\x50"); /* push rax, twice */
-            expression(compiler, operators[i].precedence);
-            EMIT(compiler, "\x48\x89\xc1\x58\x58"); /* mov rcx, rax; pop rax, twice */
-            emit(compiler, operators[i].code, strlen(operators[i].code));
-            i = 0;
+    operand(line);
+    while (binary->sign && !line->error)
+        if (binary->precedence > precedence && take(line, binary->sign)) {
+            EMIT(line, "\x50\x50"); /* push rax, twice */
+            expression(line, binary->precedence);
+            EMIT(line, "\x48\x89\xc1\x58\x58"); /* mov rcx, rax; pop rax, twice */
+            EMIT(line, binary->code);
+            binary = binaries;
         } else {
-            i++;
+            binary++;
         }
 }
 
 /* "NAME(NAME, ...) =" or "NAME[NAME, ...] =", or nothing of it: then the line is an expression. */
-static bool head(struct compiler *compiler)
+static bool head(struct line *line)
 {
-    struct function *function = compiler->function;
-    bool boxed;
+    unsigned count = 0;
 
-    if (!take_name(compiler, function->name) || !((boxed = take(compiler, "[")) || take(compiler, "(")))
+    if (!take_name(line, line->name) || strcmp(line->name, "if") == 0 || !(take(line, "(") || take(line, "[")))
         return false;
+    bool boxed = line->at[-1] == '[';
     do
-        function->parameter_count += take_name(compiler, function->parameters[function->parameter_count]);
-    while (function->parameter_count < MOST_PARAMETERS && take(compiler, ","));
-    function->convention = boxed ? BOXED(function->parameter_count) : UNBOXED(function->parameter_count);
-    return take(compiler, boxed ? "]" : ")") && take(compiler, "=");
+        count += take_name(line, line->parameters[count]);
+    while (count <= MOST_PARAMETERS && take(line, ","));
+    if (count > MOST_PARAMETERS)
+        fail(line, "more than six parameters");
+    line->parameter_count = count;
+    line->convention = boxed ? BOXED(count) : UNBOXED(count);
+    return line->error || (take(line, boxed ? "]" : ")") && take(line, "="));
 }
 
-static void enter(struct compiler *compiler, unsigned count, bool boxed)
+void compile(struct line *line, const char *text)
 {
-    EMIT(compiler, "\x55\x48\x89\xe5"); /* push rbp; mov rbp, rsp */
-    for (unsigned i = 0; i < count; i++) {
-        const uint8_t at = (uint8_t)(16 * (count - 1 - i));
-        const uint8_t push[] = {0xff, 0x77, at, 0xff, 0x77, at}; /* push [rdi + at], twice */
-        emit(compiler, boxed ? (const char *)push : push_parameter[i], boxed ? 6 : strlen(push_parameter[i]));
-    }
+    *line = (struct line){.at = text};
+    if (strlen(text) > MOST_LINE)
+        fail(line, "the line is too long");
+    else if (!head(line))
+        *line = (struct line){.at = text};
+    EMIT(line, ENTER);
+    if (line->convention < BOXED(0))
+        EMIT(line, BOX "\x48\x89\x7d\xf0"); /* mov [rbp - 16], rdi */
+    if (!line->error)
+        expression(line, 0);
+    EMIT(line, LEAVE);
+    take(line, "");
+    if (*line->at)
+        fail(line, "the line goes on where it should end");
 }
 
-void compile_adapter(unsigned argument_count, bool from_boxed, struct function *function)
+void compile_adapter(struct line *line, bool from_boxed)
 {
-    struct compiler compiler = {.function = function};
-
-    *function = (struct function){0};
-    enter(&compiler, argument_count, from_boxed);
-    pass(&compiler, argument_count, !from_boxed);
-    EMIT(&compiler, "\x41\xff\xd3\xc9\xc3"); /* call r11; leave; ret */
-}
-
-const char *compile(const char *line, struct function *function)
-{
-    struct compiler compiler = {.function = function, .at = line};
-
-    *function = (struct function){0};
-    if (!head(&compiler)) {
-        *function = (struct function){0};
-        compiler.at = line;
-    }
-    enter(&compiler, function->parameter_count, function->convention >= BOXED(0));
-    expression(&compiler, 0);
-    EMIT(&compiler, "\xc9\xc3"); /* leave; ret */
-    take(&compiler, "");
-    if (*compiler.at)
-        fail(&compiler, "the line goes on where it should end");
-    return compiler.error;
+    *line = (struct line){0};
+    strcpy(line->name, from_boxed ? "unbox" : "box");
+    EMIT(line, ENTER);
+    EMIT(line, from_boxed ? UNBOX : BOX);
+    EMIT(line, "\x41\xff\xd3" LEAVE); /* call r11 */
 }
