@@ -1,10 +1,7 @@
 #include "tests/integration/harness.h"
 
 #include <criterion/criterion.h>
-#include <dirent.h>
-#include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,13 +10,6 @@
 #include <unistd.h>
 
 #define COPY_TEXT(field, text) snprintf(field, sizeof(field), "%s", text)
-
-/* Where the expression is not 0 the test fails with the session's own words. */
-#define MUST(harness, expression)                                                                                      \
-    do {                                                                                                               \
-        int code_ = (expression);                                                                                      \
-        cr_assert(code_ == 0, #expression ": %s", jitd_last_error((harness)->session)->text);                          \
-    } while (0)
 
 static void pause_ms(long milliseconds)
 {
@@ -126,17 +116,6 @@ const char *harness_daemon_path(void)
     return path;
 }
 
-static pid_t only_child(void)
-{
-    char path[64];
-    int pid = 0;
-    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
-    FILE *file = fopen(path, "r");
-    cr_assert(file && fscanf(file, "%d", &pid) == 1, "the daemon is not there");
-    fclose(file);
-    return pid;
-}
-
 static struct harness *open_session(struct harness *harness, struct jitd_options options)
 {
     static const struct jitd_listener listener = {.unit = on_unit,
@@ -147,8 +126,8 @@ static struct harness *open_session(struct harness *harness, struct jitd_options
         options.daemon = harness_daemon_path();
     cr_assert(jitd_spawn(&options, &listener, harness, &harness->session) == 0, "%s: %s", options.daemon,
               jitd_last_error(harness->session)->text);
-    harness->daemon = only_child();
-    MUST(harness, jitd_wait(harness->session, 0, HARNESS_PATIENCE));
+    harness->daemon = harness_only_child();
+    HARNESS_MUST(harness, jitd_wait(harness->session, 0, HARNESS_PATIENCE));
     return harness;
 }
 
@@ -279,35 +258,90 @@ int harness_submit(struct harness *harness, unsigned flags)
     struct jitd_batch *batch = jitd_batch_new(flags);
     cr_assert(batch);
     for (size_t i = 0; i < harness->object_count; i++)
-        MUST(harness, jitd_batch_add_unit(batch, &harness->inputs[i]));
+        HARNESS_MUST(harness, jitd_batch_add_unit(batch, &harness->inputs[i]));
     jitd_batch_set_deadline(batch, harness->deadline_ms);
     harness->error_count = 0;
     harness->errors[0] = (struct harness_error){0};
-    MUST(harness, jitd_submit(harness->session, batch, on_submitted, harness, &request));
+    HARNESS_MUST(harness, jitd_submit(harness->session, batch, on_submitted, harness, &request));
     harness_wait(harness, request);
     drop_batch(harness);
     return harness->errors[0].code;
 }
 
+void harness_accept(struct harness *harness, unsigned flags)
+{
+    cr_assert_eq(harness_submit(harness, flags), 0, "%s", harness->errors[0].text);
+}
+
 void harness_settle(struct harness *harness)
 {
-    MUST(harness, jitd_wait_units(harness->session, HARNESS_PATIENCE));
+    HARNESS_MUST(harness, jitd_wait_units(harness->session, HARNESS_PATIENCE));
+}
+
+void harness_link_batch(struct harness *harness, unsigned flags)
+{
+    harness_accept(harness, flags);
+    harness_settle(harness);
+}
+
+void harness_expect_ready(struct harness *harness, const char *name)
+{
+    harness_settle(harness);
+    const struct harness_unit *unit = harness_unit(harness, name);
+    cr_assert_eq(unit->state, JITD_UNIT_READY, "%s: %s", name, unit->error.text);
+}
+
+void harness_expect_state(const struct harness *harness, const char *name, enum jitd_unit_state state)
+{
+    const struct harness_unit *unit = harness_unit(harness, name);
+    cr_expect_eq(unit->state, state, "%s is %s: %s", name, jitd_unit_state_name(unit->state), unit->error.text);
 }
 
 void harness_link(struct harness *harness, const char *name, const struct object_bytes *object)
 {
     harness_add(harness, name, object);
-    cr_assert(harness_submit(harness, JITD_BATCH_CLOSED) == 0, "%s", harness->errors[0].text);
-    harness_settle(harness);
-    const struct harness_unit *unit = harness_unit(harness, name);
-    cr_assert(unit->state == JITD_UNIT_READY, "%s", unit->error.text);
+    harness_accept(harness, JITD_BATCH_CLOSED);
+    harness_expect_ready(harness, name);
 }
 
 void harness_link_c(struct harness *harness, const char *name, const char *source)
 {
-    struct object_bytes object = compile_c(source, HARNESS_FLAGS);
-    harness_link(harness, name, &object);
-    object_free(&object);
+    harness_add_c(harness, name, source);
+    harness_accept(harness, JITD_BATCH_CLOSED);
+    harness_expect_ready(harness, name);
+}
+
+void harness_add_to(struct harness *harness, uint32_t library, const char *name, const char *source,
+                    const struct jitd_manifest *manifest)
+{
+    harness_add_unit(harness, &(struct jitd_unit_input){.name = name, .library = library, .manifest = manifest},
+                     source);
+}
+
+void harness_add_named(struct harness *harness, const char *name, const char *source,
+                       const struct jitd_manifest *manifest)
+{
+    harness_add_to(harness, JITD_LIBRARY_MAIN, name, source, manifest);
+}
+
+void harness_submit_to(struct harness *harness, uint32_t library, const char *name, const char *source,
+                       const struct jitd_manifest *manifest)
+{
+    harness_add_to(harness, library, name, source, manifest);
+    harness_accept(harness, 0);
+}
+
+void harness_submit_named(struct harness *harness, const char *name, const char *source,
+                          const struct jitd_manifest *manifest)
+{
+    harness_submit_to(harness, JITD_LIBRARY_MAIN, name, source, manifest);
+}
+
+void harness_link_named(struct harness *harness, const char *name, const char *source,
+                        const struct jitd_manifest *manifest)
+{
+    harness_submit_named(harness, name, source, manifest);
+    harness_expect_ready(harness, name);
 }
 
 const struct harness_unit *harness_unit(const struct harness *harness, const char *name)
@@ -335,8 +369,8 @@ jitd_request harness_remove_begin(struct harness *harness, const struct jitd_rem
 {
     jitd_request request;
     *removal = (struct harness_removal){0};
-    MUST(harness, jitd_remove(harness->session, what, on_removed, removal, &request));
-    MUST(harness, jitd_flush(harness->session));
+    HARNESS_MUST(harness, jitd_remove(harness->session, what, on_removed, removal, &request));
+    HARNESS_MUST(harness, jitd_flush(harness->session));
     return request;
 }
 
@@ -385,14 +419,14 @@ jitd_request harness_call_begin(struct harness *harness, const char *name, int64
     const struct jitd_value value = {.type = JITD_INT64, .integer = argument};
     jitd_request request;
     *call = (struct harness_call){0};
-    MUST(harness, jitd_call(harness->session, name, JITD_INT64, &value, 1, on_called, call, &request));
-    MUST(harness, jitd_flush(harness->session));
+    HARNESS_MUST(harness, jitd_call(harness->session, name, JITD_INT64, &value, 1, on_called, call, &request));
+    HARNESS_MUST(harness, jitd_flush(harness->session));
     return request;
 }
 
 void harness_wait(struct harness *harness, jitd_request request)
 {
-    MUST(harness, jitd_wait(harness->session, request, HARNESS_PATIENCE));
+    HARNESS_MUST(harness, jitd_wait(harness->session, request, HARNESS_PATIENCE));
 }
 
 struct harness_call harness_call(struct harness *harness, const char *name, int64_t argument)
@@ -409,8 +443,9 @@ jitd_request harness_run_begin(struct harness *harness, const char *name, const 
     const struct jitd_unit_input unit = {.name = name, .object = object->bytes, .bytes = object->length};
     jitd_request request;
     *call = (struct harness_call){0};
-    MUST(harness, jitd_run(harness->session, &unit, function, JITD_INT64, &value, 1, on_called, call, &request));
-    MUST(harness, jitd_flush(harness->session));
+    HARNESS_MUST(harness,
+                 jitd_run(harness->session, &unit, function, JITD_INT64, &value, 1, on_called, call, &request));
+    HARNESS_MUST(harness, jitd_flush(harness->session));
     return request;
 }
 
@@ -427,7 +462,7 @@ struct harness_call harness_main(struct harness *harness)
 {
     struct harness_call call = {0};
     jitd_request request;
-    MUST(harness, jitd_call_main(harness->session, NULL, on_called, &call, &request));
+    HARNESS_MUST(harness, jitd_call_main(harness->session, NULL, on_called, &call, &request));
     harness_wait(harness, request);
     return call;
 }
@@ -451,9 +486,16 @@ uint64_t harness_address(struct harness *harness, const char *name)
 {
     uint64_t address = 0;
     jitd_request request;
-    MUST(harness, jitd_lookup(harness->session, &name, 1, on_looked_up, &address, &request));
+    HARNESS_MUST(harness, jitd_lookup(harness->session, &name, 1, on_looked_up, &address, &request));
     harness_wait(harness, request);
     return address;
+}
+
+void harness_expect_output(const struct harness *harness, const char *wanted)
+{
+    char *output = harness_output(harness);
+    cr_expect_str_eq(output, wanted);
+    free(output);
 }
 
 void harness_await_output(const struct harness *harness, const char *wanted)
@@ -474,32 +516,50 @@ static void poll_session(const struct harness *harness)
     poll(&polled, 1, 10);
 }
 
-static void on_done(struct jitd_session *session, const struct jitd_errors *errors, void *data)
+void harness_done(struct jitd_session *session, const struct jitd_errors *errors, void *data)
 {
-    if (data)
-        *(int *)data = errors ? errors->list[0].code : 0;
+    if (data && errors)
+        copy_error(data, &errors->list[0]);
+    else if (data)
+        ((struct harness_error *)data)->code = 0;
 }
 
 void harness_refuse(struct harness *harness, uint64_t ask, const char *text)
 {
-    MUST(harness, jitd_refuse(harness->session, ask, text, on_done, NULL, NULL));
-    MUST(harness, jitd_flush(harness->session));
+    HARNESS_MUST(harness, jitd_refuse(harness->session, ask, text, harness_done, NULL, NULL));
+    HARNESS_MUST(harness, jitd_flush(harness->session));
+}
+
+const struct harness_question *harness_expect_question(struct harness *harness, int number, const char *symbol)
+{
+    harness_dispatch_until(harness, &harness->asked, number);
+    const struct harness_question *question = &harness->questions[number - 1];
+    cr_assert_str_eq(question->symbol, symbol);
+    return question;
+}
+
+struct harness_error harness_redirect_all(struct harness *harness, const char *const *symbols,
+                                          const char *const *targets, size_t count)
+{
+    struct harness_error answer = {.code = HARNESS_UNANSWERED};
+    jitd_request request;
+    HARNESS_MUST(harness, jitd_redirect(harness->session, JITD_LIBRARY_MAIN, symbols, targets, count, harness_done,
+                                        &answer, &request));
+    harness_wait(harness, request);
+    cr_assert_neq(answer.code, HARNESS_UNANSWERED);
+    return answer;
 }
 
 int harness_redirect(struct harness *harness, const char *symbol, const char *target)
 {
-    int code = -1;
-    jitd_request request;
-    MUST(harness, jitd_redirect(harness->session, JITD_LIBRARY_MAIN, &symbol, &target, 1, on_done, &code, &request));
-    harness_wait(harness, request);
-    return code;
+    return harness_redirect_all(harness, &symbol, &target, 1).code;
 }
 
 void harness_dispatch_for(struct harness *harness, int milliseconds)
 {
     for (int waited = 0; waited < milliseconds; waited += 10) {
         poll_session(harness);
-        MUST(harness, jitd_dispatch(harness->session));
+        HARNESS_MUST(harness, jitd_dispatch(harness->session));
     }
 }
 
@@ -508,7 +568,7 @@ void harness_dispatch_until(struct harness *harness, const int *value, int wante
     for (int waited = 0; *value < wanted; waited += 10) {
         cr_assert(waited < HARNESS_PATIENCE, "what was waited for did not come");
         poll_session(harness);
-        MUST(harness, jitd_dispatch(harness->session));
+        HARNESS_MUST(harness, jitd_dispatch(harness->session));
     }
 }
 
@@ -518,90 +578,5 @@ void harness_await_disconnection(struct harness *harness)
         cr_assert(waited < HARNESS_PATIENCE, "the session goes on");
         poll_session(harness);
         jitd_dispatch(harness->session);
-    }
-}
-
-/* ---- the processes ---- */
-
-long harness_status(pid_t pid, const char *key)
-{
-    char path[64], line[256];
-    long value = -1;
-    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-    FILE *file = fopen(path, "r");
-    while (file && value < 0 && fgets(line, sizeof line, file))
-        if (strncmp(line, key, strlen(key)) == 0 && line[strlen(key)] == ':')
-            value = strtol(line + strlen(key) + 1, NULL, 10);
-    if (file)
-        fclose(file);
-    return value;
-}
-
-static bool is_in(pid_t pid, const pid_t *pids, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (pids[i] == pid)
-            return true;
-    return false;
-}
-
-/* One more generation of descendants; returns the new count. */
-static size_t add_children(pid_t pids[HARNESS_PROCESSES], size_t count)
-{
-    DIR *directory = opendir("/proc");
-    cr_assert(directory);
-    for (struct dirent *entry; (entry = readdir(directory)) && count < HARNESS_PROCESSES;) {
-        pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
-        if (pid > 0 && !is_in(pid, pids, count) && is_in((pid_t)harness_status(pid, "PPid"), pids, count))
-            pids[count++] = pid;
-    }
-    closedir(directory);
-    return count;
-}
-
-size_t harness_processes(pid_t daemon, pid_t pids[HARNESS_PROCESSES])
-{
-    size_t count = 1, before = 0;
-    pids[0] = daemon;
-    while (count != before) {
-        before = count;
-        count = add_children(pids, count);
-    }
-    return count;
-}
-
-static bool is_named(pid_t pid, const char *name)
-{
-    char path[64], actual[64] = "";
-    snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
-    FILE *file = fopen(path, "r");
-    bool same = file && fscanf(file, "%63s", actual) == 1 && strcmp(actual, name) == 0;
-    if (file)
-        fclose(file);
-    return same;
-}
-
-pid_t harness_process(const struct harness *harness, enum harness_process which)
-{
-    pid_t pids[HARNESS_PROCESSES];
-    size_t count = harness_processes(harness->daemon, pids);
-    for (size_t i = 0; i < count; i++) {
-        pid_t parent = (pid_t)harness_status(pids[i], "PPid");
-        bool found = which == HARNESS_LINKER     ? is_named(pids[i], "jitd-linker")
-                     : which == HARNESS_TEMPLATE ? is_named(pids[i], "jitd-runner") && parent == harness->daemon
-                                                 : is_named(pids[i], "jitd-runner") && is_named(parent, "jitd-runner");
-        if (found)
-            return pids[i];
-    }
-    cr_assert_fail("a process of the session is missing");
-    return -1;
-}
-
-void harness_expect_gone(const pid_t *pids, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        for (int waited = 0; kill(pids[i], 0) == 0 && waited < 5000; waited += 10)
-            pause_ms(10);
-        cr_expect(kill(pids[i], 0) == -1 && errno == ESRCH, "process %d is left", (int)pids[i]);
     }
 }

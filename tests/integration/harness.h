@@ -8,6 +8,7 @@
 #ifndef TESTS_INTEGRATION_HARNESS_H
 #define TESTS_INTEGRATION_HARNESS_H
 
+#include <criterion/criterion.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,6 +20,16 @@
 #define HARNESS_PATIENCE 20000 /* ms; a machine under load is slow, a hang is for ever */
 #define HARNESS_FLAGS    "-O1 -fPIC -w"
 #define HARNESS_ERRORS   16
+
+/* The code of a struct harness_error to which harness_done has not come yet. */
+#define HARNESS_UNANSWERED (-1)
+
+/* Where the expression is not 0 the test fails with the session's own words. */
+#define HARNESS_MUST(harness, expression)                                                                              \
+    do {                                                                                                               \
+        int code_ = (expression);                                                                                      \
+        cr_assert(code_ == 0, #expression ": %s", jitd_last_error((harness)->session)->text);                          \
+    } while (0)
 
 struct harness_error {
     int code; /* 0: none */
@@ -129,6 +140,9 @@ void harness_close(struct harness *harness);
 /* What the program has written so far; to be freed. */
 char *harness_output(const struct harness *harness);
 
+/* It has written that and nothing else. */
+void harness_expect_output(const struct harness *harness, const char *wanted);
+
 /* Waits until that is part of it. */
 void harness_await_output(const struct harness *harness, const char *wanted);
 
@@ -152,12 +166,39 @@ void harness_add_object(struct harness *harness, const struct jitd_unit_input *u
 /* Submits the batch and waits for the reply: 0, or the code of the first of harness->errors. */
 int harness_submit(struct harness *harness, unsigned flags);
 
+/* As harness_submit where the batch must be taken; what becomes of it is another matter. */
+void harness_accept(struct harness *harness, unsigned flags);
+
 /* Waits until every unit is READY or FAILED. */
 void harness_settle(struct harness *harness);
 
-/* One unit in a batch of its own, which must become READY. */
+/* The batch must be taken; waits until every unit is READY or FAILED. */
+void harness_link_batch(struct harness *harness, unsigned flags);
+
+/* As harness_settle, and that one must be READY. */
+void harness_expect_ready(struct harness *harness, const char *name);
+
+/* It is in that state now. */
+void harness_expect_state(const struct harness *harness, const char *name, enum jitd_unit_state state);
+
+/* One unit in a closed batch of its own, which must become READY. */
 void harness_link_c(struct harness *harness, const char *name, const char *source);
 void harness_link(struct harness *harness, const char *name, const struct object_bytes *object);
+
+/* One unit with a manifest, either of which may be NULL: added; submitted in an open batch, which must be taken; and
+   that it becomes READY. */
+void harness_add_named(struct harness *harness, const char *name, const char *source,
+                       const struct jitd_manifest *manifest);
+void harness_submit_named(struct harness *harness, const char *name, const char *source,
+                          const struct jitd_manifest *manifest);
+void harness_link_named(struct harness *harness, const char *name, const char *source,
+                        const struct jitd_manifest *manifest);
+
+/* The first two in a library. */
+void harness_add_to(struct harness *harness, uint32_t library, const char *name, const char *source,
+                    const struct jitd_manifest *manifest);
+void harness_submit_to(struct harness *harness, uint32_t library, const char *name, const char *source,
+                       const struct jitd_manifest *manifest);
 
 /* The last unit submitted under that name; the test fails where there is none. */
 const struct harness_unit *harness_unit(const struct harness *harness, const char *name);
@@ -201,10 +242,19 @@ int64_t harness_value(struct harness *harness, const char *name, int64_t argumen
 /* 0 where the name is not known. */
 uint64_t harness_address(struct harness *harness, const char *name);
 
+/* A jitd_done_callback: copies the first error to `data`, a struct harness_error or NULL; its code is 0 where there is
+   none. */
+void harness_done(struct jitd_session *session, const struct jitd_errors *errors, void *data);
+
+/* The question of that number, from 1 on, has come, and is about the symbol. */
+const struct harness_question *harness_expect_question(struct harness *harness, int number, const char *symbol);
+
 /* Refuses the question, without waiting. */
 void harness_refuse(struct harness *harness, uint64_t ask, const char *text);
 
-/* One redirection; the error's code, or 0. */
+/* Redirections in one request, and one alone: the error, and its code; 0 where it was done. */
+struct harness_error harness_redirect_all(struct harness *harness, const char *const *symbols,
+                                          const char *const *targets, size_t count);
 int harness_redirect(struct harness *harness, const char *symbol, const char *target);
 
 /* Dispatches for so many milliseconds. */
@@ -216,7 +266,10 @@ void harness_dispatch_until(struct harness *harness, const int *value, int wante
 /* Dispatches until the connection is gone. */
 void harness_await_disconnection(struct harness *harness);
 
-/* ---- the processes ---- */
+/* ---- the processes (harness_processes.c) ---- */
+
+/* The one child of the test: its daemon. The test fails where there is none. */
+pid_t harness_only_child(void);
 
 /* Of the session's tree: the linker, the runner's template, and the live runner. The test fails where there is none. */
 enum harness_process { HARNESS_LINKER, HARNESS_TEMPLATE, HARNESS_RUNNER };

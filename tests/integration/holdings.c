@@ -30,10 +30,23 @@ bool holdings_are_same(const struct holdings *before, const struct holdings *aft
     return before->zones == after->zones && memcmp(before->used, after->used, sizeof before->used) == 0;
 }
 
-void holdings_expect_same(const struct holdings *before, const struct holdings *after)
+static void expect_same_zones(const struct holdings *before, const struct holdings *after)
 {
     cr_assert_eq(after->zones, before->zones);
     for (size_t i = 0; i < before->zones; i++)
         cr_expect_eq(after->used[i], before->used[i], "zone %zu: %llu bytes in use, before %llu", i,
                      (unsigned long long)after->used[i], (unsigned long long)before->used[i]);
+}
+
+void holdings_expect_same_room(struct harness *harness, const struct holdings *before)
+{
+    struct holdings after = holdings_of(harness);
+    expect_same_zones(before, &after);
+}
+
+void holdings_expect_same(struct harness *harness, const struct holdings *before)
+{
+    struct holdings after = holdings_of(harness);
+    cr_expect_eq(after.units, before->units);
+    expect_same_zones(before, &after);
 }

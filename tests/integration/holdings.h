@@ -17,7 +17,9 @@ struct holdings holdings_of(struct harness *harness);
 /* Of the zones alone: a unit that has failed is still counted. */
 bool holdings_are_same(const struct holdings *before, const struct holdings *after);
 
-/* Says of each zone that differs what it held. */
-void holdings_expect_same(const struct holdings *before, const struct holdings *after);
+/* The session holds as much as before: in its zones, and with units too. Says of each zone that differs what it held.
+ */
+void holdings_expect_same_room(struct harness *harness, const struct holdings *before);
+void holdings_expect_same(struct harness *harness, const struct holdings *before);
 
 #endif

@@ -14,7 +14,6 @@
 #include "tests/integration/harness.h"
 #include "tests/integration/holdings.h"
 #include "tests/integration/manifest.h"
-#include "tests/integration/peer.h"
 
 TestSuite(actions, .timeout = 60);
 
@@ -46,13 +45,6 @@ static struct harness *open_with_runtime(void)
     return harness;
 }
 
-static void expect_output(const struct harness *harness, const char *wanted)
-{
-    char *output = harness_output(harness);
-    cr_expect_str_eq(output, wanted);
-    free(output);
-}
-
 /* A unit that notes `digit` when it is initialised and finalised, with a name of its own for others; its manifest is
    borrowed until the batch is submitted. */
 static void add_noting(struct harness *harness, const char *name, char digit, const struct jitd_manifest *manifest)
@@ -65,24 +57,6 @@ static void add_noting(struct harness *harness, const char *name, char digit, co
              "long name_%c(long x) { return x; }\n",
              digit, digit, digit);
     harness_add_unit(harness, &(struct jitd_unit_input){.name = name, .manifest = manifest}, source);
-}
-
-static void add_without_object(struct harness *harness, const char *name, const struct jitd_manifest *manifest)
-{
-    harness_add_unit(harness, &(struct jitd_unit_input){.name = name, .manifest = manifest}, NULL);
-}
-
-static void submit(struct harness *harness, unsigned flags)
-{
-    cr_assert_eq(harness_submit(harness, flags), 0, "%s", harness->errors[0].text);
-    if (!(flags & JITD_BATCH_REPORT_ADDRESSES))
-        harness_settle(harness);
-}
-
-static void expect_state(const struct harness *harness, const char *name, enum jitd_unit_state state)
-{
-    const struct harness_unit *unit = harness_unit(harness, name);
-    cr_expect_eq(unit->state, state, "%s is in state %d: %s", name, (int)unit->state, unit->error.text);
 }
 
 static const struct harness_error *expect_failed(const struct harness *harness, const char *name, int code)
@@ -109,14 +83,14 @@ Test(actions, of_a_component_are_made_in_the_order_of_its_units_before_any_initi
     const struct jitd_manifest third = {ACTIONS({PUBLISH("note", "d")}, {REMOVE("note", "E")})};
     struct harness *harness = open_with_runtime();
     add_noting(harness, "first.o", '1', &first);
-    add_without_object(harness, "second", &second);
+    harness_add_named(harness, "second", NULL, &second);
     add_noting(harness, "third.o", '3', &third);
-    submit(harness, JITD_BATCH_ATOMIC);
-    expect_output(harness, "abcd13");
+    harness_link_batch(harness, JITD_BATCH_ATOMIC);
+    harness_expect_output(harness, "abcd13");
     remove_units(harness, "first.o", "third.o");
-    expect_output(harness, "abcd1331EBA");
+    harness_expect_output(harness, "abcd1331EBA");
     harness_remove_unit(harness, "second");
-    expect_output(harness, "abcd1331EBAC");
+    harness_expect_output(harness, "abcd1331EBAC");
     harness_close(harness);
 }
 
@@ -128,11 +102,10 @@ Test(actions, of_units_that_need_each_other_are_made_in_the_order_of_submission)
     for (size_t i = 0; i < 4; i++) {
         const struct jitd_manifest manifest = {ABSOLUTES({.name = names[i]}), USES({.global = names[needs[i]]}),
                                                ACTIONS({PUBLISH("note", letters[i])})};
-        add_without_object(harness, names[i], &manifest);
-        submit(harness, JITD_BATCH_REPORT_ADDRESSES);
+        harness_submit_named(harness, names[i], NULL, &manifest);
     }
     harness_settle(harness);
-    expect_output(harness, "abcd");
+    harness_expect_output(harness, "abcd");
     harness_close(harness);
 }
 
@@ -143,10 +116,10 @@ Test(actions, of_what_a_unit_needs_come_first_and_are_undone_last)
     struct harness *harness = open_with_runtime();
     add_noting(harness, "user.o", '2', &user);
     add_noting(harness, "base.o", '1', &base);
-    submit(harness, 0);
-    expect_output(harness, "a1b2");
+    harness_link_batch(harness, 0);
+    harness_expect_output(harness, "a1b2");
     cr_expect_eq(harness_try_removing(harness, "base.o", true).count, 2);
-    expect_output(harness, "a1b221BA");
+    harness_expect_output(harness, "a1b221BA");
     harness_close(harness);
 }
 
@@ -156,12 +129,12 @@ Test(actions, are_undone_after_the_finalisers_at_the_end_of_a_program)
     const struct jitd_manifest second = {ACTIONS(NOTE("c", "C"))};
     struct harness *harness = open_with_runtime();
     add_noting(harness, "first.o", '1', &first);
-    submit(harness, 0);
+    harness_link_batch(harness, 0);
     add_noting(harness, "second.o", '2', &second);
-    submit(harness, 0);
+    harness_link_batch(harness, 0);
     cr_expect_eq(harness_call(harness, "leave", 5).end.exit_status, 5);
     harness_value(harness, "stay", 0);
-    expect_output(harness, "ab1c221CBAab1c2");
+    harness_expect_output(harness, "ab1c221CBAab1c2");
     harness_close(harness);
 }
 
@@ -208,9 +181,9 @@ Test(actions, get_their_arguments_byte_by_byte_at_multiples_of_sixteen)
                    "    for (size_t i = 0; i < bytes; i++)\n"
                    "        if (argument[i] != (unsigned char)((begin + i) * 7 + (begin + i) / 256)) return 2;\n"
                    "    sizes += bytes; return (size_t)argument % 16 != 0; }\n");
-    add_without_object(harness, "unit", &manifest);
-    submit(harness, 0);
-    expect_state(harness, "unit", JITD_UNIT_READY);
+    harness_add_named(harness, "unit", NULL, &manifest);
+    harness_link_batch(harness, 0);
+    harness_expect_state(harness, "unit", JITD_UNIT_READY);
     int64_t sum = 1 + 15 + 16 + 17 + 4096 + (int64_t)LIMIT_ACTION_BYTES;
     cr_expect_eq(harness_value(harness, "checked", 0), sum);
     harness_remove_unit(harness, "unit");
@@ -228,9 +201,9 @@ Test(actions, may_be_functions_of_their_own_unit_by_their_global_names)
     struct harness *harness = harness_open_with_output(NULL);
     harness_add_unit(harness, &(struct jitd_unit_input){.name = "own.o", .manifest = &manifest},
                      "#include <unistd.h>\nint own(const void *p, size_t n) { return write(1, p, n) != 1; }\n");
-    submit(harness, JITD_BATCH_CLOSED);
+    harness_link_batch(harness, JITD_BATCH_CLOSED);
     harness_remove_unit(harness, "own.o");
-    expect_output(harness, "aA");
+    harness_expect_output(harness, "aA");
     harness_close(harness);
 }
 
@@ -247,8 +220,8 @@ Test(actions, may_be_functions_of_the_runners_libraries)
                    "#include <stdlib.h>\n#include <string.h>\n"
                    "long is_green(long x) { char *c = getenv(\"COLOUR\"); return c && !strcmp(c, \"green\"); }\n"
                    "long crash(long x) { return *(volatile long *)8; }\n");
-    add_without_object(harness, "colour", &manifest);
-    submit(harness, JITD_BATCH_CLOSED);
+    harness_add_named(harness, "colour", NULL, &manifest);
+    harness_link_batch(harness, JITD_BATCH_CLOSED);
     cr_expect_eq(harness_value(harness, "is_green", 0), 1);
     cr_expect(harness_call(harness, "crash", 0).ended);
     cr_expect_eq(harness_value(harness, "is_green", 0), 1, "in the next life, too");
@@ -261,18 +234,17 @@ Test(actions, wait_for_their_functions_and_keep_them)
 {
     const struct jitd_manifest manifest = {ACTIONS(NOTE("a", "A"))};
     struct harness *harness = harness_open_with_output(NULL);
-    add_without_object(harness, "unit", &manifest);
-    submit(harness, JITD_BATCH_REPORT_ADDRESSES);
-    expect_state(harness, "unit", JITD_UNIT_RESOLVED);
+    harness_submit_named(harness, "unit", NULL, &manifest);
+    harness_expect_state(harness, "unit", JITD_UNIT_RESOLVED);
     harness_link_c(harness, "runtime.o", runtime_source);
     harness_settle(harness);
-    expect_state(harness, "unit", JITD_UNIT_READY);
-    expect_output(harness, "a");
+    harness_expect_state(harness, "unit", JITD_UNIT_READY);
+    harness_expect_output(harness, "a");
     struct harness_removal removal = harness_try_removing(harness, "runtime.o", false);
     cr_expect_eq(removal.error.code, JITD_ERROR_DEPENDENTS, "%s", removal.error.text);
     cr_expect_str_eq(removal.error.symbol, "note");
     cr_expect_eq(harness_try_removing(harness, "runtime.o", true).count, 2);
-    expect_output(harness, "aA");
+    harness_expect_output(harness, "aA");
     harness_close(harness);
 }
 
@@ -288,21 +260,21 @@ Test(actions, find_a_function_that_comes_in_another_library)
                                          .number = 1, .search = &(struct jitd_search){.library = 2}, .search_count = 1},
                                      NULL, NULL, NULL),
                  0);
-    add_without_object(harness, "exact", &manifest);
+    harness_add_named(harness, "exact", NULL, &manifest);
     harness_add_unit(harness, &(struct jitd_unit_input){.name = "searching", .manifest = &searching, .library = 1},
                      NULL);
-    submit(harness, JITD_BATCH_REPORT_ADDRESSES);
+    harness_accept(harness, 0);
     harness_add_unit(harness, &(struct jitd_unit_input){.name = "other.o", .library = 2},
                      "#include <unistd.h>\n"
                      "int note(const void *p, size_t n) { write(1, \"2\", 1); write(1, p, n); return 0; }\n");
-    submit(harness, JITD_BATCH_REPORT_ADDRESSES);
+    harness_accept(harness, 0);
     harness_await_output(harness, "2b");
-    expect_state(harness, "exact", JITD_UNIT_RESOLVED);
+    harness_expect_state(harness, "exact", JITD_UNIT_RESOLVED);
     harness_add_unit(harness, &(struct jitd_unit_input){.name = "one.o", .library = 1},
                      "#include <unistd.h>\n"
                      "int note(const void *p, size_t n) { write(1, \"1\", 1); write(1, p, n); return 0; }\n");
-    submit(harness, 0);
-    expect_output(harness, "2b1a");
+    harness_link_batch(harness, 0);
+    harness_expect_output(harness, "2b1a");
     harness_close(harness);
 }
 
@@ -311,11 +283,10 @@ Test(actions, without_their_function_are_missing_names_of_a_closed_batch)
     const struct jitd_manifest manifest = {ACTIONS({.remove = "nowhere"})};
     struct harness *harness = open_with_runtime();
     struct holdings before = holdings_of(harness);
-    add_without_object(harness, "unit", &manifest);
+    harness_add_named(harness, "unit", NULL, &manifest);
     cr_expect_eq(harness_submit(harness, JITD_BATCH_CLOSED), JITD_ERROR_SYMBOL_MISSING);
     cr_expect_str_eq(harness->errors[0].symbol, "nowhere");
-    struct holdings after = holdings_of(harness);
-    holdings_expect_same(&before, &after);
+    holdings_expect_same_room(harness, &before);
     harness_close(harness);
 }
 
@@ -329,18 +300,17 @@ Test(actions, can_be_neither_data_nor_functions_of_another_convention)
     struct harness *harness = open_with_runtime();
     harness_add_unit(harness, &(struct jitd_unit_input){.name = "strange.o", .manifest = &strange},
                      "int strange(void) { return 0; }\n");
-    submit(harness, 0);
+    harness_link_batch(harness, 0);
     struct holdings before = holdings_of(harness);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const struct jitd_manifest manifest = {ACTIONS(NOTE("a", "A"), {.publish = cases[i].function})};
-        add_without_object(harness, "unit", &manifest);
-        submit(harness, 0);
+        harness_add_named(harness, "unit", NULL, &manifest);
+        harness_link_batch(harness, 0);
         const struct harness_error *error = expect_failed(harness, "unit", cases[i].code);
         cr_expect_str_eq(error->symbol, cases[i].function);
-        struct holdings after = holdings_of(harness);
-        holdings_expect_same(&before, &after);
+        holdings_expect_same_room(harness, &before);
     }
-    expect_output(harness, "");
+    harness_expect_output(harness, "");
     harness_close(harness);
 }
 
@@ -357,7 +327,7 @@ static void submit_three(struct harness *harness, struct jitd_manifest_action th
     add_noting(harness, "one.o", '1', &manifests[0]);
     add_noting(harness, "two.o", '2', &manifests[1]);
     add_noting(harness, "three.o", '3', &manifests[2]);
-    submit(harness, JITD_BATCH_ATOMIC);
+    harness_link_batch(harness, JITD_BATCH_ATOMIC);
 }
 
 Test(actions, of_which_one_fails_are_undone_in_reverse_and_nothing_is_left_of_their_batch)
@@ -365,10 +335,9 @@ Test(actions, of_which_one_fails_are_undone_in_reverse_and_nothing_is_left_of_th
     const struct jitd_manifest user = {USES({.global = "name_3"})};
     struct harness *harness = open_with_runtime();
     struct holdings before = holdings_of(harness);
-    add_without_object(harness, "user", &user);
-    submit(harness, JITD_BATCH_REPORT_ADDRESSES);
+    harness_submit_named(harness, "user", NULL, &user);
     submit_three(harness, (struct jitd_manifest_action)REFUSE("d", "D"));
-    expect_output(harness, "abcdCBA");
+    harness_expect_output(harness, "abcdCBA");
 
     const struct harness_error *error = expect_failed(harness, "two.o", JITD_ERROR_ACTION_FAILED);
     cr_expect(strstr(error->text, "two.o: action 3, 'refuse', returned -7"), "%s", error->text);
@@ -379,15 +348,14 @@ Test(actions, of_which_one_fails_are_undone_in_reverse_and_nothing_is_left_of_th
     cr_expect_str_eq(error->causes[0], "user:name_3");
     cr_expect_str_eq(error->causes[2], "two.o:");
     expect_failed(harness, "one.o", JITD_ERROR_DEPENDENCY_FAILED);
-    struct holdings after = holdings_of(harness);
-    cr_expect(holdings_are_same(&before, &after), "room of failed units is not given back");
+    holdings_expect_same_room(harness, &before);
     cr_expect_eq(harness->runner_ends, 0, "the life goes on");
 
     submit_three(harness, (struct jitd_manifest_action)NOTE("d", "D"));
-    expect_output(harness, "abcdCBAabcdef123");
+    harness_expect_output(harness, "abcdCBAabcdef123");
     cr_expect_eq(harness_call(harness, "leave", 0).end.exit_status, 0);
     harness_value(harness, "stay", 0);
-    expect_output(harness, "abcdCBAabcdef123321FEDCBAabcdef123");
+    harness_expect_output(harness, "abcdCBAabcdef123321FEDCBAabcdef123");
     harness_close(harness);
 }
 
@@ -396,11 +364,11 @@ Test(actions, whose_undoing_fails_too_say_how_many_did)
     const struct jitd_manifest manifest = {
         ACTIONS({PUBLISH("note", "a"), REMOVE("refuse", "A")}, NOTE("b", "B"), REFUSE("c", "C"))};
     struct harness *harness = open_with_runtime();
-    add_without_object(harness, "unit", &manifest);
-    submit(harness, 0);
+    harness_add_named(harness, "unit", NULL, &manifest);
+    harness_link_batch(harness, 0);
     const struct harness_error *error = expect_failed(harness, "unit", JITD_ERROR_ACTION_FAILED);
     cr_expect(strstr(error->text, "returned -7; other than 0 from 1 removal actions then"), "%s", error->text);
-    expect_output(harness, "abcBA");
+    harness_expect_output(harness, "abcBA");
     harness_close(harness);
 }
 
@@ -418,11 +386,11 @@ Test(actions, of_which_one_fails_leave_no_exit_handler)
     struct harness *harness = open_with_runtime();
     harness_add_unit(harness, &(struct jitd_unit_input){.name = "registering.o", .manifest = &manifest},
                      registering_source);
-    submit(harness, 0);
+    harness_link_batch(harness, 0);
     expect_failed(harness, "registering.o", JITD_ERROR_ACTION_FAILED);
-    expect_output(harness, "abAh");
+    harness_expect_output(harness, "abAh");
     cr_expect_eq(harness_call(harness, "leave", 4).end.exit_status, 4);
-    expect_output(harness, "abAh");
+    harness_expect_output(harness, "abAh");
     harness_close(harness);
 }
 
@@ -438,7 +406,7 @@ Test(actions, that_fail_leave_memory_in_which_a_thread_still_is)
                      "static void *run(void *p) { while (!flag) usleep(1000); write(1, \"t\", 1); return 0; }\n"
                      "int begin(const void *p, size_t n) { pthread_t thread;\n"
                      "    return pthread_create(&thread, 0, run, 0) || pthread_detach(thread); }\n");
-    submit(harness, 0);
+    harness_link_batch(harness, 0);
     expect_failed(harness, "thread.o", JITD_ERROR_ACTION_FAILED);
     after = holdings_of(harness);
     cr_expect(!holdings_are_same(&before, &after), "the thread's code is not used again yet");
@@ -458,18 +426,17 @@ Test(actions, that_fail_when_a_unit_is_removed_are_told_and_it_goes_all_the_same
                                                    {PUBLISH("note", "c"), REMOVE("refuse", "C")})};
     struct harness *harness = open_with_runtime();
     struct holdings before = holdings_of(harness);
-    add_without_object(harness, "unit", &manifest);
-    submit(harness, 0);
+    harness_add_named(harness, "unit", NULL, &manifest);
+    harness_link_batch(harness, 0);
     struct harness_removal removal = harness_try_removing(harness, "unit", false);
     cr_expect_eq(removal.count, 1);
     cr_expect_eq(removal.error.code, JITD_ERROR_ACTION_FAILED);
     cr_expect(strstr(removal.error.text, "removal action 3, 'refuse', returned -7; other than 0 from 1 "), "%s",
               removal.error.text);
     cr_expect_str_eq(removal.error.unit, "unit");
-    expect_state(harness, "unit", JITD_UNIT_REMOVED);
-    expect_output(harness, "abcCBA");
-    struct holdings after = holdings_of(harness);
-    holdings_expect_same(&before, &after);
+    harness_expect_state(harness, "unit", JITD_UNIT_REMOVED);
+    harness_expect_output(harness, "abcCBA");
+    holdings_expect_same_room(harness, &before);
     harness_close(harness);
 }
 
@@ -482,9 +449,9 @@ Test(actions, that_crash_twice_fail_their_unit_and_its_dependents)
     const struct jitd_manifest user = {USES({.global = "name_1"}), ACTIONS(NOTE("c", "C"))};
     struct harness *harness = open_with_runtime();
     struct holdings before = holdings_of(harness);
-    add_without_object(harness, "user", &user);
+    harness_add_named(harness, "user", NULL, &user);
     add_noting(harness, "crashing.o", '1', &crashing);
-    submit(harness, 0);
+    harness_link_batch(harness, 0);
     const struct harness_error *error = expect_failed(harness, "crashing.o", JITD_ERROR_ACTION_FAILED);
     cr_expect(strstr(error->text, "crashing.o: one of its actions was killed by signal 11"), "%s", error->text);
     expect_failed(harness, "user", JITD_ERROR_DEPENDENCY_FAILED);
@@ -493,9 +460,8 @@ Test(actions, that_crash_twice_fail_their_unit_and_its_dependents)
     cr_expect_str_eq(harness->last_end.initialiser_of, "");
     cr_expect_str_eq(harness->last_end.frames[0].function, "crash_action");
     cr_expect_eq(harness_value(harness, "stay", 7), 7);
-    expect_output(harness, "abab");
-    struct holdings after = holdings_of(harness);
-    holdings_expect_same(&before, &after);
+    harness_expect_output(harness, "abab");
+    holdings_expect_same_room(harness, &before);
     harness_close(harness);
 }
 
@@ -505,14 +471,14 @@ Test(actions, that_crash_when_a_unit_is_removed_are_reported_and_it_goes_all_the
         ACTIONS(NOTE("a", "A"), {PUBLISH("note", "b"), REMOVE("crash_action", "B")})};
     struct harness *harness = open_with_runtime();
     add_noting(harness, "unit.o", '1', &manifest);
-    submit(harness, 0);
+    harness_link_batch(harness, 0);
     harness_remove_unit(harness, "unit.o");
     harness_dispatch_until(harness, &harness->runner_ends, 1);
     cr_expect_eq(harness->last_end.signal, SIGSEGV);
     cr_expect_str_eq(harness->last_end.action_of, "unit.o");
     cr_expect_str_eq(harness->last_end.finaliser_of, "");
     harness_value(harness, "stay", 0);
-    expect_output(harness, "ab11B");
+    harness_expect_output(harness, "ab11B");
     harness_close(harness);
 }
 
@@ -522,19 +488,19 @@ Test(actions, are_made_again_in_each_life_in_the_order_of_the_first)
     const struct jitd_manifest second = {ACTIONS(NOTE("c", "C"))};
     struct harness *harness = open_with_runtime();
     add_noting(harness, "first.o", '1', &first);
-    submit(harness, 0);
+    harness_link_batch(harness, 0);
     add_noting(harness, "second.o", '2', &second);
-    submit(harness, 0);
+    harness_link_batch(harness, 0);
     add_noting(harness, "third.o", '3', &first);
-    submit(harness, 0);
-    expect_output(harness, "ab1c2ab3");
+    harness_link_batch(harness, 0);
+    harness_expect_output(harness, "ab1c2ab3");
     harness_remove_unit(harness, "third.o");
-    expect_output(harness, "ab1c2ab33BA");
+    harness_expect_output(harness, "ab1c2ab33BA");
     cr_expect(harness_call(harness, "crash", 0).ended);
     harness_value(harness, "stay", 0);
-    expect_output(harness, "ab1c2ab33BAab1c2");
+    harness_expect_output(harness, "ab1c2ab33BAab1c2");
     harness_remove_unit(harness, "first.o");
-    expect_output(harness, "ab1c2ab33BAab1c21BA");
+    harness_expect_output(harness, "ab1c2ab33BAab1c21BA");
     harness_close(harness);
 }
 
@@ -560,10 +526,10 @@ Test(actions, that_fail_in_a_later_life_end_it_and_the_next_is_without_their_uni
     const struct jitd_manifest user = {USES({.global = "relapsing"})};
     struct harness *harness = open_with_runtime();
     add_relapsing(harness);
-    submit(harness, 0);
+    harness_link_batch(harness, 0);
     add_noting(harness, "user.o", '2', &user);
-    submit(harness, 0);
-    expect_output(harness, "-a2");
+    harness_link_batch(harness, 0);
+    harness_expect_output(harness, "-a2");
     cr_expect(harness_call(harness, "crash", 0).ended);
     cr_expect_eq(harness_value(harness, "stay", 5), 5);
     cr_expect_eq(harness->runner_ends, 2);
@@ -573,7 +539,7 @@ Test(actions, that_fail_in_a_later_life_end_it_and_the_next_is_without_their_uni
     const struct harness_error *error = expect_failed(harness, "relapsing.o", JITD_ERROR_ACTION_FAILED);
     cr_expect(strstr(error->text, "action 2, 'relapsing', returned 9"), "%s", error->text);
     expect_failed(harness, "user.o", JITD_ERROR_DEPENDENCY_FAILED);
-    expect_output(harness, "-a2-a");
+    harness_expect_output(harness, "-a2-a");
     harness_link_c(harness, "again.o", relapsing_source);
     harness_close(harness);
 }
@@ -585,8 +551,8 @@ Test(actions, that_fail_in_a_later_life_let_no_call_begin_in_it)
     struct harness *harness = open_with_runtime();
     struct harness_call crash, stay;
     harness_link_c(harness, "relapsing.o", relapsing_source);
-    add_without_object(harness, "unit", &manifest);
-    submit(harness, 0);
+    harness_add_named(harness, "unit", NULL, &manifest);
+    harness_link_batch(harness, 0);
     harness_call_begin(harness, "crash", 0, &crash);
     harness_wait(harness, harness_call_begin(harness, "stay", 5, &stay));
     cr_expect(stay.returned && stay.value == 5, "signal %d", stay.end.signal);
@@ -601,7 +567,7 @@ Test(actions, that_fail_in_a_later_life_do_not_hold_up_a_removal)
                    "#include <unistd.h>\n__attribute__((constructor)) static void slow(void)\n"
                    "{ write(1, \"s\", 1); usleep(50000); }\n");
     add_relapsing(harness);
-    submit(harness, 0);
+    harness_link_batch(harness, 0);
     struct harness_call crash;
     harness_call_begin(harness, "crash", 0, &crash);
     harness_dispatch_until(harness, &harness->runner_ends, 1);
@@ -610,7 +576,7 @@ Test(actions, that_fail_in_a_later_life_do_not_hold_up_a_removal)
     harness_dispatch_until(harness, &harness->runner_ends, 2);
     cr_expect_str_eq(harness->last_end.action_of, "relapsing.o");
     cr_expect_eq(harness_value(harness, "stay", 5), 5);
-    expect_output(harness, "s-as-as");
+    harness_expect_output(harness, "s-as-as");
     harness_close(harness);
 }
 
@@ -632,18 +598,18 @@ Test(actions, may_wait_for_a_function_whose_unit_has_actions_too)
     harness_add_unit(harness, &(struct jitd_unit_input){.name = "waiting.o", .manifest = &waiting},
                      "int late(void);\nint wait_for_late(const void *p, unsigned long n) { return late(); }\n"
                      "__attribute__((constructor)) static void never(void) { late(); __builtin_trap(); }\n");
-    submit(harness, JITD_BATCH_REPORT_ADDRESSES);
+    harness_accept(harness, 0);
     answer_question(harness, "late");
     harness_add_unit(harness, &(struct jitd_unit_input){.name = "late.o", .manifest = &late},
                      "#include <unistd.h>\nint late(void) { write(1, \"c\", 1); return 0; }\n"
                      "__attribute__((constructor)) static void begin(void) { write(1, \"1\", 1); }\n");
-    submit(harness, 0);
+    harness_link_batch(harness, 0);
     expect_failed(harness, "waiting.o", JITD_ERROR_ACTION_FAILED);
-    expect_state(harness, "late.o", JITD_UNIT_READY);
-    expect_output(harness, "ab1cdA");
+    harness_expect_state(harness, "late.o", JITD_UNIT_READY);
+    harness_expect_output(harness, "ab1cdA");
     cr_expect_eq(harness->runner_ends, 0);
     harness_remove_unit(harness, "late.o");
-    expect_output(harness, "ab1cdAB");
+    harness_expect_output(harness, "ab1cdAB");
     harness_close(harness);
 }
 
@@ -656,123 +622,17 @@ Test(actions, that_fail_on_a_thread_that_waits_leave_it_waiting)
     struct harness *harness = open_with_runtime();
     harness_add_unit(harness, &(struct jitd_unit_input){.name = "calling.o", .manifest = &calling},
                      "long late(long);\nlong call_late(long x) { return late(x) + 1; }\n");
-    submit(harness, 0);
+    harness_link_batch(harness, 0);
     struct harness_call call;
     jitd_request request = harness_call_begin(harness, "call_late", 20, &call);
     answer_question(harness, "late");
     add_noting(harness, "failing.o", '1', &failing);
-    submit(harness, JITD_BATCH_REPORT_ADDRESSES);
+    harness_accept(harness, 0);
     harness_wait(harness, request);
     expect_failed(harness, "failing.o", JITD_ERROR_ACTION_FAILED);
-    expect_output(harness, "abA");
+    harness_expect_output(harness, "abA");
     cr_expect(call.ended);
     cr_expect_str_eq(call.end.lazy_symbol, "late");
     cr_expect_eq(call.end.lazy_error.code, JITD_ERROR_ACTION_FAILED, "%s", call.end.lazy_error.text);
     harness_close(harness);
-}
-
-/* ---- limits, and manifests that libjitd would not send ---- */
-
-Test(actions, that_make_no_sense_or_exceed_a_limit_are_refused_by_the_library)
-{
-    static struct jitd_manifest_action many[LIMIT_ACTIONS + 1];
-    static const char long_argument[LIMIT_ACTION_BYTES + 1];
-    for (size_t i = 0; i < LIMIT_ACTIONS + 1; i++)
-        many[i].publish = "f";
-    const struct {
-        struct jitd_manifest_action action;
-        int code;
-    } cases[] = {
-        {{0}, JITD_ERROR_INVALID},
-        {{.publish = "", .remove = ""}, JITD_ERROR_INVALID},
-        {{.publish = "f", .remove_argument = "x", .remove_bytes = 1}, JITD_ERROR_INVALID},
-        {{.remove = "f", .remove_bytes = 1}, JITD_ERROR_INVALID},
-        {{.publish = "f", .flags = JITD_USE_WEAK}, JITD_ERROR_INVALID},
-        {{.publish = "f", .flags = JITD_USE_LIBRARY, .library = 65536}, JITD_ERROR_LIMIT},
-        {{.publish = "f", .publish_argument = long_argument, .publish_bytes = sizeof long_argument}, JITD_ERROR_LIMIT},
-    };
-    struct jitd_batch *batch = jitd_batch_new(0);
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const struct jitd_manifest manifest = {.actions = &cases[i].action, .action_count = 1};
-        cr_expect_eq(jitd_batch_add_unit(batch, &(struct jitd_unit_input){.name = "u", .manifest = &manifest}),
-                     cases[i].code, "case %zu", i);
-    }
-    const struct jitd_manifest too_many = {.actions = many, .action_count = LIMIT_ACTIONS + 1};
-    cr_expect_eq(jitd_batch_add_unit(batch, &(struct jitd_unit_input){.name = "u", .manifest = &too_many}),
-                 JITD_ERROR_LIMIT);
-    jitd_batch_free(batch);
-}
-
-Test(actions, as_many_as_a_unit_may_have_are_all_made)
-{
-    static struct jitd_manifest_action many[LIMIT_ACTIONS];
-    const struct jitd_manifest manifest = {.actions = many, .action_count = LIMIT_ACTIONS};
-    struct harness *harness = harness_open(NULL);
-    for (size_t i = 0; i < LIMIT_ACTIONS; i++)
-        many[i] = (struct jitd_manifest_action){.publish = "count_up", .remove = "count_down"};
-    harness_link_c(harness, "count.o",
-                   "static long count; long counted(long x) { return count; }\n"
-                   "int count_up(const void *p, unsigned long n) { count++; return p || n; }\n"
-                   "int count_down(const void *p, unsigned long n) { count--; return p || n; }\n");
-    add_without_object(harness, "unit", &manifest);
-    submit(harness, 0);
-    cr_expect_eq(harness_value(harness, "counted", 0), LIMIT_ACTIONS);
-    harness_remove_unit(harness, "unit");
-    cr_expect_eq(harness_value(harness, "counted", 0), 0);
-    harness_close(harness);
-}
-
-static ProtobufCBinaryData bytes_of(const char *bytes, size_t length)
-{
-    return (ProtobufCBinaryData){.len = length, .data = (uint8_t *)(uintptr_t)bytes};
-}
-
-static void send_actions(struct peer *peer, uint64_t request, Jitd__Proto__Action *action, size_t count)
-{
-    Jitd__Proto__Action *actions[LIMIT_ACTIONS + 1];
-    Jitd__Proto__Manifest manifest = JITD__PROTO__MANIFEST__INIT;
-    Jitd__Proto__Unit unit = JITD__PROTO__UNIT__INIT, *units[] = {&unit};
-    Jitd__Proto__Submit submit = JITD__PROTO__SUBMIT__INIT;
-    for (size_t i = 0; i < count; i++)
-        actions[i] = action;
-    manifest.actions = actions;
-    manifest.n_actions = count;
-    unit.name = bytes_of("unit", 4);
-    unit.manifest = &manifest;
-    submit.units = units;
-    submit.n_units = 1;
-    peer_send(peer, MESSAGE_SUBMIT, request, &submit.base);
-}
-
-Test(actions, that_no_library_would_send_are_refused_by_the_daemon)
-{
-    static const char long_argument[LIMIT_ACTION_BYTES + 1];
-    static const char long_name[LIMIT_NAME_BYTES + 1] = "f";
-    const struct {
-        ProtobufCBinaryData publish, publish_argument, remove;
-        uint32_t library;
-        size_t count;
-        uint32_t code;
-    } cases[] = {
-        {{0}, {0}, {0}, 0, 1, JITD_ERROR_INVALID},
-        {{0}, bytes_of("x", 1), bytes_of("f", 1), 0, 1, JITD_ERROR_INVALID},
-        {bytes_of("f\0g", 3), {0}, {0}, 0, 1, JITD_ERROR_INVALID},
-        {bytes_of(long_name, sizeof long_name), {0}, {0}, 0, 1, JITD_ERROR_INVALID},
-        {bytes_of("f", 1), bytes_of(long_argument, sizeof long_argument), {0}, 0, 1, JITD_ERROR_LIMIT},
-        {bytes_of("f", 1), {0}, {0}, 0, LIMIT_ACTIONS + 1, JITD_ERROR_LIMIT},
-        {bytes_of("f", 1), {0}, {0}, 7, 1, JITD_ERROR_NOT_FOUND},
-        {bytes_of("f", 1), {0}, {0}, UINT32_MAX, 1, JITD_ERROR_NOT_FOUND},
-    };
-    struct peer peer = peer_open_welcomed();
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        Jitd__Proto__Action action = JITD__PROTO__ACTION__INIT;
-        action.publish = cases[i].publish;
-        action.publish_argument = cases[i].publish_argument;
-        action.remove = cases[i].remove;
-        action.library = cases[i].library;
-        send_actions(&peer, 10 + i, &action, cases[i].count);
-        peer_expect_failed(&peer, 10 + i, cases[i].code);
-    }
-    peer_expect_alive(&peer);
-    peer_close(&peer);
 }

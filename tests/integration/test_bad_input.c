@@ -280,8 +280,7 @@ static void expect_out_of_range(struct fixture *fixture, const char *user, const
 {
     struct harness *harness = fixture->harness;
     harness_add_assembly(harness, "range.o", user);
-    cr_assert_eq(harness_submit(harness, JITD_BATCH_CLOSED), 0, "%s", harness->errors[0].text);
-    harness_settle(harness);
+    harness_link_batch(harness, JITD_BATCH_CLOSED);
     const struct harness_unit *unit = harness_unit(harness, "range.o");
     cr_expect_eq(unit->state, JITD_UNIT_FAILED);
     cr_expect_eq(unit->error.code, JITD_ERROR_RELOCATION_RANGE);
@@ -296,8 +295,7 @@ Test(bad_input, out_of_a_relocation_s_range_names_place_type_symbol_and_value)
     harness_add_assembly(fixture.harness, "far.o",
                          "\t.globl far_away\nfar_away = 0x123456789abc\n"
                          "\t.data\n\t.globl near_by\nnear_by:\t.quad 1\n" NO_STACK);
-    cr_assert_eq(harness_submit(fixture.harness, JITD_BATCH_CLOSED), 0, "%s", fixture.harness->errors[0].text);
-    harness_settle(fixture.harness);
+    harness_link_batch(fixture.harness, JITD_BATCH_CLOSED);
     expect_out_of_range(&fixture, "\tnop\n\tlea far_away(%rip), %rax\n\tret\n" NO_STACK,
                         "range.o:.text+0x4: R_X86_64_PC32 against 'far_away': value ");
     expect_out_of_range(&fixture, "\tmov $near_by, %eax\n\tret\n" NO_STACK,

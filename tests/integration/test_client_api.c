@@ -11,13 +11,11 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "client/jitd.h"
-#include "tests/lib/compile.h"
+#include "tests/integration/harness.h"
 #include "tests/lib/fds.h"
 #include "tests/lib/leaks.h"
 
 #define FLAGS      "-O2 -fPIC"
-#define PATIENCE   20000 /* ms; a machine under load is slow, a hang is for ever */
 #define UNITS_SEEN 64
 
 static const char helper_source[] = "int helper(int x) { return x * 2; }\n"
@@ -153,14 +151,10 @@ struct fixture {
 /* `seen` comes first in the fixture, so that a listener may take its data for either. */
 static struct fixture *fixture_open_with(const struct jitd_listener *heard_by)
 {
-    char daemon[4096];
-    const char *build = getenv("O");
-    cr_assert(build, "O names the build directory");
-    snprintf(daemon, sizeof daemon, "%s/bin/jitd", build);
     struct fixture *fixture = calloc(1, sizeof *fixture);
     fixture->helper = compile_c(helper_source, FLAGS);
     fixture->user = compile_c(user_source, FLAGS);
-    struct jitd_options options = {.daemon = daemon};
+    struct jitd_options options = {.daemon = harness_daemon_path()};
     int code = jitd_spawn(&options, heard_by, fixture, &fixture->session);
     cr_assert_eq(code, 0, "%s", jitd_last_error(fixture->session)->text);
     return fixture;
@@ -179,32 +173,25 @@ static void fixture_close(struct fixture *fixture)
     free(fixture);
 }
 
-/* Where the expression is not 0 the test fails with the session's own words. */
-#define expect_done(fixture, expression)                                                                               \
-    do {                                                                                                               \
-        int code_ = (expression);                                                                                      \
-        cr_assert_eq(code_, 0, #expression ": %s", jitd_last_error((fixture)->session)->text);                         \
-    } while (0)
-
 static void submit_one(struct fixture *fixture, const char *name, const struct object_bytes *object, unsigned flags)
 {
     struct jitd_batch *batch = jitd_batch_new(flags);
-    expect_done(fixture, jitd_batch_add(batch, name, object->bytes, object->length));
-    expect_done(fixture, jitd_submit(fixture->session, batch, see_submit, &fixture->seen, NULL));
+    HARNESS_MUST(fixture, jitd_batch_add(batch, name, object->bytes, object->length));
+    HARNESS_MUST(fixture, jitd_submit(fixture->session, batch, see_submit, &fixture->seen, NULL));
 }
 
 static void submit_both(struct fixture *fixture, unsigned flags)
 {
     struct jitd_batch *batch = jitd_batch_new(flags);
-    expect_done(fixture, jitd_batch_add(batch, "user.o", fixture->user.bytes, fixture->user.length));
-    expect_done(fixture, jitd_batch_add(batch, "helper.o", fixture->helper.bytes, fixture->helper.length));
-    expect_done(fixture, jitd_submit(fixture->session, batch, see_submit, &fixture->seen, NULL));
+    HARNESS_MUST(fixture, jitd_batch_add(batch, "user.o", fixture->user.bytes, fixture->user.length));
+    HARNESS_MUST(fixture, jitd_batch_add(batch, "helper.o", fixture->helper.bytes, fixture->helper.length));
+    HARNESS_MUST(fixture, jitd_submit(fixture->session, batch, see_submit, &fixture->seen, NULL));
 }
 
 static void make_ready(struct fixture *fixture)
 {
     submit_both(fixture, JITD_BATCH_CLOSED);
-    expect_done(fixture, jitd_wait_units(fixture->session, PATIENCE));
+    HARNESS_MUST(fixture, jitd_wait_units(fixture->session, HARNESS_PATIENCE));
     cr_assert_eq(fixture->seen.ready, 2, "%s", fixture->seen.text);
 }
 
@@ -212,8 +199,8 @@ static jitd_request call_answer(struct fixture *fixture)
 {
     const struct jitd_value arguments[] = {{.type = JITD_INT32, .integer = 20}, {.type = JITD_INT32, .integer = 2}};
     jitd_request call;
-    expect_done(fixture,
-                jitd_call(fixture->session, "answer", JITD_INT32, arguments, 2, see_call, &fixture->seen, &call));
+    HARNESS_MUST(fixture,
+                 jitd_call(fixture->session, "answer", JITD_INT32, arguments, 2, see_call, &fixture->seen, &call));
     return call;
 }
 
@@ -232,7 +219,7 @@ Test(client_api, opens_a_session_and_is_welcomed, .timeout = 60)
 {
     struct fixture *fixture = fixture_open();
     cr_expect_null(jitd_welcome(fixture->session));
-    expect_done(fixture, jitd_wait(fixture->session, 0, PATIENCE));
+    HARNESS_MUST(fixture, jitd_wait(fixture->session, 0, HARNESS_PATIENCE));
     const struct jitd_welcome *welcome = jitd_welcome(fixture->session);
     cr_assert_not_null(welcome);
     cr_expect_str_eq(welcome->triple, "x86_64-linux-gnu");
@@ -263,18 +250,6 @@ Test(client_api, closes_at_once_a_session_that_was_never_welcomed, .timeout = 60
     cr_expect_eq(waitpid(-1, NULL, WNOHANG), -1, "no child is left");
 }
 
-/* The daemon's pid is what /proc says our only child is. */
-static pid_t only_child(void)
-{
-    char path[64];
-    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
-    FILE *file = fopen(path, "r");
-    int pid = 0;
-    cr_assert(file && fscanf(file, "%d", &pid) == 1);
-    fclose(file);
-    return pid;
-}
-
 Test(client_api, completes_each_request_once_when_its_daemon_is_killed, .timeout = 60)
 {
     struct fixture *fixture = fixture_open();
@@ -282,13 +257,13 @@ Test(client_api, completes_each_request_once_when_its_daemon_is_killed, .timeout
     struct seen *seen = &fixture->seen;
     int before = seen->completed;
     static const char *const names[] = {"answer"};
-    kill(only_child(), SIGKILL);
+    kill(harness_only_child(), SIGKILL);
     jitd_request call = call_answer(fixture);
-    expect_done(fixture, jitd_lookup(fixture->session, names, 1, see_lookup, seen, NULL));
-    expect_done(fixture, jitd_inspect(fixture->session, 0, see_inspection, seen, NULL));
+    HARNESS_MUST(fixture, jitd_lookup(fixture->session, names, 1, see_lookup, seen, NULL));
+    HARNESS_MUST(fixture, jitd_inspect(fixture->session, 0, see_inspection, seen, NULL));
     /* Those that the linker still answered are complete, too, and the call may be among them. */
-    jitd_wait(fixture->session, call, PATIENCE);
-    for (int i = 0; i < PATIENCE / 10 && jitd_dispatch(fixture->session) == 0; i++)
+    jitd_wait(fixture->session, call, HARNESS_PATIENCE);
+    for (int i = 0; i < HARNESS_PATIENCE / 10 && jitd_dispatch(fixture->session) == 0; i++)
         poll(&(struct pollfd){.fd = jitd_fd(fixture->session), .events = POLLIN}, 1, 10);
     cr_expect_eq(seen->completed - before, 3);
     cr_expect_eq(seen->calls, 1);
@@ -324,8 +299,8 @@ Test(client_api, is_driven_from_a_plain_poll_loop, .timeout = 60)
     struct fixture *fixture = fixture_open_driven();
     while (fixture->seen.calls == 0) {
         struct pollfd polled = {.fd = jitd_fd(fixture->session), .events = jitd_events(fixture->session)};
-        cr_assert_eq(poll(&polled, 1, PATIENCE), 1, "nothing has come");
-        expect_done(fixture, jitd_dispatch(fixture->session));
+        cr_assert_eq(poll(&polled, 1, HARNESS_PATIENCE), 1, "nothing has come");
+        HARNESS_MUST(fixture, jitd_dispatch(fixture->session));
     }
     expect_answer(&fixture->seen);
     fixture_close(fixture);
@@ -372,7 +347,7 @@ Test(client_api, links_two_objects_of_one_batch_and_calls, .timeout = 60)
     make_ready(fixture);
     cr_expect_eq(fixture->seen.unit_count, 2);
     cr_expect_neq(fixture->seen.units[0], fixture->seen.units[1]);
-    expect_done(fixture, jitd_wait(fixture->session, call_answer(fixture), PATIENCE));
+    HARNESS_MUST(fixture, jitd_wait(fixture->session, call_answer(fixture), HARNESS_PATIENCE));
     expect_answer(&fixture->seen);
     fixture_close(fixture);
 }
@@ -385,9 +360,9 @@ Test(client_api, links_two_open_batches_with_the_user_first, .timeout = 60)
     cr_expect_eq(fixture->seen.submits, 1, "it is accepted all the same");
     cr_expect_eq(fixture->seen.ready, 0);
     submit_one(fixture, "helper.o", &fixture->helper, 0);
-    expect_done(fixture, jitd_wait_units(fixture->session, PATIENCE));
+    HARNESS_MUST(fixture, jitd_wait_units(fixture->session, HARNESS_PATIENCE));
     cr_expect_eq(fixture->seen.ready, 2);
-    expect_done(fixture, jitd_wait(fixture->session, call_answer(fixture), PATIENCE));
+    HARNESS_MUST(fixture, jitd_wait(fixture->session, call_answer(fixture), HARNESS_PATIENCE));
     expect_answer(&fixture->seen);
     fixture_close(fixture);
 }
@@ -403,7 +378,7 @@ Test(client_api, hears_of_no_unit_before_the_reply_that_created_it, .timeout = 6
         objects[i] = compile_c(source, FLAGS);
         submit_one(fixture, "f.o", &objects[i], 0);
     }
-    expect_done(fixture, jitd_wait_units(fixture->session, PATIENCE));
+    HARNESS_MUST(fixture, jitd_wait_units(fixture->session, HARNESS_PATIENCE));
     cr_expect_eq(fixture->seen.submits, BATCHES);
     cr_expect_eq(fixture->seen.ready, BATCHES);
     cr_expect_eq(fixture->seen.early_events, 0);
@@ -416,7 +391,7 @@ Test(client_api, reports_addresses_where_asked_for, .timeout = 60)
 {
     struct fixture *fixture = fixture_open();
     submit_both(fixture, JITD_BATCH_CLOSED | JITD_BATCH_REPORT_ADDRESSES);
-    expect_done(fixture, jitd_wait_units(fixture->session, PATIENCE));
+    HARNESS_MUST(fixture, jitd_wait_units(fixture->session, HARNESS_PATIENCE));
     cr_expect(fixture->seen.definition_seen);
     fixture_close(fixture);
 }
@@ -425,7 +400,7 @@ Test(client_api, says_what_a_closed_batch_lacks, .timeout = 60)
 {
     struct fixture *fixture = fixture_open();
     submit_one(fixture, "user.o", &fixture->user, JITD_BATCH_CLOSED);
-    expect_done(fixture, jitd_wait_units(fixture->session, PATIENCE));
+    HARNESS_MUST(fixture, jitd_wait_units(fixture->session, HARNESS_PATIENCE));
     cr_expect_eq(fixture->seen.submits, 1);
     cr_expect_eq(fixture->seen.code, JITD_ERROR_SYMBOL_MISSING);
     cr_expect_eq(fixture->seen.ready, 0);
@@ -437,7 +412,7 @@ Test(client_api, refuses_what_is_no_object_and_goes_on, .timeout = 60)
     struct fixture *fixture = fixture_open();
     struct object_bytes noise = {.bytes = (uint8_t *)"this is no ELF object at all", .length = 28};
     submit_one(fixture, "noise.o", &noise, 0);
-    expect_done(fixture, jitd_wait_units(fixture->session, PATIENCE));
+    HARNESS_MUST(fixture, jitd_wait_units(fixture->session, HARNESS_PATIENCE));
     cr_expect_neq(fixture->seen.code, 0);
     fixture->seen = (struct seen){0};
     make_ready(fixture);
@@ -452,22 +427,22 @@ Test(client_api, calls_with_integers_and_doubles_by_name_and_address, .timeout =
     const struct jitd_value arguments[] = {{.type = JITD_FLOAT64, .float64 = 5.0},
                                            {.type = JITD_INT64, .integer = -40}};
     jitd_request number;
-    expect_done(fixture, jitd_call(fixture->session, "mix", JITD_FLOAT64, arguments, 2, see_call, seen, &number));
-    expect_done(fixture, jitd_wait(fixture->session, number, PATIENCE));
+    HARNESS_MUST(fixture, jitd_call(fixture->session, "mix", JITD_FLOAT64, arguments, 2, see_call, seen, &number));
+    HARNESS_MUST(fixture, jitd_wait(fixture->session, number, HARNESS_PATIENCE));
     cr_expect_eq(seen->value.type, JITD_FLOAT64);
     cr_expect(seen->value.float64 == -37.5, "%f", seen->value.float64);
 
     static const char *const names[] = {"mix"};
-    expect_done(fixture, jitd_lookup(fixture->session, names, 1, see_lookup, seen, &number));
-    expect_done(fixture, jitd_wait(fixture->session, number, PATIENCE));
+    HARNESS_MUST(fixture, jitd_lookup(fixture->session, names, 1, see_lookup, seen, &number));
+    HARNESS_MUST(fixture, jitd_wait(fixture->session, number, HARNESS_PATIENCE));
     seen->value = (struct jitd_value){0};
-    expect_done(fixture, jitd_call_address(fixture->session, seen->addresses[0].address, JITD_FLOAT64, arguments, 2,
-                                           see_call, seen, &number));
-    expect_done(fixture, jitd_wait(fixture->session, number, PATIENCE));
+    HARNESS_MUST(fixture, jitd_call_address(fixture->session, seen->addresses[0].address, JITD_FLOAT64, arguments, 2,
+                                            see_call, seen, &number));
+    HARNESS_MUST(fixture, jitd_wait(fixture->session, number, HARNESS_PATIENCE));
     cr_expect(seen->value.float64 == -37.5, "%f", seen->value.float64);
 
-    expect_done(fixture, jitd_call(fixture->session, "nowhere", JITD_VOID, NULL, 0, see_call, seen, &number));
-    expect_done(fixture, jitd_wait(fixture->session, number, PATIENCE));
+    HARNESS_MUST(fixture, jitd_call(fixture->session, "nowhere", JITD_VOID, NULL, 0, see_call, seen, &number));
+    HARNESS_MUST(fixture, jitd_wait(fixture->session, number, HARNESS_PATIENCE));
     cr_expect_eq(seen->code, JITD_ERROR_NOT_FOUND);
     fixture_close(fixture);
 }
@@ -479,8 +454,8 @@ Test(client_api, looks_up_units_and_libraries, .timeout = 60)
     make_ready(fixture);
     static const char *const names[] = {"answer", "counter", "printf", "no_such_symbol_anywhere"};
     jitd_request number;
-    expect_done(fixture, jitd_lookup(fixture->session, names, 4, see_lookup, seen, &number));
-    expect_done(fixture, jitd_wait(fixture->session, number, PATIENCE));
+    HARNESS_MUST(fixture, jitd_lookup(fixture->session, names, 4, see_lookup, seen, &number));
+    HARNESS_MUST(fixture, jitd_wait(fixture->session, number, HARNESS_PATIENCE));
     cr_assert_eq(seen->address_count, 4);
     const struct jitd_welcome *welcome = jitd_welcome(fixture->session);
     for (int i = 0; i < 2; i++) {
@@ -498,9 +473,9 @@ Test(client_api, inspects_what_the_session_holds, .timeout = 60)
     struct fixture *fixture = fixture_open();
     make_ready(fixture);
     jitd_request number;
-    expect_done(fixture, jitd_inspect(fixture->session, JITD_INSPECT_UNITS | JITD_INSPECT_DIGESTS, see_inspection,
-                                      &fixture->seen, &number));
-    expect_done(fixture, jitd_wait(fixture->session, number, PATIENCE));
+    HARNESS_MUST(fixture, jitd_inspect(fixture->session, JITD_INSPECT_UNITS | JITD_INSPECT_DIGESTS, see_inspection,
+                                       &fixture->seen, &number));
+    HARNESS_MUST(fixture, jitd_wait(fixture->session, number, HARNESS_PATIENCE));
     cr_expect_eq(fixture->seen.inspected_units, 2);
     cr_expect_geq(fixture->seen.zones, 5);
     cr_expect(fixture->seen.x_used);
@@ -513,12 +488,12 @@ Test(client_api, reports_a_crash_and_calls_again, .timeout = 60)
     struct seen *seen = &fixture->seen;
     make_ready(fixture);
     jitd_request number;
-    expect_done(fixture, jitd_call(fixture->session, "die", JITD_VOID, NULL, 0, see_call, seen, &number));
-    expect_done(fixture, jitd_wait(fixture->session, number, PATIENCE));
+    HARNESS_MUST(fixture, jitd_call(fixture->session, "die", JITD_VOID, NULL, 0, see_call, seen, &number));
+    HARNESS_MUST(fixture, jitd_wait(fixture->session, number, HARNESS_PATIENCE));
     cr_expect(seen->ended);
     cr_expect_eq(seen->signal, SIGSEGV);
     seen->calls = 0;
-    expect_done(fixture, jitd_wait(fixture->session, call_answer(fixture), PATIENCE));
+    HARNESS_MUST(fixture, jitd_wait(fixture->session, call_answer(fixture), HARNESS_PATIENCE));
     expect_answer(seen);
     cr_expect_eq(seen->runner_ends, 1);
     fixture_close(fixture);

@@ -50,8 +50,7 @@ static struct harness *open_with_crashes(void)
     struct harness *harness = harness_open_with_output(NULL);
     harness_add_c(harness, "state.o", state_source);
     harness_add_c(harness, "crashes.o", crashes_source);
-    cr_assert(harness_submit(harness, JITD_BATCH_CLOSED) == 0, "%s", harness->errors[0].text);
-    harness_settle(harness);
+    harness_link_batch(harness, JITD_BATCH_CLOSED);
     return harness;
 }
 
@@ -219,8 +218,7 @@ Test(crash, inside_a_callback_of_libc_shows_the_frames_of_both_units)
     harness_add_c(harness, "sort.o",
                   "#include <stdlib.h>\nextern int order(const void *, const void *);\n"
                   "long sort(long n) { long list[3] = {3, n, 1}; qsort(list, 3, 8, order); return list[0] + 1; }");
-    cr_assert(harness_submit(harness, JITD_BATCH_CLOSED) == 0, "%s", harness->errors[0].text);
-    harness_settle(harness);
+    harness_link_batch(harness, JITD_BATCH_CLOSED);
     struct harness_end end = harness_call(harness, "sort", 2).end;
     cr_expect(end.signal == SIGSEGV && end.fault_address == 8);
     cr_expect(has_frame(&end, "order.o", "order") && has_frame(&end, "sort.o", "sort"));

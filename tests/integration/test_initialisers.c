@@ -43,8 +43,7 @@ Test(initialisers, of_one_component_are_ordered_by_priority_across_its_units)
     struct harness *harness = harness_open(NULL);
     harness_add_c(harness, "late.o", late_source);
     harness_add_c(harness, "early.o", early_source);
-    cr_assert_eq(harness_submit(harness, JITD_BATCH_CLOSED), 0, "%s", harness->errors[0].text);
-    harness_settle(harness);
+    harness_link_batch(harness, JITD_BATCH_CLOSED);
     cr_expect_eq(harness_value(harness, "seen_so_far", 0), 123);
     cr_expect(harness_call(harness, "crash", 0).ended);
     cr_expect_eq(harness_value(harness, "seen_so_far", 0), 123, "the second life has another order than the first");
@@ -74,8 +73,7 @@ Test(initialisers, of_one_component_and_priority_run_in_the_order_of_submission)
     add_noting(harness, "one.o", "-O1 -fPIC -DITSELF=one -Dother=two -DNUMBER=1");
     add_noting(harness, "two.o", "-O1 -fPIC -DITSELF=two -Dother=three -DNUMBER=2");
     add_noting(harness, "three.o", "-O1 -fPIC -DITSELF=three -Dother=one -DNUMBER=3");
-    cr_assert_eq(harness_submit(harness, JITD_BATCH_CLOSED), 0, "%s", harness->errors[0].text);
-    harness_settle(harness);
+    harness_link_batch(harness, JITD_BATCH_CLOSED);
     cr_expect_eq(harness_value(harness, "seen_so_far", 0), 123);
     cr_expect(harness_call(harness, "crash", 0).ended);
     cr_expect_eq(harness_value(harness, "seen_so_far", 0), 123);
@@ -89,8 +87,7 @@ Test(initialisers, of_one_batch_run_by_priority_whoever_needs_whom)
     add_noting(harness, "one.o", "-O1 -fPIC -DITSELF=one -Dother=one '-DPRIORITY=(103)' -DNUMBER=3");
     add_noting(harness, "two.o", "-O1 -fPIC -DITSELF=two -Dother=two '-DPRIORITY=(101)' -DNUMBER=1");
     add_noting(harness, "three.o", "-O1 -fPIC -DITSELF=three -Dother=one '-DPRIORITY=(102)' -DNUMBER=2");
-    cr_assert_eq(harness_submit(harness, JITD_BATCH_CLOSED), 0, "%s", harness->errors[0].text);
-    harness_settle(harness);
+    harness_link_batch(harness, JITD_BATCH_CLOSED);
     cr_expect_eq(harness_value(harness, "seen_so_far", 0), 123);
     harness_close(harness);
 }
@@ -103,7 +100,7 @@ Test(initialisers, of_what_a_unit_uses_run_before_its_own_in_each_life)
                   "__attribute__((constructor)) static void look(void) { found = table(); }\n"
                   "long what_was_found(long x) { return found; }\n"
                   "long crash(long x) { return *(volatile long *)8; }\n");
-    cr_assert_eq(harness_submit(harness, 0), 0, "%s", harness->errors[0].text);
+    harness_accept(harness, 0);
     harness_link_c(harness, "table.o",
                    "static long value; long table(void) { return value; }\n"
                    "__attribute__((constructor)) static void fill(void) { value = 42; }\n");
@@ -141,10 +138,9 @@ static void expect_failure(const char *name, const char *source, const char *wor
     harness_link_c(harness, "good.o", good_source);
     harness_add_c(harness, "user.o", "extern long failing(long); long user(long x) { return failing(x); }\n");
     harness_add_c(harness, "user_of_user.o", "extern long user(long); long outer(long x) { return user(x); }\n");
-    cr_assert_eq(harness_submit(harness, 0), 0, "%s", harness->errors[0].text);
+    harness_accept(harness, 0);
     harness_add_c(harness, name, source);
-    cr_assert_eq(harness_submit(harness, 0), 0, "%s", harness->errors[0].text);
-    harness_settle(harness);
+    harness_link_batch(harness, 0);
 
     const struct harness_unit *unit = harness_unit(harness, name);
     cr_expect_eq(unit->state, JITD_UNIT_FAILED);
@@ -187,8 +183,7 @@ Test(initialisers, of_an_unready_unit_that_fails_leave_its_names_free)
     harness_add_c(harness, "first.o",
                   "long value(long x) { return 1; }\n"
                   "__attribute__((constructor)) static void f(void) { __builtin_trap(); }\n");
-    cr_assert_eq(harness_submit(harness, 0), 0);
-    harness_settle(harness);
+    harness_link_batch(harness, 0);
     cr_expect_eq(harness_unit(harness, "first.o")->state, JITD_UNIT_FAILED);
     harness_link_c(harness, "second.o", "long value(long x) { return 2; }\n");
     cr_expect_eq(harness_value(harness, "value", 0), 2);
@@ -235,8 +230,7 @@ Test(initialisers, finalisers_and_exit_handlers_run_at_the_end_of_main_as_in_a_p
     struct harness *harness = harness_open_with_output(NULL);
     harness_add_c(harness, "program.o", program_source);
     harness_add_c(harness, "atexit.o", atexit_source);
-    cr_assert_eq(harness_submit(harness, JITD_BATCH_CLOSED), 0, "%s", harness->errors[0].text);
-    harness_settle(harness);
+    harness_link_batch(harness, JITD_BATCH_CLOSED);
     struct harness_call call = harness_main(harness);
     cr_assert(call.ended, "%s", call.text);
     cr_expect(call.end.exited);

@@ -44,28 +44,6 @@ static const struct jitd_manifest threads_manifest = {DEFINITIONS({.local = "thr
 static const struct jitd_manifest needy_manifest = {DEFINITIONS({.local = "twice"}),
                                                     USES({.local = "scale", .flags = JITD_USE_LAZY})};
 
-static void add(struct harness *harness, const char *name, const struct jitd_manifest *manifest, const char *source)
-{
-    harness_add_unit(harness, &(struct jitd_unit_input){.name = name, .manifest = manifest}, source);
-}
-
-static void submit(struct harness *harness)
-{
-    cr_assert_eq(harness_submit(harness, 0), 0, "%s", harness->errors[0].text);
-}
-
-static void supply(struct harness *harness, const char *name, const char *source)
-{
-    harness_add_c(harness, name, source);
-    submit(harness);
-}
-
-static void expect_question(struct harness *harness, int number, const char *symbol)
-{
-    harness_dispatch_until(harness, &harness->asked, number);
-    cr_assert_str_eq(harness->questions[number - 1].symbol, symbol);
-}
-
 /* All of them in one batch, without waiting. */
 static void submit_early_units(struct harness *harness)
 {
@@ -88,7 +66,7 @@ static void submit_early_units(struct harness *harness)
                            &object);
     }
     object_free(&object);
-    submit(harness);
+    harness_accept(harness, 0);
 }
 
 static void expect_early_values(struct harness *harness, int64_t value)
@@ -103,9 +81,9 @@ Test(lazy_waiters, suffice_for_any_number_of_initialisers_that_wait_for_one_func
 {
     struct harness *harness = harness_open(NULL);
     submit_early_units(harness);
-    expect_question(harness, 1, "twice");
+    harness_expect_question(harness, 1, "twice");
     harness_dispatch_for(harness, 100); /* so that as many as may begin have begun */
-    supply(harness, "twice.c", TWICE_SOURCE);
+    harness_submit_named(harness, "twice.c", TWICE_SOURCE, NULL);
     expect_early_values(harness, 42);
     harness_close(harness);
 }
@@ -115,12 +93,11 @@ Test(lazy_waiters, suffice_when_that_function_has_an_initialiser_that_waits_too,
 {
     struct harness *harness = harness_open(NULL);
     submit_early_units(harness);
-    expect_question(harness, 1, "twice");
+    harness_expect_question(harness, 1, "twice");
     harness_dispatch_for(harness, 100);
-    add(harness, "twice.c", &needy_manifest, needy_source);
-    submit(harness);
-    expect_question(harness, 2, "scale");
-    supply(harness, "scale.c", "long scale(void) { return 3; }");
+    harness_submit_named(harness, "twice.c", needy_source, &needy_manifest);
+    harness_expect_question(harness, 2, "scale");
+    harness_submit_named(harness, "scale.c", "long scale(void) { return 3; }", NULL);
     expect_early_values(harness, 63);
     harness_close(harness);
 }
@@ -139,13 +116,11 @@ Test(lazy_waiters, let_an_initialiser_wait_for_one_that_waits_itself, .timeout =
     const struct jitd_manifest second_manifest = {DEFINITIONS({.local = "second"}),
                                                   USES({.local = "first", .flags = JITD_USE_LAZY})};
     struct harness *harness = harness_open(NULL);
-    add(harness, "first.c", &first_manifest, first_source);
-    submit(harness);
-    expect_question(harness, 1, "late");
-    add(harness, "second.c", &second_manifest, second_source);
-    submit(harness);
+    harness_submit_named(harness, "first.c", first_source, &first_manifest);
+    harness_expect_question(harness, 1, "late");
+    harness_submit_named(harness, "second.c", second_source, &second_manifest);
     harness_dispatch_for(harness, 50);
-    supply(harness, "late.c", "long late(long n) { return 5 * n; }");
+    harness_submit_named(harness, "late.c", "long late(long n) { return 5 * n; }", NULL);
     harness_settle(harness);
     cr_expect_eq(harness->runner_ends, 0, "%s", harness->last_end.lazy_error.text);
     cr_expect_eq(harness_value(harness, "second", 100), 121);
@@ -158,16 +133,14 @@ Test(lazy_waiters, leave_room_for_initialisers_when_threads_have_taken_them, .ti
     struct harness *harness = harness_open(NULL);
     struct harness_call call;
     snprintf(source, sizeof source, threads_pattern, MANY);
-    add(harness, "threads.c", &threads_manifest, source);
-    submit(harness);
-    harness_settle(harness);
+    harness_add_named(harness, "threads.c", source, &threads_manifest);
+    harness_link_batch(harness, 0);
     jitd_request request = harness_call_begin(harness, "threads", 0, &call);
-    expect_question(harness, 1, "twice");
+    harness_expect_question(harness, 1, "twice");
     harness_dispatch_for(harness, 100); /* so that all of them wait */
-    add(harness, "twice.c", &needy_manifest, needy_source);
-    submit(harness);
-    expect_question(harness, 2, "scale");
-    supply(harness, "scale.c", "long scale(void) { return 2; }");
+    harness_submit_named(harness, "twice.c", needy_source, &needy_manifest);
+    harness_expect_question(harness, 2, "scale");
+    harness_submit_named(harness, "scale.c", "long scale(void) { return 2; }", NULL);
     harness_wait(harness, request);
     cr_assert(call.returned, "signal %d: %s", call.end.signal, call.end.lazy_error.text);
     cr_expect_eq(call.value, (int64_t)MANY * (MANY - 1));
@@ -194,7 +167,7 @@ static void supply_link(struct harness *harness, const struct object_bytes *patt
     rename_symbol(&object, "f_000", name);
     const struct jitd_manifest manifest = {DEFINITIONS({.local = name}), USES({.local = next, .flags = JITD_USE_LAZY})};
     harness_add_object(harness, &(struct jitd_unit_input){.name = name, .manifest = &manifest}, &object);
-    submit(harness);
+    harness_accept(harness, 0);
     object_free(&object);
 }
 

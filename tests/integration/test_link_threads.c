@@ -69,8 +69,7 @@ static void link_with(const char *threads, long expected_threads, const struct o
         snprintf(names[i], sizeof names[i], "%u.s", i);
         harness_add(harness, names[i], &objects[i]);
     }
-    cr_assert_eq(harness_submit(harness, JITD_BATCH_CLOSED), 0, "%s", harness->errors[0].text);
-    harness_settle(harness);
+    harness_link_batch(harness, JITD_BATCH_CLOSED);
     cr_expect_eq(harness_status(harness_process(harness, HARNESS_LINKER), "Threads"), expected_threads);
     cr_expect_eq(harness_value(harness, "f3_5", 100), 100 + 4 * FUNCTIONS + 5);
     cr_assert_eq(jitd_inspect(harness->session, JITD_INSPECT_DIGESTS, on_inspected, zones, &request), 0);

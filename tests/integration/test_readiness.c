@@ -10,12 +10,6 @@
 
 TestSuite(readiness, .timeout = 60);
 
-static void submit_open(struct harness *harness, const char *name, const char *source)
-{
-    harness_add_c(harness, name, source);
-    cr_assert(harness_submit(harness, 0) == 0, "%s", harness->errors[0].text);
-}
-
 /* Whatever the daemon had to say up to now has been heard: a lookup is answered after it. */
 static enum jitd_unit_state state_of(struct harness *harness, const char *name)
 {
@@ -53,7 +47,7 @@ Test(readiness, comes_whatever_the_order_of_submission)
         struct harness *harness = harness_open(NULL);
         for (int j = 0; j < 4; j++) {
             harness_add(harness, names[orders[i][j]], &objects[orders[i][j]]);
-            cr_assert_eq(harness_submit(harness, 0), 0, "%s", harness->errors[0].text);
+            harness_accept(harness, 0);
         }
         harness_settle(harness);
         cr_expect_eq(harness_value(harness, "a", 1), 220, "order %zu", i);
@@ -69,12 +63,12 @@ Test(readiness, comes_whatever_the_order_of_submission)
 Test(readiness, must_come_before_a_call)
 {
     struct harness *harness = harness_open(NULL);
-    submit_open(harness, "b.o", diamond[1]);
+    harness_submit_named(harness, "b.o", diamond[1], NULL);
     struct harness_call call = harness_call(harness, "b", 1);
     cr_expect_eq(call.code, JITD_ERROR_NOT_CALLABLE);
     cr_expect(strstr(call.text, "'b' is not ready"), "%s", call.text);
     cr_expect_neq(harness_address(harness, "b"), 0, "its address is known all the same");
-    submit_open(harness, "d.o", diamond[3]);
+    harness_submit_named(harness, "d.o", diamond[3], NULL);
     harness_settle(harness);
     cr_expect_eq(harness_value(harness, "b", 1), 20);
     harness_close(harness);
@@ -83,12 +77,15 @@ Test(readiness, must_come_before_a_call)
 Test(readiness, of_a_cycle_across_batches_comes_for_all_of_it_at_once)
 {
     struct harness *harness = harness_open(NULL);
-    submit_open(harness, "one.o", "extern long two(long); long one(long x) { return x ? two(x - 1) + 1 : 0; }\n");
-    submit_open(harness, "two.o", "extern long three(long); long two(long x) { return x ? three(x - 1) + 1 : 0; }\n");
-    submit_open(harness, "user.o", "extern long one(long); long user(long x) { return one(x); }\n");
+    harness_submit_named(harness, "one.o",
+                         "extern long two(long); long one(long x) { return x ? two(x - 1) + 1 : 0; }\n", NULL);
+    harness_submit_named(harness, "two.o",
+                         "extern long three(long); long two(long x) { return x ? three(x - 1) + 1 : 0; }\n", NULL);
+    harness_submit_named(harness, "user.o", "extern long one(long); long user(long x) { return one(x); }\n", NULL);
     cr_expect_not(is_ready(harness, "one.o"));
     cr_expect_not(is_ready(harness, "two.o"));
-    submit_open(harness, "three.o", "extern long one(long); long three(long x) { return x ? one(x - 1) + 1 : 0; }\n");
+    harness_submit_named(harness, "three.o",
+                         "extern long one(long); long three(long x) { return x ? one(x - 1) + 1 : 0; }\n", NULL);
     harness_settle(harness);
     cr_expect_eq(order_of(harness, "user.o"), 4);
     cr_expect_eq(harness_value(harness, "one", 100), 100);
@@ -99,16 +96,16 @@ Test(readiness, of_a_cycle_across_batches_comes_for_all_of_it_at_once)
 Test(readiness, comes_with_a_late_definition_to_exactly_those_that_waited_for_it)
 {
     struct harness *harness = harness_open(NULL);
-    submit_open(harness, "x1.o", "extern long x; long x1(long y) { return x + y; }\n");
-    submit_open(harness, "y1.o", "extern long y; long y1(long x) { return y + x; }\n");
-    submit_open(harness, "x2.o", "extern long x; long x2(long y) { return x * y; }\n");
-    submit_open(harness, "xy.o", "extern long x, y; long xy(long z) { return x + y + z; }\n");
-    submit_open(harness, "x.o", "long x = 6;\n");
+    harness_submit_named(harness, "x1.o", "extern long x; long x1(long y) { return x + y; }\n", NULL);
+    harness_submit_named(harness, "y1.o", "extern long y; long y1(long x) { return y + x; }\n", NULL);
+    harness_submit_named(harness, "x2.o", "extern long x; long x2(long y) { return x * y; }\n", NULL);
+    harness_submit_named(harness, "xy.o", "extern long x, y; long xy(long z) { return x + y + z; }\n", NULL);
+    harness_submit_named(harness, "x.o", "long x = 6;\n", NULL);
     harness_dispatch_until(harness, &harness->told, 3);
     cr_expect(is_ready(harness, "x1.o") && is_ready(harness, "x2.o"));
     cr_expect(!is_ready(harness, "y1.o") && !is_ready(harness, "xy.o"));
     cr_expect_eq(harness_value(harness, "x2", 7), 42);
-    submit_open(harness, "y.o", "long y = 30;\n");
+    harness_submit_named(harness, "y.o", "long y = 30;\n", NULL);
     harness_settle(harness);
     cr_expect(is_ready(harness, "y1.o"));
     cr_expect_eq(harness_value(harness, "xy", 6), 42);
@@ -118,11 +115,11 @@ Test(readiness, comes_with_a_late_definition_to_exactly_those_that_waited_for_it
 Test(readiness, of_a_closed_batch_may_wait_for_what_was_submitted_before)
 {
     struct harness *harness = harness_open(NULL);
-    submit_open(harness, "b.o", diamond[1]);
+    harness_submit_named(harness, "b.o", diamond[1], NULL);
     harness_add_c(harness, "user.o", "extern long b(long); long user(long x) { return b(x); }\n");
-    cr_assert_eq(harness_submit(harness, JITD_BATCH_CLOSED), 0, "%s", harness->errors[0].text);
+    harness_accept(harness, JITD_BATCH_CLOSED);
     cr_expect_not(is_ready(harness, "user.o"));
-    submit_open(harness, "d.o", diamond[3]);
+    harness_submit_named(harness, "d.o", diamond[3], NULL);
     harness_settle(harness);
     cr_expect_eq(harness_value(harness, "user", 1), 20);
     harness_close(harness);
@@ -131,10 +128,12 @@ Test(readiness, of_a_closed_batch_may_wait_for_what_was_submitted_before)
 Test(readiness, waits_for_no_weak_reference_which_reads_as_zero)
 {
     struct harness *harness = harness_open(NULL);
-    submit_open(harness, "weak.o",
-                "extern long absent(void) __attribute__((weak)); extern long nothing __attribute__((weak));\n"
-                "static long (*table[])(void) = {absent};\n"
-                "long present(long x) { return x + (absent ? 1 : 0) + (&nothing ? 2 : 0) + (table[0] ? 4 : 0); }\n");
+    harness_submit_named(
+        harness, "weak.o",
+        "extern long absent(void) __attribute__((weak)); extern long nothing __attribute__((weak));\n"
+        "static long (*table[])(void) = {absent};\n"
+        "long present(long x) { return x + (absent ? 1 : 0) + (&nothing ? 2 : 0) + (table[0] ? 4 : 0); }\n",
+        NULL);
     harness_settle(harness);
     cr_expect_eq(harness_value(harness, "present", 40), 40);
     harness_close(harness);
@@ -147,8 +146,7 @@ static void link_batch(struct harness *harness, const char *first, const char *s
     struct object_bytes objects[] = {compile_c(first, flags), compile_c(second, flags)};
     harness_add(harness, "first.o", &objects[0]);
     harness_add(harness, "second.o", &objects[1]);
-    cr_assert_eq(harness_submit(harness, JITD_BATCH_CLOSED), 0, "%s", harness->errors[0].text);
-    harness_settle(harness);
+    harness_link_batch(harness, JITD_BATCH_CLOSED);
     for (int i = 0; i < 2; i++)
         object_free(&objects[i]);
 }
@@ -238,10 +236,9 @@ Test(readiness, keeps_one_copy_of_what_is_inline_in_several_units)
     struct harness *harness = harness_open_with_libstdcxx();
     add_counting(harness, "one.o", COUNTING("1"));
     add_counting(harness, "two.o", COUNTING("2"));
-    cr_assert_eq(harness_submit(harness, JITD_BATCH_CLOSED), 0, "%s", harness->errors[0].text);
+    harness_accept(harness, JITD_BATCH_CLOSED);
     add_counting(harness, "three.o", COUNTING("3"));
-    cr_assert_eq(harness_submit(harness, JITD_BATCH_CLOSED), 0, "%s", harness->errors[0].text);
-    harness_settle(harness);
+    harness_link_batch(harness, JITD_BATCH_CLOSED);
     cr_expect_eq(harness_value(harness, "count_1", 0), 41);
     cr_expect_eq(harness_value(harness, "count_2", 0), 42);
     cr_expect_eq(harness_value(harness, "count_3", 0), 43);
@@ -265,10 +262,9 @@ Test(readiness, lets_exceptions_pass_from_unit_to_unit)
     struct object_bytes objects[] = {compile_cxx(catching_source, HARNESS_FLAGS),
                                      compile_cxx(throwing_source, HARNESS_FLAGS)};
     harness_add(harness, "catching.o", &objects[0]);
-    cr_assert_eq(harness_submit(harness, 0), 0, "%s", harness->errors[0].text);
+    harness_accept(harness, 0);
     harness_add(harness, "throwing.o", &objects[1]);
-    cr_assert_eq(harness_submit(harness, 0), 0, "%s", harness->errors[0].text);
-    harness_settle(harness);
+    harness_link_batch(harness, 0);
     cr_expect_eq(harness_value(harness, "attempt", 0), 42);
     cr_expect_eq(harness_value(harness, "attempt", 100), 42);
     cr_expect_eq(harness_value(harness, "all_closed", 0), 102);
@@ -293,15 +289,14 @@ Test(readiness, ends_the_call_with_abort_where_nobody_catches)
 Test(readiness, is_lost_to_all_dependents_of_a_unit_that_fails)
 {
     struct harness *harness = harness_open(NULL);
-    submit_open(harness, "c.o", "extern long b(long); long c(long x) { return b(x); }\n");
-    submit_open(harness, "b.o", "extern long a(long); long b(long x) { return a(x); }\n");
-    submit_open(harness, "far.o", "__asm__(\".globl far_away\\nfar_away = 0x123456789abc\\n\");\n");
-    submit_open(harness, "bystander.o", "long bystander(long x) { return x; }\n");
+    harness_submit_named(harness, "c.o", "extern long b(long); long c(long x) { return b(x); }\n", NULL);
+    harness_submit_named(harness, "b.o", "extern long a(long); long b(long x) { return a(x); }\n", NULL);
+    harness_submit_named(harness, "far.o", "__asm__(\".globl far_away\\nfar_away = 0x123456789abc\\n\");\n", NULL);
+    harness_submit_named(harness, "bystander.o", "long bystander(long x) { return x; }\n", NULL);
     harness_add_assembly(harness, "a.o",
                          "\t.globl a\n\t.type a, @function\na:\tmov far_away(%rip), %rax\n\tret\n"
                          "\t.section .note.GNU-stack,\"\",@progbits\n");
-    cr_assert_eq(harness_submit(harness, 0), 0, "%s", harness->errors[0].text);
-    harness_settle(harness);
+    harness_link_batch(harness, 0);
     const struct harness_unit *b = harness_unit(harness, "b.o"), *c = harness_unit(harness, "c.o");
     cr_expect_eq(harness_unit(harness, "a.o")->error.code, JITD_ERROR_RELOCATION_RANGE);
     cr_expect_eq(b->error.code, JITD_ERROR_DEPENDENCY_FAILED);
@@ -316,14 +311,13 @@ Test(readiness, is_lost_to_all_dependents_of_a_unit_that_fails)
 Test(readiness, can_be_had_by_submitting_again_what_failed)
 {
     struct harness *harness = harness_open(NULL);
-    submit_open(harness, "far.o", "__asm__(\".globl far_away\\nfar_away = 0x123456789abc\\n\");\n");
+    harness_submit_named(harness, "far.o", "__asm__(\".globl far_away\\nfar_away = 0x123456789abc\\n\");\n", NULL);
     harness_add_assembly(harness, "a.o",
                          "\t.globl a\n\t.type a, @function\na:\tmov far_away(%rip), %rax\n\tret\n"
                          "\t.section .note.GNU-stack,\"\",@progbits\n");
-    cr_assert_eq(harness_submit(harness, 0), 0, "%s", harness->errors[0].text);
-    harness_settle(harness);
+    harness_link_batch(harness, 0);
     cr_expect_eq(harness_unit(harness, "a.o")->state, JITD_UNIT_FAILED);
-    submit_open(harness, "a.o", "long a(long x) { return x + 1; }\n");
+    harness_submit_named(harness, "a.o", "long a(long x) { return x + 1; }\n", NULL);
     harness_settle(harness);
     cr_expect_eq(harness_value(harness, "a", 41), 42);
     harness_close(harness);
@@ -332,10 +326,10 @@ Test(readiness, can_be_had_by_submitting_again_what_failed)
 Test(readiness, is_given_up_at_the_deadline_with_the_name_of_what_never_came)
 {
     struct harness *harness = harness_open(NULL);
-    submit_open(harness, "above.o", "long waits(long); long above(long x) { return waits(x); }");
+    harness_submit_named(harness, "above.o", "long waits(long); long above(long x) { return waits(x); }", NULL);
     harness->deadline_ms = 50;
-    submit_open(harness, "complete.o", "long complete(long x) { return x; }");
-    submit_open(harness, "waits.o", "long gone(long); long waits(long x) { return gone(x); }");
+    harness_submit_named(harness, "complete.o", "long complete(long x) { return x; }", NULL);
+    harness_submit_named(harness, "waits.o", "long gone(long); long waits(long x) { return gone(x); }", NULL);
     harness_settle(harness);
     cr_expect_eq(harness_unit(harness, "complete.o")->state, JITD_UNIT_READY);
     cr_expect_eq(harness_unit(harness, "waits.o")->state, JITD_UNIT_FAILED);

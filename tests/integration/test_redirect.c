@@ -16,21 +16,11 @@
         .local = (name), .flags = JITD_DEFINITION_REDIRECTABLE                                                         \
     }
 
-static void link_named(struct harness *harness, const char *name, const char *source,
-                       const struct jitd_manifest *manifest)
-{
-    harness_add_unit(harness, &(struct jitd_unit_input){.name = name, .manifest = manifest}, source);
-    cr_assert_eq(harness_submit(harness, 0), 0, "%s", harness->errors[0].text);
-    harness_settle(harness);
-    const struct harness_unit *unit = harness_unit(harness, name);
-    cr_assert_eq(unit->state, JITD_UNIT_READY, "%s: %s", name, unit->error.text);
-}
-
 /* f, g and h are redirectable and give 1, 2 and 3; `call_f` calls the first, `plain` is a function like any. */
 static struct harness *open_with_functions(void)
 {
     struct harness *harness = harness_open(NULL);
-    link_named(
+    harness_link_named(
         harness, "functions.c",
         "long f(long n) { return 1; }\nlong g(long n) { return 2; }\nlong h(long n) { return 3; }\n"
         "long plain(long n) { return 4; }\nlong other(long n) { return 5; }\nlong data = 6;",
@@ -41,31 +31,6 @@ static struct harness *open_with_functions(void)
                    "long through(long n) { return kept(n) + 10 * (kept == f); }\n"
                    "long crash(long n) { *(volatile int *)16 = 0; return n; }");
     return harness;
-}
-
-struct answer {
-    bool completed;
-    int code;
-    char symbol[64];
-};
-
-static void on_done(struct jitd_session *session, const struct jitd_errors *errors, void *data)
-{
-    struct answer *answer = data;
-    answer->completed = true;
-    answer->code = errors ? errors->list[0].code : 0;
-    snprintf(answer->symbol, sizeof answer->symbol, "%s", errors ? errors->list[0].symbol : "");
-}
-
-static struct answer redirect(struct harness *harness, const char *const *symbols, const char *const *targets,
-                              size_t count)
-{
-    struct answer answer = {.code = -1};
-    jitd_request request;
-    cr_assert_eq(
-        jitd_redirect(harness->session, JITD_LIBRARY_MAIN, symbols, targets, count, on_done, &answer, &request), 0);
-    harness_wait(harness, request);
-    return answer;
 }
 
 static void expect_values(struct harness *harness, int f, int g, int h)
@@ -118,9 +83,9 @@ static const struct refusal {
 Test(redirect, what_cannot_be_is_refused_and_changes_nothing)
 {
     struct harness *harness = open_with_functions();
-    link_named(harness, "alias", NULL, &(struct jitd_manifest){ALIASES({.name = "alias_of_f", .target = "f"})});
+    harness_link_named(harness, "alias", NULL, &(struct jitd_manifest){ALIASES({.name = "alias_of_f", .target = "f"})});
     harness_add_c(harness, "waiting.c", "long nowhere(long n);\nlong waiting(long n) { return nowhere(n); }");
-    cr_assert_eq(harness_submit(harness, 0), 0);
+    harness_accept(harness, 0);
     for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
         const struct refusal *refusal = &refusals[i];
         cr_expect_eq(harness_redirect(harness, refusal->symbol, refusal->target), refusal->code, "%s to %s",
@@ -133,7 +98,7 @@ Test(redirect, what_cannot_be_is_refused_and_changes_nothing)
 Test(redirect, circles_are_refused_however_long)
 {
     struct harness *harness = open_with_functions();
-    link_named(harness, "alias", NULL, &(struct jitd_manifest){ALIASES({.name = "alias_of_f", .target = "f"})});
+    harness_link_named(harness, "alias", NULL, &(struct jitd_manifest){ALIASES({.name = "alias_of_f", .target = "f"})});
     cr_expect_eq(harness_redirect(harness, "f", "g"), 0);
     cr_expect_eq(harness_redirect(harness, "g", "f"), JITD_ERROR_INVALID);
     cr_expect_eq(harness_redirect(harness, "g", "h"), 0);
@@ -149,17 +114,17 @@ Test(redirect, many_in_one_message_are_done_or_none)
     static const char *const symbols[] = {"f", "g", "h"};
     static const char *const good[] = {"plain", "h", NULL}, *const unknown[] = {"g", "plain", "nowhere"},
                              *const circle[] = {"g", "h", "f"};
-    cr_expect_eq(redirect(harness, symbols, unknown, 3).code, JITD_ERROR_NOT_FOUND);
+    cr_expect_eq(harness_redirect_all(harness, symbols, unknown, 3).code, JITD_ERROR_NOT_FOUND);
     expect_values(harness, 1, 2, 3);
-    struct answer answer = redirect(harness, symbols, circle, 3);
+    struct harness_error answer = harness_redirect_all(harness, symbols, circle, 3);
     cr_expect_eq(answer.code, JITD_ERROR_INVALID);
     cr_expect_str_eq(answer.symbol, "h");
     expect_values(harness, 1, 2, 3);
-    cr_expect_eq(redirect(harness, symbols, good, 3).code, 0);
+    cr_expect_eq(harness_redirect_all(harness, symbols, good, 3).code, 0);
     expect_values(harness, 4, 3, 3);
-    cr_expect_eq(redirect(harness, symbols, circle, 3).code, JITD_ERROR_INVALID);
+    cr_expect_eq(harness_redirect_all(harness, symbols, circle, 3).code, JITD_ERROR_INVALID);
     expect_values(harness, 4, 3, 3);
-    cr_expect_eq(redirect(harness, NULL, NULL, 0).code, 0);
+    cr_expect_eq(harness_redirect_all(harness, NULL, NULL, 0).code, 0);
     harness_close(harness);
 }
 
@@ -188,7 +153,7 @@ Test(redirect, a_crash_keeps_what_is_in_force)
 Test(redirect, a_lazy_definition_may_lead_elsewhere_before_it_is_there)
 {
     struct harness *harness = open_with_functions();
-    link_named(harness, "names", NULL, &(struct jitd_manifest){LAZIES({.name = "late", .target = "body"})});
+    harness_link_named(harness, "names", NULL, &(struct jitd_manifest){LAZIES({.name = "late", .target = "body"})});
     cr_expect_eq(harness_redirect(harness, "late", "plain"), 0);
     cr_expect_eq(harness_value(harness, "late", 0), 4);
     cr_expect_eq(harness->asked, 0);
@@ -204,7 +169,7 @@ Test(redirect, a_thread_that_waits_goes_on_where_its_function_is_led)
 {
     struct harness *harness = open_with_functions();
     struct harness_call call;
-    link_named(harness, "names", NULL, &(struct jitd_manifest){LAZIES({.name = "late", .target = "body"})});
+    harness_link_named(harness, "names", NULL, &(struct jitd_manifest){LAZIES({.name = "late", .target = "body"})});
     jitd_request request = harness_call_begin(harness, "late", 0, &call);
     harness_dispatch_until(harness, &harness->asked, 1);
     cr_expect_eq(harness_redirect(harness, "late", "plain"), 0);
@@ -223,7 +188,7 @@ Test(redirect, a_thread_that_waits_goes_on_where_its_function_is_led)
 Test(redirect, a_circle_through_what_a_lazy_function_is_bound_to_is_refused)
 {
     struct harness *harness = open_with_functions();
-    link_named(harness, "names", NULL, &(struct jitd_manifest){LAZIES({.name = "late", .target = "f"})});
+    harness_link_named(harness, "names", NULL, &(struct jitd_manifest){LAZIES({.name = "late", .target = "f"})});
     cr_expect_eq(harness_redirect(harness, "f", "late"), JITD_ERROR_INVALID);
     cr_expect_eq(harness_redirect(harness, "g", "late"), 0);
     cr_expect_eq(harness_redirect(harness, "f", "g"), JITD_ERROR_INVALID);
@@ -234,7 +199,7 @@ Test(redirect, a_circle_through_what_a_lazy_function_is_bound_to_is_refused)
 Test(redirect, that_is_undone_is_refused_where_the_own_body_leads_back)
 {
     struct harness *harness = open_with_functions();
-    link_named(harness, "names", NULL, &(struct jitd_manifest){LAZIES({.name = "late", .target = "f"})});
+    harness_link_named(harness, "names", NULL, &(struct jitd_manifest){LAZIES({.name = "late", .target = "f"})});
     cr_expect_eq(harness_redirect(harness, "late", "plain"), 0);
     cr_expect_eq(harness_redirect(harness, "f", "late"), 0);
     cr_expect_eq(harness_redirect(harness, "late", NULL), JITD_ERROR_INVALID);
@@ -305,7 +270,7 @@ static void add_late_functions(struct harness *harness)
         snprintf(names[i][1], sizeof names[i][1], "body_%d", i);
         lazies[i] = (struct jitd_lazy_definition){.name = names[i][0], .target = names[i][1]};
     }
-    link_named(harness, "names", NULL, &(struct jitd_manifest){.lazies = lazies, .lazy_count = FUNCTIONS});
+    harness_link_named(harness, "names", NULL, &(struct jitd_manifest){.lazies = lazies, .lazy_count = FUNCTIONS});
     harness_link_c(harness, "minus.c", "long minus(long n) { return -1; }");
     harness_link_c(harness, "storm.c", storm_source);
 }
@@ -326,7 +291,7 @@ static void answer_at_random(struct harness *harness, const char *symbol, unsign
              with_data ? "__attribute__((constructor)) static void begin(void) { added++; }" : "", number,
              with_data ? "added" : symbol + strlen("body_"));
     harness_add_c(harness, symbol, source);
-    cr_assert_eq(harness_submit(harness, 0), 0, "%s", harness->errors[0].text);
+    harness_accept(harness, 0);
 }
 
 static void redirect_at_random(struct harness *harness, unsigned *state)
@@ -381,7 +346,8 @@ static void have_it_fail(struct harness *harness)
 Test(redirect, to_a_function_that_fails_in_a_new_life_is_undone)
 {
     struct harness *harness = harness_open_with_output(NULL);
-    link_named(harness, "f.c", "long f(long n) { return 1; }", &(struct jitd_manifest){DEFINITIONS(REDIRECTABLE("f"))});
+    harness_link_named(harness, "f.c", "long f(long n) { return 1; }",
+                       &(struct jitd_manifest){DEFINITIONS(REDIRECTABLE("f"))});
     link_what_fails_later(harness);
     cr_assert_eq(harness_redirect(harness, "f", "there"), 0);
     cr_expect_eq(harness_value(harness, "f", 0), 2);
@@ -394,8 +360,9 @@ Test(redirect, to_a_function_that_fails_in_a_new_life_is_undone)
 Test(redirect, that_is_undone_by_a_failure_closes_no_circle, .timeout = 20)
 {
     struct harness *harness = harness_open_with_output(NULL);
-    link_named(harness, "f.c", "long f(long n) { return 1; }", &(struct jitd_manifest){DEFINITIONS(REDIRECTABLE("f"))});
-    link_named(harness, "names", NULL, &(struct jitd_manifest){LAZIES({.name = "late", .target = "f"})});
+    harness_link_named(harness, "f.c", "long f(long n) { return 1; }",
+                       &(struct jitd_manifest){DEFINITIONS(REDIRECTABLE("f"))});
+    harness_link_named(harness, "names", NULL, &(struct jitd_manifest){LAZIES({.name = "late", .target = "f"})});
     link_what_fails_later(harness);
     cr_assert_eq(harness_redirect(harness, "late", "there"), 0);
     cr_assert_eq(harness_redirect(harness, "f", "late"), 0);
