@@ -6,7 +6,7 @@
  * Two thousand units are there at any time. Each step submits one, calls it when it is ready, and removes a random one
  * of those that are there in its place, so that units of all sizes die at all ages; every sixteenth is a jitd_run
  * instead. Several steps are under way at once. What a unit returns says whether its data was pristine; some unwind
- * through themselves and return how long that took.
+ * through themselves and return how long that took. Some have manifests, with what comes and goes besides code.
  *
  * SERIES gets a line every now and then and is where an interrupted run goes on, in a new session.
  */
@@ -29,6 +29,7 @@
 #define MOST_BYTES  65536
 #define UNIT_NAME   "unit_00000000"
 #define BASE_NAME   "base_00000000"
+#define ADAPTED     1 /* the calling convention of what is reached through an adapter */
 #define ARGUMENT    40
 #define EXPECTED    42 /* of every unit but those that measure */
 #define PROGRESS_NS 500000000u
@@ -36,7 +37,8 @@
 struct pattern {
     uint8_t bytes[MOST_BYTES];
     size_t length;
-    bool unwinds; /* returns nanoseconds */
+    const struct jitd_manifest *manifest; /* or NULL */
+    bool unwinds;                         /* returns nanoseconds */
 };
 
 struct step {
@@ -81,6 +83,52 @@ static uint64_t soak_random(struct soak *soak)
     return soak->random;
 }
 
+/* ---- manifests ---- */
+
+/* Those of the unit that is made (pattern_make). In its object they are `unit`, `inner`, `outer` and `base`; what it
+   calls as `outer` is its own `inner`, but by a way that comes and goes with it. */
+static char unit_name[] = UNIT_NAME, inner_name[] = "inner_" UNIT_NAME, outer_name[] = "outer_" UNIT_NAME;
+static char base_name[] = BASE_NAME, act_name[] = "act_" BASE_NAME;
+
+#define DEFINITIONS(...)                                                                                               \
+    .definitions = (const struct jitd_manifest_definition[]){{.local = "unit", .global = unit_name},                   \
+                                                             {.local = "inner", .global = inner_name, __VA_ARGS__}},   \
+    .definition_count = 2
+#define USES(...)                                                                                                      \
+    .uses = (const struct jitd_manifest_use[]){{.local = "base", .global = base_name},                                 \
+                                               {.local = "outer", .global = __VA_ARGS__}},                             \
+    .use_count = 2
+
+static const struct {
+    const char *pattern;
+    struct jitd_manifest manifest;
+} manifests[] = {
+    {"adapted", {DEFINITIONS(.convention = ADAPTED), USES(inner_name)}},
+    {"redirectable", {DEFINITIONS(.flags = JITD_DEFINITION_REDIRECTABLE), USES(inner_name)}},
+    {"lazy-use", {DEFINITIONS(), USES(inner_name, .flags = JITD_USE_LAZY)}},
+    {"lazy",
+     {DEFINITIONS(), USES(outer_name),
+      .lazies = &(const struct jitd_lazy_definition){.name = outer_name, .target = inner_name}, .lazy_count = 1}},
+    {"actions",
+     {DEFINITIONS(), USES(inner_name),
+      .actions = &(const struct jitd_manifest_action){.publish = act_name,
+                                                      .publish_argument = "+",
+                                                      .publish_bytes = 1,
+                                                      .remove = act_name,
+                                                      .remove_argument = "-",
+                                                      .remove_bytes = 1},
+      .action_count = 1}},
+};
+
+static const struct jitd_manifest *manifest_find(const char *path)
+{
+    const char *file = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+    for (size_t i = 0; i < sizeof manifests / sizeof *manifests; i++)
+        if (strncmp(file, manifests[i].pattern, strcspn(file, ".")) == 0)
+            return &manifests[i].manifest;
+    return NULL;
+}
+
 /* ---- objects ---- */
 
 static void pattern_read(struct pattern *out, const char *path)
@@ -89,6 +137,7 @@ static void pattern_read(struct pattern *out, const char *path)
     if (!file)
         measure_die("cannot open %s", path);
     out->length = fread(out->bytes, 1, MOST_BYTES, file);
+    out->manifest = manifest_find(path);
     out->unwinds = strstr(path, "unwind") != NULL;
     fclose(file);
     if (out->length == 0 || out->length == MOST_BYTES)
@@ -107,12 +156,16 @@ static void pattern_rename(uint8_t *bytes, size_t length, const char *old, const
 static struct jitd_unit_input pattern_make(const struct pattern *pattern, const char *unit, unsigned base)
 {
     static uint8_t bytes[MOST_BYTES];
-    char name[sizeof BASE_NAME];
-    snprintf(name, sizeof name, "base_%08u", base % BASES);
+    snprintf(unit_name, sizeof unit_name, "%s", unit);
+    snprintf(inner_name, sizeof inner_name, "inner_%s", unit);
+    snprintf(outer_name, sizeof outer_name, "outer_%s", unit);
+    snprintf(base_name, sizeof base_name, "base_%08u", base % BASES);
+    snprintf(act_name, sizeof act_name, "act_%s", base_name);
     memcpy(bytes, pattern->bytes, pattern->length);
     pattern_rename(bytes, pattern->length, UNIT_NAME, unit);
-    pattern_rename(bytes, pattern->length, BASE_NAME, name);
-    return (struct jitd_unit_input){.name = unit, .object = bytes, .bytes = pattern->length};
+    pattern_rename(bytes, pattern->length, BASE_NAME, base_name);
+    return (struct jitd_unit_input){
+        .name = unit, .object = bytes, .bytes = pattern->length, .manifest = pattern->manifest};
 }
 
 /* ---- one step ---- */
@@ -277,6 +330,13 @@ static void soak_write_row(struct soak *soak, FILE *series, uint64_t start)
     samples_clear(&soak->unwinding);
 }
 
+static void soak_adapted(struct jitd_session *session, const struct jitd_errors *errors, void *data)
+{
+    (void)session;
+    (void)data;
+    soak_check_errors(errors);
+}
+
 static void soak_link_bases(struct soak *soak, const char *path)
 {
     struct pattern base;
@@ -289,6 +349,8 @@ static void soak_link_bases(struct soak *soak, const char *path)
         soak_check(soak, jitd_submit(soak->session, batch, NULL, NULL, NULL));
     }
     soak_check(soak, jitd_wait_units(soak->session, 60000));
+    soak_check(
+        soak, jitd_adapt(soak->session, JITD_LIBRARY_MAIN, "adapter_" BASE_NAME, 0, ADAPTED, soak_adapted, soak, NULL));
 }
 
 static uint64_t soak_resume(FILE *series)
