@@ -1,26 +1,20 @@
 /*
  * Units by the thousand, in any order and in frames of any size, from a controller that does not wait for answers.
  *
- * What is heard of each unit is kept with the moment at which it was heard, counted in events: an order that is wrong
- * shows as two numbers. Positions are those of submission. The random graphs differ from run to run; a failure names
- * the seed, which TEST_SEED sets.
+ * The random graphs differ from run to run; a failure names the seed, which TEST_SEED sets.
  */
 #include <criterion/criterion.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "client/jitd.h"
+#include "tests/integration/graph.h"
 #include "tests/integration/harness.h"
 #include "tests/integration/peer.h"
 #include "tests/lib/many_units.h"
 
-#define PATIENCE   50000 /* ms for all of a crowd; the suite's own limit is just above */
-#define STUCK_MS   2000  /* a daemon that has taken nothing for so long is waiting for us to read */
-#define NEVER      0u
 #define ZONE_COUNT 5
 
 #ifdef JITD_SANITIZED
@@ -30,334 +24,6 @@
 #endif
 
 TestSuite(asynchrony, .timeout = 60);
-
-/* ---- a session that remembers ---- */
-
-/* One unit's news; when it came, as a number of events from 1 on. */
-struct life {
-    unsigned resolved, ready, failed;
-    unsigned repeated; /* news that came twice, or after the last */
-};
-
-struct crowd {
-    struct jitd_session *session;
-    struct life *lives;      /* owned; by position */
-    unsigned *position_of;   /* owned; by id, plus 1 */
-    size_t room;             /* of both */
-    size_t sent;             /* units */
-    size_t accepted;         /* units */
-    size_t ready, failed;    /* units */
-    unsigned clock;          /* events */
-    bool read_while_sending; /* the daemon had to be read before it took all */
-};
-
-/* One submission, until it is answered. */
-struct submission {
-    struct crowd *crowd;
-    size_t position, count;
-    int code;
-    size_t errors, references;
-    char text[256], symbol[64];
-    bool kept; /* looked at later by whoever submitted it */
-};
-
-static void once(struct crowd *crowd, struct life *life, unsigned *when)
-{
-    if (*when != NEVER || life->ready != NEVER || life->failed != NEVER)
-        life->repeated++;
-    *when = crowd->clock;
-}
-
-static void on_unit(struct jitd_session *session, const struct jitd_unit_event *event, void *data)
-{
-    struct crowd *crowd = data;
-    cr_assert(event->unit <= crowd->room && crowd->position_of[event->unit] != 0,
-              "news of unit %llu, which no reply has told of", (unsigned long long)event->unit);
-    struct life *life = &crowd->lives[crowd->position_of[event->unit] - 1];
-    crowd->clock++;
-    if (event->state == JITD_UNIT_RESOLVED) {
-        once(crowd, life, &life->resolved);
-    } else if (event->state == JITD_UNIT_READY) {
-        once(crowd, life, &life->ready);
-        crowd->ready++;
-    } else {
-        once(crowd, life, &life->failed);
-        crowd->failed++;
-    }
-}
-
-static struct crowd *crowd_open(size_t room)
-{
-    static const struct jitd_listener listener = {.unit = on_unit};
-    const struct jitd_options options = {.daemon = harness_daemon_path()};
-    struct crowd *crowd = calloc(1, sizeof *crowd);
-    cr_assert(crowd);
-    crowd->room = room;
-    crowd->lives = calloc(room + 1, sizeof *crowd->lives);
-    crowd->position_of = calloc(room + 1, sizeof *crowd->position_of);
-    cr_assert(crowd->lives && crowd->position_of);
-    int code = jitd_spawn(&options, &listener, crowd, &crowd->session);
-    cr_assert(code == 0 && jitd_wait(crowd->session, 0, HARNESS_PATIENCE) == 0, "no session: %s",
-              jitd_last_error(crowd->session)->text);
-    return crowd;
-}
-
-static void crowd_close(struct crowd *crowd)
-{
-    pid_t pids[HARNESS_PROCESSES];
-    size_t count = harness_processes(getpid(), pids);
-    jitd_close(crowd->session);
-    harness_expect_gone(pids + 1, count - 1);
-    free(crowd->lives);
-    free(crowd->position_of);
-    free(crowd);
-}
-
-#define MUST(crowd, expression)                                                                                        \
-    do {                                                                                                               \
-        int code_ = (expression);                                                                                      \
-        cr_assert(code_ == 0, #expression ": %s", jitd_last_error((crowd)->session)->text);                            \
-    } while (0)
-
-static void await(struct crowd *crowd, jitd_request request)
-{
-    MUST(crowd, jitd_wait(crowd->session, request, PATIENCE));
-}
-
-/* Whatever the daemon had to say up to now has been heard: a lookup is answered after it. */
-static void hear(struct crowd *crowd)
-{
-    static const char *const name = "getpid";
-    jitd_request request;
-    MUST(crowd, jitd_lookup(crowd->session, &name, 1, NULL, NULL, &request));
-    await(crowd, request);
-}
-
-/* ---- submitting ---- */
-
-static void on_submitted(struct jitd_session *session, const uint64_t *units, size_t count,
-                         const struct jitd_errors *errors, void *data)
-{
-    struct submission *submission = data;
-    struct crowd *crowd = submission->crowd;
-    for (size_t i = 0; i < count; i++) {
-        cr_assert(units[i] >= 1 && units[i] <= crowd->room && crowd->position_of[units[i]] == 0);
-        crowd->position_of[units[i]] = (unsigned)(submission->position + i + 1);
-    }
-    crowd->accepted += count;
-    if (errors) {
-        submission->code = errors->list[0].code;
-        submission->errors = errors->count + errors->omitted;
-        submission->references = errors->list[0].reference_count;
-        snprintf(submission->text, sizeof submission->text, "%s", errors->list[0].text);
-        snprintf(submission->symbol, sizeof submission->symbol, "%s", errors->list[0].symbol);
-    }
-    cr_assert(submission->kept || !errors, "a batch was refused: %s", submission->text);
-    if (!submission->kept)
-        free(submission);
-}
-
-/* Sends all that is queued without reading, for as long as the daemon takes it so. */
-static void send_queued(struct crowd *crowd)
-{
-    MUST(crowd, jitd_flush(crowd->session));
-    while (jitd_events(crowd->session) & POLLOUT) {
-        struct pollfd polled = {.fd = jitd_fd(crowd->session), .events = POLLOUT};
-        cr_assert(poll(&polled, 1, STUCK_MS) >= 0);
-        if (polled.revents & POLLOUT) {
-            MUST(crowd, jitd_flush(crowd->session));
-            continue;
-        }
-        crowd->read_while_sending = true;
-        MUST(crowd, jitd_dispatch(crowd->session));
-    }
-}
-
-/* Queues a batch of objects, each called after its number; frees them. `keep` may be NULL. */
-static jitd_request submit(struct crowd *crowd, unsigned flags, struct object_bytes *objects, const unsigned *numbers,
-                           size_t count, struct submission *keep)
-{
-    struct submission *submission = keep ? keep : calloc(1, sizeof *submission);
-    struct jitd_batch *batch = jitd_batch_new(flags);
-    jitd_request request;
-    cr_assert(submission && batch);
-    *submission = (struct submission){.crowd = crowd, .position = crowd->sent, .count = count, .kept = keep != NULL};
-    for (size_t i = 0; i < count; i++) {
-        char name[UNIT_NAME_BYTES];
-        cr_assert(jitd_batch_add(batch, unit_name(numbers[i], name), objects[i].bytes, objects[i].length) == 0);
-    }
-    MUST(crowd, jitd_submit(crowd->session, batch, on_submitted, submission, &request));
-    for (size_t i = 0; i < count; i++)
-        object_free(&objects[i]);
-    crowd->sent += keep ? 0 : count;
-    return request;
-}
-
-/* ---- graphs ---- */
-
-/* Unit i uses callees[i][0 .. callee_count[i]). */
-struct graph {
-    size_t count;
-    unsigned (*callees)[UNIT_CALLEES]; /* owned */
-    size_t *callee_count;              /* owned */
-    unsigned *component;               /* owned; units of one cycle have one number */
-    unsigned *order;                   /* owned; of submission */
-    struct unit_pattern patterns[UNIT_CALLEES + 1];
-};
-
-static struct graph graph_new(size_t count)
-{
-    struct graph graph = {.count = count};
-    graph.callees = calloc(count, sizeof *graph.callees);
-    graph.callee_count = calloc(count, sizeof *graph.callee_count);
-    graph.component = calloc(count, sizeof *graph.component);
-    graph.order = calloc(count, sizeof *graph.order);
-    cr_assert(graph.callees && graph.callee_count && graph.component && graph.order);
-    for (size_t i = 0; i < count; i++)
-        graph.component[i] = graph.order[i] = (unsigned)i;
-    for (size_t i = 0; i <= UNIT_CALLEES; i++)
-        graph.patterns[i] = unit_pattern_function(i);
-    return graph;
-}
-
-static void graph_free(struct graph *graph)
-{
-    free(graph->callees);
-    free(graph->callee_count);
-    free(graph->component);
-    free(graph->order);
-    for (size_t i = 0; i <= UNIT_CALLEES; i++)
-        unit_pattern_free(&graph->patterns[i]);
-}
-
-/* Each callee once: an object names a symbol once. */
-static void graph_add_use(struct graph *graph, size_t user, size_t used)
-{
-    size_t *count = &graph->callee_count[user];
-    for (size_t i = 0; i < *count; i++)
-        if (graph->callees[user][i] == used)
-            return;
-    if (*count < UNIT_CALLEES)
-        graph->callees[user][(*count)++] = (unsigned)used;
-}
-
-static struct object_bytes graph_object(const struct graph *graph, unsigned unit)
-{
-    unsigned numbers[UNIT_CALLEES + 1] = {unit};
-    memcpy(numbers + 1, graph->callees[unit], sizeof graph->callees[unit]);
-    return unit_pattern_make(&graph->patterns[graph->callee_count[unit]], numbers);
-}
-
-/* Queues units order[from .. from + count) as one open batch. */
-static jitd_request graph_submit(struct crowd *crowd, const struct graph *graph, size_t from, size_t count)
-{
-    struct object_bytes *objects = calloc(count, sizeof *objects);
-    cr_assert(objects);
-    for (size_t i = 0; i < count; i++)
-        objects[i] = graph_object(graph, graph->order[from + i]);
-    jitd_request request = submit(crowd, 0, objects, graph->order + from, count, NULL);
-    free(objects);
-    return request;
-}
-
-/* What each unit returns at that depth; to be freed. */
-static unsigned *graph_values(const struct graph *graph, unsigned depth)
-{
-    unsigned *values = calloc(graph->count, sizeof *values), *below = calloc(graph->count, sizeof *below);
-    cr_assert(values && below);
-    for (unsigned level = 0; level <= depth; level++) {
-        for (size_t i = 0; i < graph->count; i++) {
-            unsigned callees[UNIT_CALLEES] = {0};
-            for (size_t c = 0; c < graph->callee_count[i]; c++)
-                callees[c] = below[graph->callees[i][c]];
-            values[i] = unit_model(callees, level == 0 ? 0 : graph->callee_count[i]);
-        }
-        memcpy(below, values, graph->count * sizeof *below);
-    }
-    free(below);
-    return values;
-}
-
-/* ---- calling ---- */
-
-struct outcome {
-    int code;
-    unsigned value;
-};
-
-static void on_called(struct jitd_session *session, const struct jitd_value *result, const struct jitd_end *end,
-                      const struct jitd_errors *errors, void *data)
-{
-    struct outcome *outcome = data;
-    outcome->code = errors ? errors->list[0].code : end ? -1 : 0;
-    outcome->value = result ? (unsigned)result->unsigned_integer : 0;
-}
-
-static struct outcome call(struct crowd *crowd, unsigned unit, int64_t depth)
-{
-    const struct jitd_value argument = {.type = JITD_INT64, .integer = depth};
-    char name[UNIT_NAME_BYTES];
-    struct outcome outcome = {.code = -2};
-    jitd_request request;
-    MUST(crowd,
-         jitd_call(crowd->session, unit_name(unit, name), JITD_UINT32, &argument, 1, on_called, &outcome, &request));
-    await(crowd, request);
-    return outcome;
-}
-
-/* ---- chance ---- */
-
-static unsigned seed_of_run(void)
-{
-    const char *given = getenv("TEST_SEED");
-    return given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL) ^ (unsigned)getpid() << 16;
-}
-
-/* A number below `end`. */
-static size_t chance(unsigned *state, size_t end)
-{
-    *state = *state * 1664525u + 1013904223u;
-    return (*state >> 8) % end;
-}
-
-static void shuffle(unsigned *numbers, size_t count, unsigned *state)
-{
-    for (size_t i = count; i > 1; i--) {
-        size_t other = chance(state, i);
-        unsigned number = numbers[i - 1];
-        numbers[i - 1] = numbers[other];
-        numbers[other] = number;
-    }
-}
-
-/* Units first .. first + length - 1 use each the next, and the last the first. All other uses lead to higher numbers,
-   so that these and no others are one strongly connected component. */
-static void make_cycle(struct graph *graph, size_t first, size_t length)
-{
-    for (size_t i = 0; i < length; i++) {
-        graph_add_use(graph, first + i, first + (i + 1) % length);
-        graph->component[first + i] = (unsigned)first;
-    }
-}
-
-#define LONG_CYCLE 1000
-
-static struct graph random_graph(size_t count, unsigned *state)
-{
-    struct graph graph = graph_new(count);
-    make_cycle(&graph, count / 2, LONG_CYCLE);
-    for (size_t i = 0; i + 64 < count; i += 64)
-        if (i + 64 <= count / 2 || i >= count / 2 + LONG_CYCLE)
-            make_cycle(&graph, i, 2 + chance(state, 30));
-    for (size_t i = 0; i + 1 < count; i++) {
-        for (size_t uses = chance(state, UNIT_CALLEES + 1); uses > 0; uses--) {
-            size_t reach = chance(state, 4) == 0 ? count - 1 - i : count - 1 - i < 20 ? count - 1 - i : 20;
-            graph_add_use(&graph, i, i + 1 + chance(state, reach));
-        }
-    }
-    shuffle(graph.order, count, state);
-    return graph;
-}
 
 /* ---- a controller that does not read ---- */
 
@@ -396,8 +62,8 @@ static void expect_values(struct crowd *crowd, const struct graph *graph, unsign
 {
     unsigned *values = graph_values(graph, depth);
     for (int i = 0; i < 50; i++) {
-        unsigned unit = (unsigned)chance(state, graph->count);
-        struct outcome outcome = call(crowd, unit, depth);
+        unsigned unit = (unsigned)graph_chance(state, graph->count);
+        struct outcome outcome = crowd_call(crowd, unit, depth);
         cr_assert(outcome.code == 0 && outcome.value == values[unit],
                   "unit %u returned %u and not %u, code %d (seed %u)", unit, outcome.value, values[unit], outcome.code,
                   seed);
@@ -407,19 +73,19 @@ static void expect_values(struct crowd *crowd, const struct graph *graph, unsign
 
 Test(asynchrony, ten_thousand_units_in_any_order_and_frames_of_any_size_become_ready_after_what_they_use)
 {
-    const unsigned seed = seed_of_run();
+    const unsigned seed = graph_seed();
     unsigned state = seed;
-    struct graph graph = random_graph(10000, &state);
+    struct graph graph = graph_random(10000, &state);
     struct crowd *crowd = crowd_open(graph.count);
     for (size_t from = 0, count; from < graph.count; from += count) {
-        count = 1 + chance(&state, 500);
+        count = 1 + graph_chance(&state, 500);
         if (count > graph.count - from)
             count = graph.count - from;
         graph_submit(crowd, &graph, from, count);
-        send_queued(crowd);
+        crowd_send_queued(crowd);
     }
     cr_expect(crowd->accepted == 0 && !crowd->read_while_sending, "not all was taken without reading (seed %u)", seed);
-    MUST(crowd, jitd_wait_units(crowd->session, PATIENCE));
+    CROWD_MUST(crowd, jitd_wait_units(crowd->session, CROWD_PATIENCE));
     expect_one_of_each(crowd, seed);
     expect_uses_first(crowd, &graph, seed);
     expect_values(crowd, &graph, 8, seed, &state);
@@ -447,17 +113,17 @@ static void expect_chain_waits_for_the_last(const struct graph *graph)
     for (size_t from = 0; from < graph->count - 1; from += CHAIN_BATCH) {
         size_t left = graph->count - 1 - from;
         graph_submit(crowd, graph, from, left < CHAIN_BATCH ? left : CHAIN_BATCH);
-        send_queued(crowd);
+        crowd_send_queued(crowd);
     }
-    hear(crowd);
+    crowd_hear(crowd);
     cr_expect(crowd->accepted == graph->count - 1 && crowd->ready == 0, "%zu of %zu units are ready too early",
               crowd->ready, crowd->accepted);
-    cr_expect_eq(call(crowd, 0, 1).code, JITD_ERROR_NOT_CALLABLE);
+    cr_expect_eq(crowd_call(crowd, 0, 1).code, JITD_ERROR_NOT_CALLABLE);
     graph_submit(crowd, graph, graph->count - 1, 1);
-    MUST(crowd, jitd_wait_units(crowd->session, PATIENCE));
+    CROWD_MUST(crowd, jitd_wait_units(crowd->session, CROWD_PATIENCE));
     expect_one_of_each(crowd, 0);
     expect_uses_first(crowd, graph, 0);
-    cr_expect_eq(call(crowd, 0, 100).value, values[0]);
+    cr_expect_eq(crowd_call(crowd, 0, 100).value, values[0]);
     free(values);
     crowd_close(crowd);
 }
@@ -521,7 +187,7 @@ static void submit_waiting(struct crowd *crowd, unsigned from, unsigned count, u
         numbers[i] = from + i;
         objects[i] = unit_pattern_make(&pattern, (const unsigned[]){from + i, used});
     }
-    submit(crowd, 0, objects, numbers, count, NULL);
+    crowd_submit(crowd, 0, objects, numbers, count, NULL);
     free(objects);
     free(numbers);
     unit_pattern_free(&pattern);
@@ -531,7 +197,7 @@ static void submit_leaf(struct crowd *crowd, unsigned number)
 {
     struct unit_pattern pattern = unit_pattern_function(0);
     struct object_bytes object = unit_pattern_make(&pattern, &number);
-    submit(crowd, 0, &object, &number, 1, NULL);
+    crowd_submit(crowd, 0, &object, &number, 1, NULL);
     unit_pattern_free(&pattern);
 }
 
@@ -548,17 +214,17 @@ Test(asynchrony, a_late_definition_releases_exactly_those_that_waited_for_it)
     struct crowd *crowd = crowd_open(2 * WAITING + 1);
     submit_waiting(crowd, 0, WAITING, LATE);
     submit_waiting(crowd, WAITING, WAITING, NEVER_COMING);
-    hear(crowd);
+    crowd_hear(crowd);
     cr_expect_eq(crowd->ready, 0);
     for (unsigned i = 0; i < 20; i++)
-        cr_expect_eq(call(crowd, i * 200, 1).code, JITD_ERROR_NOT_CALLABLE, "unit %u could be called", i * 200);
+        cr_expect_eq(crowd_call(crowd, i * 200, 1).code, JITD_ERROR_NOT_CALLABLE, "unit %u could be called", i * 200);
     submit_leaf(crowd, LATE);
-    hear(crowd);
+    crowd_hear(crowd);
     cr_expect_eq(count_ready(crowd, 0, WAITING), WAITING);
     cr_expect_eq(count_ready(crowd, WAITING, WAITING), 0);
     cr_expect_eq(count_ready(crowd, 2 * WAITING, 1), 1);
-    cr_expect_eq(call(crowd, WAITING - 1, 1).value, 4);
-    cr_expect_eq(call(crowd, WAITING, 1).code, JITD_ERROR_NOT_CALLABLE);
+    cr_expect_eq(crowd_call(crowd, WAITING - 1, 1).value, 4);
+    cr_expect_eq(crowd_call(crowd, WAITING, 1).code, JITD_ERROR_NOT_CALLABLE);
     crowd_close(crowd);
 }
 
@@ -579,16 +245,16 @@ Test(asynchrony, a_closed_batch_that_lacks_something_is_refused_at_once_while_th
         numbers[i] = CLOSED_WAITING + i;
         objects[i] = unit_pattern_make(&pattern, (const unsigned[]){numbers[i], LATE, NEVER_COMING + i});
     }
-    await(crowd, submit(crowd, JITD_BATCH_CLOSED, objects, numbers, CLOSED_MISSING, &closed));
+    crowd_await(crowd, crowd_submit(crowd, JITD_BATCH_CLOSED, objects, numbers, CLOSED_MISSING, &closed));
     cr_expect_eq(closed.code, JITD_ERROR_SYMBOL_MISSING, "%s", closed.text);
     cr_expect_eq(closed.errors, CLOSED_MISSING + 1, "%zu missing symbols were counted", closed.errors);
     cr_expect_str_eq(closed.symbol, "unit_900000");
     cr_expect_eq(closed.references, 8, "%zu of those who refer to it are named", closed.references);
     cr_expect(crowd->accepted == CLOSED_WAITING && crowd->ready == 0 && crowd->failed == 0);
     submit_leaf(crowd, LATE);
-    MUST(crowd, jitd_wait_units(crowd->session, PATIENCE));
+    CROWD_MUST(crowd, jitd_wait_units(crowd->session, CROWD_PATIENCE));
     cr_expect_eq(crowd->ready, CLOSED_WAITING + 1);
-    cr_expect_eq(call(crowd, CLOSED_WAITING, 1).code, JITD_ERROR_NOT_FOUND);
+    cr_expect_eq(crowd_call(crowd, CLOSED_WAITING, 1).code, JITD_ERROR_NOT_FOUND);
     unit_pattern_free(&pattern);
     crowd_close(crowd);
 }
@@ -637,13 +303,13 @@ static void expect_symbols(struct crowd *crowd, unsigned end)
     jitd_request request;
     for (unsigned i = 0; i < ASKED; i++)
         list[i] = unit_name((i * 7919u * 131u) % end, names[i]);
-    MUST(crowd, jitd_lookup(crowd->session, list, ASKED, on_found, &found, &request));
-    await(crowd, request);
+    CROWD_MUST(crowd, jitd_lookup(crowd->session, list, ASKED, on_found, &found, &request));
+    crowd_await(crowd, request);
     cr_expect(found.known == ASKED && found.ready == ASKED, "of %d symbols %u are known and %u are ready", ASKED,
               found.known, found.ready);
     for (unsigned i = 0; i < 20; i++) {
         unsigned number = (i * 49999u + 7) % end;
-        struct outcome outcome = call(crowd, number, 0);
+        struct outcome outcome = crowd_call(crowd, number, 0);
         cr_expect(outcome.code == 0 && outcome.value == number % SYMBOLS_EACH, "unit_%06u returned %u, code %d", number,
                   outcome.value, outcome.code);
     }
@@ -658,10 +324,10 @@ Test(asynchrony, a_million_symbols_fit_in_one_session)
         for (unsigned i = 0; i < SYMBOLS_EACH; i++)
             numbers[i] = unit * SYMBOLS_EACH + i;
         struct object_bytes object = unit_pattern_make(&pattern, numbers);
-        submit(crowd, 0, &object, numbers, 1, NULL);
-        send_queued(crowd);
+        crowd_submit(crowd, 0, &object, numbers, 1, NULL);
+        crowd_send_queued(crowd);
     }
-    MUST(crowd, jitd_wait_units(crowd->session, PATIENCE));
+    CROWD_MUST(crowd, jitd_wait_units(crowd->session, CROWD_PATIENCE));
     expect_one_of_each(crowd, 0);
     expect_symbols(crowd, SYMBOL_UNITS * SYMBOLS_EACH);
     const struct harness whole = {.daemon = getpid()};
@@ -699,22 +365,22 @@ static struct zones zones_after(const struct graph *graph, enum pace pace)
     for (size_t i = 0; i < graph->count; i++) {
         request = graph_submit(crowd, graph, i, 1);
         if (pace == SENT_AS_QUEUED)
-            send_queued(crowd);
+            crowd_send_queued(crowd);
         if (pace == EACH_AWAITED)
-            await(crowd, request);
+            crowd_await(crowd, request);
     }
-    MUST(crowd, jitd_wait_units(crowd->session, PATIENCE));
-    MUST(crowd, jitd_inspect(crowd->session, JITD_INSPECT_DIGESTS, on_inspected, &zones, &request));
-    await(crowd, request);
+    CROWD_MUST(crowd, jitd_wait_units(crowd->session, CROWD_PATIENCE));
+    CROWD_MUST(crowd, jitd_inspect(crowd->session, JITD_INSPECT_DIGESTS, on_inspected, &zones, &request));
+    crowd_await(crowd, request);
     crowd_close(crowd);
     return zones;
 }
 
 Test(asynchrony, the_pace_of_submission_does_not_change_a_byte)
 {
-    const unsigned seed = seed_of_run();
+    const unsigned seed = graph_seed();
     unsigned state = seed;
-    struct graph graph = random_graph(3000, &state);
+    struct graph graph = graph_random(3000, &state);
     struct zones first = zones_after(&graph, ALL_QUEUED_THEN_SENT);
     for (enum pace pace = SENT_AS_QUEUED; pace <= EACH_AWAITED; pace++) {
         struct zones other = zones_after(&graph, pace);
