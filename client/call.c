@@ -16,8 +16,8 @@ struct call_values {
 };
 
 /* Fills the message's signature from the program's; its arguments lie in `out`. */
-static int call_fill(Jitd__Proto__Call *call, enum jitd_type result, const struct jitd_value *arguments, size_t count,
-                     struct call_values *out, struct error *error)
+static int call_fill(Jitd__Proto__Call *call, uint32_t deadline_ms, enum jitd_type result,
+                     const struct jitd_value *arguments, size_t count, struct call_values *out, struct error *error)
 {
     if (result < JITD_VOID || result > JITD_POINTER)
         return error_set(error, ERROR_INVALID, "%d is not the type of a result", (int)result);
@@ -31,6 +31,7 @@ static int call_fill(Jitd__Proto__Call *call, enum jitd_type result, const struc
         out->values[i].bits = convert_bits(&arguments[i]);
         out->pointers[i] = &out->values[i];
     }
+    call->deadline_ms = deadline_ms;
     call->n_arguments = count;
     call->arguments = out->pointers;
     call->result = (Jitd__Proto__ValueType)result;
@@ -42,10 +43,16 @@ static int call_send(struct jitd_session *session, Jitd__Proto__Call *call, cons
                      size_t argument_count, const struct request *request, jitd_request *number)
 {
     struct call_values values;
-    int code = call_fill(call, request->result, arguments, argument_count, &values, &session->error);
+    int code = call_fill(call, session->call_deadline_ms, request->result, arguments, argument_count, &values,
+                         &session->error);
     if (code != 0)
         return code;
     return request_send(session, request, MESSAGE_CALL, &call->base, &call_no_attachment, number);
+}
+
+void jitd_set_call_deadline(struct jitd_session *session, uint32_t milliseconds)
+{
+    session->call_deadline_ms = milliseconds;
 }
 
 int jitd_call(struct jitd_session *session, const char *symbol, enum jitd_type result,
@@ -135,6 +142,6 @@ int jitd_run(struct jitd_session *session, const struct jitd_unit_input *unit, c
     jitd__proto__call__init(&call);
     call.function_case = JITD__PROTO__CALL__FUNCTION_SYMBOL;
     call.symbol = convert_borrow(symbol);
-    int code = call_fill(&call, result, arguments, argument_count, &values, &session->error);
+    int code = call_fill(&call, session->call_deadline_ms, result, arguments, argument_count, &values, &session->error);
     return client_session_result(session, code ? code : call_run(session, unit, &call, &record, request));
 }

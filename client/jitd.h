@@ -572,8 +572,8 @@ struct jitd_end {
                                    one that ran where this is not known; else "" */
     const char *finaliser_of;   /* L; the same, of a finaliser because the unit was being removed */
     const char *action_of;      /* L; the same, of an action; also one that could not be made again in a new life */
-    uint32_t deadline_ms;    /* L; that initialiser or action had not returned when its batch's deadline had passed, and
-                                jitd has ended the life; 0: not so */
+    uint32_t deadline_ms;    /* L; that initialiser or action had not returned when its batch's deadline had passed, or
+                                a call when its own had, and jitd has ended the life; 0: not so */
     const char *lazy_symbol; /* L; the lazy function that a thread waited for and that will not come, or ""... */
     struct jitd_error lazy_error; /* L; ...and why; code 0: no thread waited in vain */
 };
@@ -581,6 +581,11 @@ struct jitd_end {
 /* Exactly one of result, end and errors is not NULL. */
 typedef void jitd_call_callback(struct jitd_session *session, const struct jitd_value *result,
                                 const struct jitd_end *end, const struct jitd_errors *errors, void *data);
+
+/* Calls and runs that are sent from now on have so many milliseconds, from when the daemon has taken them; 0, as at
+   first: as long as they take. One that has not begun by then is completed with JITD_ERROR_TIMEOUT. One that has not
+   returned is ended with the runner's life: jitd_end.deadline_ms says why. */
+void jitd_set_call_deadline(struct jitd_session *session, uint32_t milliseconds);
 
 /* Calls a function of a ready unit or library by name. */
 int jitd_call(struct jitd_session *session, const char *symbol, enum jitd_type result,

@@ -1,6 +1,9 @@
 /*
  * Calls: carried out one after another on the runner's main thread, in the order of their arrival. The arguments of the
  * one under way lie in the channel. A call that had not begun when a life of the runner ended waits for the next life.
+ *
+ * One with a deadline is not sent while other code of the program is ahead of it: so when its time is up, either it has
+ * not begun, and is answered, or what has not returned is the call itself, and that can be had back only with the life.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +20,9 @@ struct call {
     bool main;
     uint32_t result;
     uint32_t argument_count;
-    char *name; /* owned; of the function, where that was not there when the call was made */
+    uint32_t deadline_ms; /* 0: none... */
+    uint64_t expires_at;  /* ...else when, by the loop's clock */
+    char *name;           /* owned; of the function, where that was not there when the call was made */
     size_t name_length;
     struct channel_call arguments;
 };
@@ -61,7 +66,8 @@ static int find_function(struct session *session, const Jitd__Proto__Call *reque
                      (unsigned long long)call->address);
 }
 
-static int take_arguments(const Jitd__Proto__Call *request, struct call *call, struct error *error)
+static int take_arguments(const struct session *session, const Jitd__Proto__Call *request, struct call *call,
+                          struct error *error)
 {
     if (request->n_arguments > LIMIT_CALL_ARGUMENTS)
         return error_set(error, ERROR_LIMIT, "%zu arguments; at most %d are taken", request->n_arguments,
@@ -75,13 +81,17 @@ static int take_arguments(const Jitd__Proto__Call *request, struct call *call, s
     }
     call->result = request->result;
     call->main = request->main;
+    call->deadline_ms = request->deadline_ms;
+    call->expires_at = uv_now(&session->loop) + request->deadline_ms;
     return 0;
 }
 
-int call_new(const Jitd__Proto__Call *message, uint64_t request, struct call **out, struct error *error)
+int call_new(const struct session *session, const Jitd__Proto__Call *message, uint64_t request, struct call **out,
+             struct error *error)
 {
     struct call *call = calloc(1, sizeof *call);
-    int code = call ? take_arguments(message, call, error) : error_set(error, ERROR_NO_MEMORY, "no memory for a call");
+    int code = call ? take_arguments(session, message, call, error)
+                    : error_set(error, ERROR_NO_MEMORY, "no memory for a call");
 
     if (!code && message->symbol.len <= LIMIT_NAME_BYTES) {
         call->request = request;
@@ -115,6 +125,8 @@ static void append(struct session *session, struct call *call)
         last = &(*last)->next;
     *last = call;
     session->call_count++;
+    if (call->deadline_ms)
+        deadline_add_call(session, call->expires_at);
     call_next(session);
 }
 
@@ -129,7 +141,7 @@ void call_request(struct session *session, uint64_t request, const Jitd__Proto__
     if (!code)
         code = find_function(session, message, call, &error);
     if (!code)
-        code = take_arguments(message, call, &error);
+        code = take_arguments(session, message, call, &error);
     if (code) {
         call_free(call);
         session_fail(session, request, &error);
@@ -204,16 +216,33 @@ static void drop_first(struct session *session)
     call_free(call);
 }
 
+static bool is_late(const struct session *session, const struct call *call)
+{
+    return call->deadline_ms && call->expires_at <= uv_now(&session->loop);
+}
+
+static bool is_ending(const struct session *session)
+{
+    return session->ended_epoch == runner_epoch(session->runner);
+}
+
 void call_next(struct session *session)
 {
     struct call *call = session->calls;
     struct error error;
 
-    if (!call || session->calling || !runner_is_live(session->runner))
+    if (!call || session->calling || !runner_is_live(session->runner) || is_ending(session))
         return;
     /* While a call is under way the agent thread does the rest, and nothing tells it to wait for initialisers. */
     if (session->replaying > 0)
         return;
+    session->call_held = call->deadline_ms && runner_queue_may_wait(session->runner, RUNNER_MAIN);
+    if (session->call_held)
+        return;
+    if (is_late(session, call)) {
+        call_expire(session);
+        return;
+    }
     if (call->unit && call->unit->state != UNIT_READY) {
         error_set(&error, ERROR_NOT_CALLABLE, "%s failed before it could be called", call->unit->name);
         session_fail(session, call->request, &error);
@@ -266,6 +295,19 @@ void call_life_ended(struct session *session, const Jitd__Proto__Ended *ended)
     drop_first(session);
 }
 
+/* One that has not begun. */
+static void take_back(struct session *session, struct call **link, const struct error *why)
+{
+    struct call *call = *link;
+
+    *link = call->next;
+    session->call_count--;
+    session_fail(session, call->request, why);
+    if (call->once)
+        remove_later(session, call->once);
+    call_free(call);
+}
+
 bool call_cancel(struct session *session, uint64_t request)
 {
     struct call **link = &session->calls;
@@ -277,15 +319,37 @@ bool call_cancel(struct session *session, uint64_t request)
         link = &(*link)->next;
     if (!*link)
         return false;
-    struct call *call = *link;
-    *link = call->next;
-    session->call_count--;
     error_set(&error, ERROR_CANCELLED, "the call was cancelled before it began");
-    session_fail(session, call->request, &error);
-    if (call->once)
-        remove_later(session, call->once);
-    call_free(call);
+    take_back(session, link, &error);
     return true;
+}
+
+void call_expire(struct session *session)
+{
+    struct call **link = &session->calls;
+    struct error error;
+
+    while (*link) {
+        struct call *call = *link;
+        bool late = is_late(session, call);
+
+        if (late && !(session->calling && call == session->calls)) {
+            error_set(&error, ERROR_TIMEOUT, "the call had not begun within %u ms", call->deadline_ms);
+            take_back(session, link, &error);
+            continue;
+        }
+        if (late)
+            life_end(session);
+        else if (call->deadline_ms)
+            deadline_add_call(session, call->expires_at);
+        link = &call->next;
+    }
+    call_next(session); /* one that was late may have held up others */
+}
+
+uint32_t call_late_ms(const struct session *session)
+{
+    return is_ending(session) && session->calling && is_late(session, session->calls) ? session->calls->deadline_ms : 0;
 }
 
 void call_close(struct session *session)

@@ -1,6 +1,7 @@
 /*
  * Deadlines of batches: what still waits for others when its time is up fails, with the name of what never came; what
- * is in the runner's hands is had back from there (publish.c).
+ * is in the runner's hands is had back from there (publish.c). Calls keep theirs themselves (call.c), and share the
+ * timer.
  */
 #include <stdlib.h>
 
@@ -67,16 +68,22 @@ static void on_timer(uv_timer_t *timer)
         expire(session, deadline);
         free(deadline);
     }
+    if (session->call_expiry && session->call_expiry <= uv_now(&session->loop)) {
+        session->call_expiry = 0;
+        call_expire(session);
+    }
     session_send_news(session);
     arm(session);
 }
 
 static void arm(struct session *session)
 {
-    if (session->deadlines) {
-        uint64_t now = uv_now(&session->loop), at = session->deadlines->at;
+    uint64_t now = uv_now(&session->loop), at = session->deadlines ? session->deadlines->at : UINT64_MAX;
+
+    if (session->call_expiry && session->call_expiry < at)
+        at = session->call_expiry;
+    if (at != UINT64_MAX)
         uv_timer_start(&session->deadline_timer, on_timer, at > now ? at - now : 0, 0);
-    }
 }
 
 void deadline_add(struct session *session, uint64_t first, uint32_t count, uint32_t milliseconds)
@@ -100,6 +107,14 @@ void deadline_add(struct session *session, uint64_t first, uint32_t count, uint3
     *link = deadline;
     if (!deadline->next)
         session->deadline_last = deadline;
+    arm(session);
+}
+
+void deadline_add_call(struct session *session, uint64_t at)
+{
+    if (session->call_expiry && session->call_expiry <= at)
+        return;
+    session->call_expiry = at;
     arm(session);
 }
 

@@ -68,10 +68,12 @@ static const struct task *find_culprit(const struct session *session, struct cra
         suspects->acting = session->replay_failure.unit;
         return NULL;
     }
-    if (!expired || told)
+    if (told)
         return task;
-    suspects->deadline_ms = expired->expired_ms;
-    return &expired->late;
+    suspects->deadline_ms = expired ? expired->expired_ms : call_late_ms(session);
+    if (expired)
+        return &expired->late;
+    return suspects->deadline_ms ? runner_under_way(session->runner, RUNNER_MAIN) : task;
 }
 
 static void name_suspect(const struct task *task, struct crash_suspects *suspects)

@@ -176,16 +176,12 @@ static void wait_for(struct session *session, struct lookup *lookup, uint32_t de
         error_set(&error, ERROR_NO_MEMORY, "no memory for a lookup");
         report_add(&report, &error);
     } else {
-        uint64_t id = session->linker.units.last_id + 1;
-
         lookup->waiter.changed = changed;
         lookup->next = session->lookups;
         session->lookups = lookup;
-        if (submit_internal(session, batch, &input, &lookup->waiter, &report)) {
-            if (deadline_ms)
-                deadline_add(session, id, 1, deadline_ms);
+        batch->deadline_ms = deadline_ms;
+        if (submit_internal(session, batch, &input, &lookup->waiter, &report))
             return;
-        }
         session->lookups = lookup->next;
     }
     lookup_free(lookup);

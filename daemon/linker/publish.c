@@ -45,7 +45,9 @@ enum runner_queue publish_queue(const struct session *session)
         if (waiter < CHANNEL_NESTED && !is_busy(session, RUNNER_WAITER + waiter))
             return RUNNER_WAITER + waiter;
     }
-    return session->calling || (session->waiter_count && is_busy(session, RUNNER_MAIN)) ? RUNNER_AGENT : RUNNER_MAIN;
+    return session->calling || session->call_held || (session->waiter_count && is_busy(session, RUNNER_MAIN))
+               ? RUNNER_AGENT
+               : RUNNER_MAIN;
 }
 
 void publish_send_task(struct session *session, enum runner_queue queue, const struct task *task)
@@ -307,6 +309,7 @@ void publish_drain(struct session *session)
         else
             publication_answered(session, &task, &reply);
         materialize_resume(session);
+        call_next(session);
         publish_send(session);
     }
 }

@@ -59,7 +59,7 @@ void run_once_request(struct session *session, struct frame *frame, const Jitd__
                   message->call->function_case != JITD__PROTO__CALL__FUNCTION_SYMBOL || message->call->symbol.len == 0))
         code = error_set(&error, ERROR_INVALID, "a run needs a unit and a call of one of its functions by name");
     if (!code)
-        code = call_new(message->call, request, &once->call, &error);
+        code = call_new(session, message->call, request, &once->call, &error);
     if (code) {
         free(once);
         session_fail(session, request, &error);
@@ -70,7 +70,7 @@ void run_once_request(struct session *session, struct frame *frame, const Jitd__
     once->next = session->runs;
     session->runs = once;
     session->run_count++;
-    if (submit_one(session, frame, message->unit, message->entries, &once->waiter, &report))
+    if (submit_one(session, frame, message->unit, message->entries, message->call->deadline_ms, &once->waiter, &report))
         return;
     session_fail_report(session, request, &report);
     report_fini(&report);

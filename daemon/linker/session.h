@@ -91,6 +91,8 @@ struct session {
     struct call *calls;                   /* owned list, oldest first; the first one is under way if `calling` */
     uint32_t call_count;
     bool calling;
+    bool call_held;       /* the first one has a deadline and waits until nothing is ahead of it on the main thread */
+    uint64_t call_expiry; /* of the loop's clock: not before then has a call's deadline passed; 0: none has one */
     struct removal *removals;        /* owned list; whose finalisers are running */
     struct runner_moment reclaim_at; /* when the memory in linker.aged may be used again */
     struct removal *leaving;         /* owned list; to be begun when the turn is over */
@@ -160,9 +162,10 @@ struct unit_waiter {
     struct unit *unit; /* borrowed; set before it is told of */
 };
 
-/* A closed batch of one unit of a message; false with a report. The waiter may be gone when this returns. */
+/* A closed batch of one unit of a message, with a deadline or 0; false with a report. The waiter may be gone when this
+   returns. */
 bool submit_one(struct session *session, struct frame *frame, Jitd__Proto__Unit *unit, Jitd__Proto__Entries *entries,
-                struct unit_waiter *waiter, struct report *report);
+                uint32_t deadline_ms, struct unit_waiter *waiter, struct report *report);
 
 /* The same of a batch that is there. Takes it over. */
 bool submit_internal(struct session *session, struct batch *batch, const struct link_input *input,
@@ -295,7 +298,8 @@ void call_life_ended(struct session *session, const Jitd__Proto__Ended *ended);
 void call_next(struct session *session);
 
 /* A call that was made before its function was there: checked but for that. NULL may be freed. */
-int call_new(const Jitd__Proto__Call *message, uint64_t request, struct call **out, struct error *error);
+int call_new(const struct session *session, const Jitd__Proto__Call *message, uint64_t request, struct call **out,
+             struct error *error);
 void call_free(struct call *call);
 
 /* Queues a call of a function of the unit, which is removed after it. Takes the call over. */
@@ -304,10 +308,17 @@ void call_queue(struct session *session, struct call *call, struct unit *unit);
 /* The unit is being removed: calls of it that have not begun fail. */
 void call_forget_unit(struct session *session, const struct unit *unit);
 bool call_cancel(struct session *session, uint64_t request); /* one that has not begun */
+
+/* Deadlines have passed: answers calls that have not begun, and ends the life for the one that has. */
+void call_expire(struct session *session);
+
+/* The deadline of the call for which the life has been ended; 0: it has not. */
+uint32_t call_late_ms(const struct session *session);
 void call_close(struct session *session);
 
 /* ---- deadline.c ---- */
 void deadline_add(struct session *session, uint64_t first, uint32_t count, uint32_t milliseconds);
+void deadline_add_call(struct session *session, uint64_t at); /* by the loop's clock; call_expire is called then */
 void deadline_close(struct session *session);
 
 /* ---- trim.c ---- */

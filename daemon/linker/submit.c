@@ -180,7 +180,7 @@ void submit_request(struct session *session, struct frame *frame, const Jitd__Pr
 }
 
 bool submit_one(struct session *session, struct frame *frame, Jitd__Proto__Unit *unit, Jitd__Proto__Entries *entries,
-                struct unit_waiter *waiter, struct report *report)
+                uint32_t deadline_ms, struct unit_waiter *waiter, struct report *report)
 {
     Jitd__Proto__Submit submit = JITD__PROTO__SUBMIT__INIT;
     struct link_input *input = NULL;
@@ -192,6 +192,7 @@ bool submit_one(struct session *session, struct frame *frame, Jitd__Proto__Unit 
     submit.n_units = 1;
     submit.entries = entries;
     batch->closed = true;
+    batch->deadline_ms = deadline_ms;
     if (find_inputs(session, batch, &submit, input, report) != 0) {
         batch_free(batch);
         return false;
@@ -207,6 +208,8 @@ bool submit_internal(struct session *session, struct batch *batch, const struct 
     waiter->unit = batch->units[0];
     waiter->unit->internal = true;
     waiter->unit->pending->waiter = waiter;
+    if (batch->deadline_ms)
+        deadline_add(session, waiter->unit->id, 1, batch->deadline_ms);
     link_run(&session->linker, batch);
     return true;
 }

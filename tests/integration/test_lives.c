@@ -170,6 +170,116 @@ Test(lives, that_end_for_a_deadline_tell_the_call_under_way_why)
     harness_close(harness);
 }
 
+/* ---- calls with a deadline ---- */
+
+static const char calls_source[] =
+    "#include <unistd.h>\n"
+    "long endless(long x) " NEVER_RETURNS "long slow(long x) { write(1, \"slow\\n\", 5); usleep(300000); return x; }\n"
+    "long good(long x) { return x + 1; }\n";
+
+Test(lives, end_where_a_call_does_not_return_by_its_deadline)
+{
+    struct harness *harness = harness_open(NULL);
+    struct harness_call late, next;
+    harness_link_c(harness, "calls.o", calls_source);
+    jitd_set_call_deadline(harness->session, SHORT);
+    jitd_request first = harness_call_begin(harness, "endless", 1, &late);
+    jitd_set_call_deadline(harness->session, 0);
+    jitd_request second = harness_call_begin(harness, "good", 1, &next);
+    harness_wait(harness, first);
+    cr_expect(late.ended && late.end.signal == SIGKILL, "%s", late.text);
+    cr_expect_eq(late.end.deadline_ms, SHORT);
+    cr_expect_str_eq(late.end.initialiser_of, "");
+    harness_wait(harness, second);
+    cr_expect(next.returned && next.value == 2, "%s, signal %d", next.text, next.end.signal);
+    cr_expect_eq(harness->runner_ends, 1);
+    harness_close(harness);
+}
+
+Test(lives, go_on_where_a_call_returns_by_its_deadline)
+{
+    struct harness *harness = harness_open(NULL);
+    harness_link_c(harness, "calls.o", calls_source);
+    jitd_set_call_deadline(harness->session, SHORT);
+    cr_expect_eq(harness_value(harness, "good", 1), 2);
+    jitd_set_call_deadline(harness->session, 0);
+    cr_expect_eq(harness_value(harness, "slow", 1), 1, "the deadline of the call before ended this one");
+    cr_expect_eq(harness->runner_ends, 0);
+    harness_close(harness);
+}
+
+Test(lives, go_on_where_a_call_has_not_begun_by_its_deadline)
+{
+    struct harness *harness = harness_open_with_output(NULL);
+    struct harness_call slow, late, patient;
+    harness_link_c(harness, "calls.o", calls_source);
+    jitd_request first = harness_call_begin(harness, "slow", 1, &slow);
+    harness_await_output(harness, "slow");
+    jitd_set_call_deadline(harness->session, SHORT);
+    jitd_request second = harness_call_begin(harness, "good", 1, &late);
+    jitd_set_call_deadline(harness->session, HARNESS_PATIENCE);
+    jitd_request third = harness_call_begin(harness, "good", 2, &patient);
+    harness_wait(harness, second);
+    cr_expect_eq(late.code, JITD_ERROR_TIMEOUT, "%s", late.text);
+    cr_expect(!slow.completed);
+    harness_wait(harness, first);
+    harness_wait(harness, third);
+    cr_expect(slow.returned && slow.value == 1 && patient.returned && patient.value == 3);
+    cr_expect_eq(harness->runner_ends, 0);
+    harness_close(harness);
+}
+
+/* What the initialiser does is not the call's: it is not ended for it. */
+Test(lives, go_on_where_a_call_waits_for_an_initialiser_longer_than_it_may)
+{
+    struct harness *harness = harness_open_with_output(NULL);
+    struct harness_call late;
+    harness_link_c(harness, "calls.o", calls_source);
+    harness_add_c(harness, "slow.o",
+                  "#include <unistd.h>\n__attribute__((constructor)) static void begin(void)\n"
+                  "{ write(1, \"begun\", 5); usleep(300000); }\n");
+    harness_accept(harness, 0);
+    harness_await_output(harness, "begun");
+    jitd_set_call_deadline(harness->session, SHORT);
+    harness_wait(harness, harness_call_begin(harness, "good", 1, &late));
+    cr_expect_eq(late.code, JITD_ERROR_TIMEOUT, "%s", late.text);
+    jitd_set_call_deadline(harness->session, HARNESS_PATIENCE);
+    cr_expect_eq(harness_value(harness, "good", 1), 2);
+    cr_expect_eq(harness_unit(harness, "slow.o")->state, JITD_UNIT_READY);
+    cr_expect_eq(harness->runner_ends, 0);
+    harness_close(harness);
+}
+
+Test(lives, go_on_where_the_unit_of_a_run_waits_longer_than_it_may)
+{
+    struct harness *harness = harness_open(NULL);
+    struct object_bytes object = compile_c("long user(long); long f(long x) { return user(x); }", HARNESS_FLAGS);
+    struct harness_call call;
+    harness_add_c(harness, "user.o", "long late(long); long user(long x) { return late(x); }");
+    harness_accept(harness, 0);
+    jitd_set_call_deadline(harness->session, SHORT);
+    harness_wait(harness, harness_run_begin(harness, "run.o", &object, "f", 1, &call));
+    cr_expect_eq(call.code, JITD_ERROR_TIMEOUT, "%s", call.text);
+    cr_expect(strstr(call.text, "'late'"), "%s", call.text);
+    harness_link_c(harness, "late.o", "long late(long x) { return x + 1; }");
+    jitd_set_call_deadline(harness->session, HARNESS_PATIENCE);
+    harness_wait(harness, harness_run_begin(harness, "run.o", &object, "f", 1, &call));
+    cr_expect(call.returned && call.value == 2, "%s", call.text);
+    object_free(&object);
+    harness_close(harness);
+}
+
+Test(lives, end_where_a_run_does_not_return_by_its_deadline_and_nothing_of_it_is_left)
+{
+    struct harness *harness = harness_open(NULL);
+    jitd_set_call_deadline(harness->session, SHORT);
+    struct harness_call call = harness_run(harness, "long f(long x) { for (volatile long i = 0;; i++) ; }", "f", 1);
+    cr_expect(call.ended && call.end.deadline_ms == SHORT, "%s", call.text);
+    call = harness_run(harness, "long f(long x) { return x + 1; }", "f", 1);
+    cr_expect(call.returned && call.value == 2, "%s", call.text);
+    harness_close(harness);
+}
+
 /* ---- whose fault ---- */
 
 /* A thread that ends the program as soon as an initialiser, of another unit, is under way. */

@@ -580,6 +580,7 @@ Test(client_run, sends_one_unit_and_one_call_and_gives_the_result)
     const struct jitd_value argument = {.type = JITD_INT64, .integer = 5};
     jitd_request number;
     int64_t value = 0;
+    jitd_set_call_deadline(session, 70);
     cr_assert_eq(jitd_run(session, &unit, "f", JITD_INT64, &argument, 1, hear_value, &value, &number), 0);
     const Jitd__Proto__Run *wire = seen_decode(&seen, MESSAGE_RUN);
     expect_bytes(&wire->unit->name, "u");
@@ -588,6 +589,7 @@ Test(client_run, sends_one_unit_and_one_call_and_gives_the_result)
     cr_expect(memcmp(seen.frame->attachment, "object", 6) == 0);
     expect_bytes(&wire->call->symbol, "f");
     cr_expect(wire->call->n_arguments == 1 && wire->call->arguments[0]->bits == 5 && !wire->call->main);
+    cr_expect_eq(wire->call->deadline_ms, 70);
     Jitd__Proto__Returned returned = JITD__PROTO__RETURNED__INIT;
     Jitd__Proto__Value result = JITD__PROTO__VALUE__INIT;
     result.type = JITD__PROTO__VALUE_TYPE__INT64;
