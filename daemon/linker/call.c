@@ -178,6 +178,19 @@ void call_queue(struct session *session, struct call *call, struct unit *unit)
     remove_later(session, unit);
 }
 
+/* One that has not begun. */
+static void take_back(struct session *session, struct call **link, const struct error *why)
+{
+    struct call *call = *link;
+
+    *link = call->next;
+    session->call_count--;
+    session_fail(session, call->request, why);
+    if (call->once)
+        remove_later(session, call->once);
+    call_free(call);
+}
+
 void call_forget_unit(struct session *session, const struct unit *unit)
 {
     struct call **link = &session->calls;
@@ -196,11 +209,10 @@ void call_forget_unit(struct session *session, const struct unit *unit)
             link = &call->next;
             continue;
         }
-        *link = call->next;
-        session->call_count--;
+        if (call->once == unit)
+            call->once = NULL;
         error_set(&error, ERROR_NOT_CALLABLE, "%s was removed before it could be called", unit->name);
-        session_fail(session, call->request, &error);
-        call_free(call);
+        take_back(session, link, &error);
     }
 }
 
@@ -226,6 +238,12 @@ static bool is_ending(const struct session *session)
     return session->ended_epoch == runner_epoch(session->runner);
 }
 
+bool call_is_held(const struct session *session)
+{
+    return session->calls && !session->calling && session->calls->deadline_ms && session->replaying == 0 &&
+           runner_queue_may_wait(session->runner, RUNNER_MAIN);
+}
+
 void call_next(struct session *session)
 {
     struct call *call = session->calls;
@@ -236,8 +254,7 @@ void call_next(struct session *session)
     /* While a call is under way the agent thread does the rest, and nothing tells it to wait for initialisers. */
     if (session->replaying > 0)
         return;
-    session->call_held = call->deadline_ms && runner_queue_may_wait(session->runner, RUNNER_MAIN);
-    if (session->call_held)
+    if (call_is_held(session))
         return;
     if (is_late(session, call)) {
         call_expire(session);
@@ -245,8 +262,7 @@ void call_next(struct session *session)
     }
     if (call->unit && call->unit->state != UNIT_READY) {
         error_set(&error, ERROR_NOT_CALLABLE, "%s failed before it could be called", call->unit->name);
-        session_fail(session, call->request, &error);
-        drop_first(session);
+        take_back(session, &session->calls, &error);
         call_next(session);
         return;
     }
@@ -295,19 +311,6 @@ void call_life_ended(struct session *session, const Jitd__Proto__Ended *ended)
     drop_first(session);
 }
 
-/* One that has not begun. */
-static void take_back(struct session *session, struct call **link, const struct error *why)
-{
-    struct call *call = *link;
-
-    *link = call->next;
-    session->call_count--;
-    session_fail(session, call->request, why);
-    if (call->once)
-        remove_later(session, call->once);
-    call_free(call);
-}
-
 bool call_cancel(struct session *session, uint64_t request)
 {
     struct call **link = &session->calls;
@@ -321,6 +324,7 @@ bool call_cancel(struct session *session, uint64_t request)
         return false;
     error_set(&error, ERROR_CANCELLED, "the call was cancelled before it began");
     take_back(session, link, &error);
+    call_next(session);
     return true;
 }
 

@@ -45,7 +45,7 @@ enum runner_queue publish_queue(const struct session *session)
         if (waiter < CHANNEL_NESTED && !is_busy(session, RUNNER_WAITER + waiter))
             return RUNNER_WAITER + waiter;
     }
-    return session->calling || session->call_held || (session->waiter_count && is_busy(session, RUNNER_MAIN))
+    return session->calling || call_is_held(session) || (session->waiter_count && is_busy(session, RUNNER_MAIN))
                ? RUNNER_AGENT
                : RUNNER_MAIN;
 }

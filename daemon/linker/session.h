@@ -91,9 +91,8 @@ struct session {
     struct call *calls;                   /* owned list, oldest first; the first one is under way if `calling` */
     uint32_t call_count;
     bool calling;
-    bool call_held;       /* the first one has a deadline and waits until nothing is ahead of it on the main thread */
-    uint64_t call_expiry; /* of the loop's clock: not before then has a call's deadline passed; 0: none has one */
-    struct removal *removals;        /* owned list; whose finalisers are running */
+    uint64_t call_expiry;     /* of the loop's clock: not before then has a call's deadline passed; 0: none has one */
+    struct removal *removals; /* owned list; whose finalisers are running */
     struct runner_moment reclaim_at; /* when the memory in linker.aged may be used again */
     struct removal *leaving;         /* owned list; to be begun when the turn is over */
     uint64_t *staying;               /* owned; ids of units that go when nobody uses them any more */
@@ -296,6 +295,9 @@ void call_replied(struct session *session, const struct task *task, const struct
 /* The life of the runner ended when a call had been sent: answers it; or, with NULL, it had not begun and waits. */
 void call_life_ended(struct session *session, const Jitd__Proto__Ended *ended);
 void call_next(struct session *session);
+
+/* The first one has a deadline and waits until no other code of the program is ahead of it on the main thread. */
+bool call_is_held(const struct session *session);
 
 /* A call that was made before its function was there: checked but for that. NULL may be freed. */
 int call_new(const struct session *session, const Jitd__Proto__Call *message, uint64_t request, struct call **out,

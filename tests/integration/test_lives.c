@@ -250,6 +250,26 @@ Test(lives, go_on_where_a_call_waits_for_an_initialiser_longer_than_it_may)
     harness_close(harness);
 }
 
+/* The agent initialises meanwhile, or units would keep the call waiting for as long as they come. */
+Test(lives, go_on_where_a_call_with_a_deadline_waits_and_others_are_initialised)
+{
+    struct harness *harness = harness_open_with_output(NULL);
+    struct harness_call call;
+    harness_link_c(harness, "good.o", good_source);
+    harness_add_c(harness, "stuck.o", stuck_source);
+    harness_accept(harness, 0);
+    harness_await_output(harness, "inside");
+    jitd_set_call_deadline(harness->session, HARNESS_PATIENCE);
+    harness_call_begin(harness, "good", 1, &call);
+    harness_add_c(
+        harness, "other.o",
+        "#include <unistd.h>\n__attribute__((constructor)) static void begin(void) { write(1, \"other\", 5); }\n");
+    harness_accept(harness, 0);
+    harness_await_output(harness, "other");
+    cr_expect(!call.completed);
+    harness_close(harness);
+}
+
 Test(lives, go_on_where_the_unit_of_a_run_waits_longer_than_it_may)
 {
     struct harness *harness = harness_open(NULL);
