@@ -75,7 +75,15 @@ $(O)/gen/sandbox/filters.inc: $(O)/tool/generate-filters
 # ---- objects ----
 
 $(JITCTL): BASE += $(TOOLCHAIN_ARCHIVES)
-$(CLIENT): BASE += -DJITD_DEFAULT_DAEMON='"$(bindir)/jitd"'
+
+# What holds the prefix is made again when the prefix is another: `make && make install prefix=/usr` means /usr.
+$(O)/gen/prefix: always
+	@mkdir -p $(@D)
+	@echo '$(prefix) $(bindir) $(libdir)' | cmp -s - $@ || echo '$(prefix) $(bindir) $(libdir)' > $@
+.PHONY: always
+
+$(O)/obj/client/spawn.o: BASE += -DJITD_DEFAULT_DAEMON='"$(bindir)/jitd"'
+$(O)/obj/client/spawn.o: $(O)/gen/prefix
 
 $(SANDBOX): | $(O)/gen/sandbox/filters.inc
 
@@ -137,9 +145,9 @@ $(O)/examples/calculator: $(call sources,client/examples/calculator) $(wildcard 
                           $(O)/lib/libjitd.a $(O)/include/jitd.h
 	$(example)
 
-$(O)/lib/pkgconfig/jitd.pc: client/jitd.pc.in
+$(O)/lib/pkgconfig/jitd.pc: client/jitd.pc.in $(O)/gen/prefix
 	@mkdir -p $(@D)
-	$(Q)sed 's|@prefix@|$(prefix)|;s|@version@|$(VERSION)|' $< > $@
+	$(Q)sed 's|@prefix@|$(prefix)|;s|@libdir@|$(libdir:$(prefix)/%=$${prefix}/%)|;s|@version@|$(VERSION)|' $< > $@
 
 $(O)/include/jitd.h: client/jitd.h
 	@mkdir -p $(@D)

@@ -24,6 +24,7 @@ static int adapt_check(const char *symbol, uint64_t wanted, uint64_t given, stru
 int jitd_adapt(struct jitd_session *session, uint32_t library, const char *symbol, uint64_t wanted, uint64_t given,
                jitd_done_callback *callback, void *data, jitd_request *request)
 {
+    request_clear(request);
     struct request record = {.kind = REQUEST_ADAPT, .callback.done = callback, .data = data};
     Jitd__Proto__Adapt message = JITD__PROTO__ADAPT__INIT;
     int code = adapt_check(symbol, wanted, given, &session->error);

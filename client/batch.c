@@ -32,7 +32,8 @@ struct jitd_batch *jitd_batch_new(unsigned flags)
 
 void jitd_batch_set_deadline(struct jitd_batch *batch, uint32_t milliseconds)
 {
-    batch->deadline_ms = milliseconds;
+    if (batch)
+        batch->deadline_ms = milliseconds;
 }
 
 void jitd_batch_free(struct jitd_batch *batch)
@@ -89,7 +90,7 @@ static int batch_append(struct jitd_batch *batch, const char *name, struct batch
 
 int jitd_batch_add(struct jitd_batch *batch, const char *name, const void *object, size_t bytes)
 {
-    if (!object)
+    if (!batch || !object)
         return JITD_ERROR_INVALID;
     if (bytes > LIMIT_OBJECT_BYTES)
         return JITD_ERROR_LIMIT;
@@ -98,6 +99,8 @@ int jitd_batch_add(struct jitd_batch *batch, const char *name, const void *objec
 
 int jitd_batch_add_unit(struct jitd_batch *batch, const struct jitd_unit_input *input)
 {
+    if (!batch || !input)
+        return JITD_ERROR_INVALID;
     const struct jitd_manifest *manifest = input->manifest;
     if (!input->object && (input->bytes != 0 || !manifest))
         return JITD_ERROR_INVALID;
@@ -136,6 +139,8 @@ static int batch_keep_descriptor(struct jitd_batch *batch, int fd)
 
 int jitd_batch_add_memfd(struct jitd_batch *batch, const char *name, int memfd)
 {
+    if (!batch)
+        return JITD_ERROR_INVALID;
     if (batch->descriptor_count == LIMIT_FRAME_DESCRIPTORS)
         return JITD_ERROR_LIMIT;
     int copy = fcntl(memfd, F_DUPFD_CLOEXEC, 3);

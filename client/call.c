@@ -66,6 +66,7 @@ int jitd_call_in(struct jitd_session *session, uint32_t library, const char *sym
                  const struct jitd_value *arguments, size_t argument_count, jitd_call_callback *callback, void *data,
                  jitd_request *request)
 {
+    request_clear(request);
     Jitd__Proto__Call call;
     jitd__proto__call__init(&call);
     call.function_case = JITD__PROTO__CALL__FUNCTION_SYMBOL;
@@ -79,6 +80,7 @@ int jitd_call_address(struct jitd_session *session, uint64_t address, enum jitd_
                       const struct jitd_value *arguments, size_t argument_count, jitd_call_callback *callback,
                       void *data, jitd_request *request)
 {
+    request_clear(request);
     Jitd__Proto__Call call;
     jitd__proto__call__init(&call);
     call.function_case = JITD__PROTO__CALL__FUNCTION_ADDRESS;
@@ -90,6 +92,7 @@ int jitd_call_address(struct jitd_session *session, uint64_t address, enum jitd_
 int jitd_call_main(struct jitd_session *session, const char *symbol, jitd_call_callback *callback, void *data,
                    jitd_request *request)
 {
+    request_clear(request);
     Jitd__Proto__Call call;
     jitd__proto__call__init(&call);
     call.function_case = JITD__PROTO__CALL__FUNCTION_SYMBOL;
@@ -136,6 +139,7 @@ int jitd_run(struct jitd_session *session, const struct jitd_unit_input *unit, c
              enum jitd_type result, const struct jitd_value *arguments, size_t argument_count,
              jitd_call_callback *callback, void *data, jitd_request *request)
 {
+    request_clear(request);
     struct request record = {.kind = REQUEST_CALL, .result = result, .callback.call = callback, .data = data};
     struct call_values values;
     Jitd__Proto__Call call;

@@ -18,6 +18,7 @@ int jitd_cancel(struct jitd_session *session, jitd_request waiting, jitd_cancel_
                 jitd_request *request)
 {
     Jitd__Proto__Cancel message = JITD__PROTO__CANCEL__INIT;
+    request_clear(request);
     message.request = waiting;
     return cancel_send(session, &message, callback, data, request);
 }
@@ -25,6 +26,7 @@ int jitd_cancel(struct jitd_session *session, jitd_request waiting, jitd_cancel_
 int jitd_cancel_units(struct jitd_session *session, const uint64_t *units, size_t count, jitd_cancel_callback *callback,
                       void *data, jitd_request *request)
 {
+    request_clear(request);
     if (count != 0 && !units)
         return client_session_result(session,
                                      error_set(&session->error, ERROR_INVALID, "the list of units to cancel is NULL"));

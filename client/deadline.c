@@ -27,12 +27,12 @@ int deadline_left(struct deadline deadline)
     return left <= 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
 }
 
-int deadline_poll(int fd, short events, struct deadline deadline)
+int deadline_poll(int fd, short events, struct deadline deadline, bool interruptible)
 {
     for (;;) {
         struct pollfd polled = {.fd = fd, .events = events};
         int ready = poll(&polled, 1, deadline_left(deadline));
-        if (ready >= 0 || errno != EINTR)
+        if (ready >= 0 || errno != EINTR || interruptible)
             return ready;
     }
 }

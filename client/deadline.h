@@ -6,6 +6,7 @@
 #define CLIENT_DEADLINE_H
 
 #include <poll.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct deadline {
@@ -18,7 +19,8 @@ struct deadline deadline_after(int timeout_ms);
 /* Milliseconds left, 0 when it has passed, -1 for never: what poll(2) takes. */
 int deadline_left(struct deadline deadline);
 
-/* As poll(2) of one descriptor: 1 when it is ready, 0 when time is up, -1 with errno; EINTR is retried. */
-int deadline_poll(int fd, short events, struct deadline deadline);
+/* As poll(2) of one descriptor: 1 when it is ready, 0 when time is up, -1 with errno. EINTR is retried unless the
+   caller wants to be interrupted. */
+int deadline_poll(int fd, short events, struct deadline deadline, bool interruptible);
 
 #endif

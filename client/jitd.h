@@ -42,6 +42,7 @@ enum jitd_error_code {
     JITD_ERROR_DISCONNECTED = 9,
     JITD_ERROR_TIMEOUT = 10,
     JITD_ERROR_CANCELLED = 11,
+    JITD_ERROR_INTERRUPTED = 12,
     JITD_ERROR_OBJECT_FORMAT = 20,
     JITD_ERROR_OBJECT_MACHINE = 21,
     JITD_ERROR_OBJECT_TYPE = 22,
@@ -129,6 +130,11 @@ struct jitd_options {
     size_t queue_bytes;                  /* see jitd_queued; 0: 1 GiB */
     const char *daemon;                  /* path of jitd for jitd_spawn, see there; NULL: found */
     const char *const *daemon_arguments; /* jitd_spawn: further arguments, NULL-terminated, or NULL */
+    bool foreground; /* jitd_spawn: the daemon and the program stay in the caller's process group, so that keys of the
+                        terminal (Ctrl-C, Ctrl-Z) reach them and the program may read from it; else they have a group of
+                        their own, and Ctrl-C is the caller's alone */
+    bool interruptible; /* jitd_wait and jitd_wait_units return JITD_ERROR_INTERRUPTED when a signal handler has run;
+                           else they go on waiting */
 };
 
 /* News that no request asked for. Any member may be NULL. */
@@ -179,17 +185,19 @@ struct jitd_listener {
        life ends, and jitd_end says why. After a unit that had answered is gone the next call asks again. Where the
        member is NULL the library refuses. */
     void (*materialize)(struct jitd_session *session, const struct jitd_materialize *wanted, void *data);
-    /* The connection is gone; called once, after every outstanding request was completed. The descriptor that jitd_fd
-       gave is closed when this returns: an event loop drops its watch here. */
+    /* The connection is gone; called once, after every outstanding request was completed. `why` names the process that
+       ended and its exit status or signal, if that is known. The descriptor that jitd_fd gave is closed when this
+       returns: an event loop drops its watch here. */
     void (*disconnected)(struct jitd_session *session, const struct jitd_error *why, void *data);
 };
 
 /* Starts `jitd --fd` as a child of this process and opens a session with it: options->daemon, or the one that the
    environment variable JITD names, or that lies in the directory of the running program or in the `bin` next to that,
-   or that was installed with the library, the first that is there. jitd_connect uses the socket of a listening daemon;
-   jitd_attach a connected stream socket, which the session owns from then on, also on failure. The request of Hello is
-   sent at once; requests may follow before the daemon has answered. *out is set in every case but JITD_ERROR_NO_MEMORY,
-   so that jitd_last_error can be asked; close it. `listener` is copied, its `data` is handed back. */
+   or that was installed with the library, or that PATH leads to, the first that is there. jitd_connect uses the socket
+   of a listening daemon; jitd_attach a connected stream socket, which the session owns from then on, also on failure.
+   The request of Hello is sent at once; requests may follow before the daemon has answered. *out is set in every case
+   but JITD_ERROR_NO_MEMORY, so that jitd_last_error can be asked; close it. `listener` is copied, its `data` is handed
+   back. */
 int jitd_spawn(const struct jitd_options *options, const struct jitd_listener *listener, void *data,
                struct jitd_session **out);
 int jitd_connect(const char *path, const struct jitd_options *options, const struct jitd_listener *listener, void *data,
@@ -198,7 +206,7 @@ int jitd_attach(int socket, const struct jitd_options *options, const struct jit
                 struct jitd_session **out);
 
 /* Ends the session: the daemon ends its processes. Outstanding callbacks are not called. A spawned daemon is reaped
-   (within two seconds it is killed). NULL is allowed. */
+   (within two seconds it is killed). Frees the session, which must not be used, or closed, again. NULL is allowed. */
 void jitd_close(struct jitd_session *session);
 
 /* The error of the last call that failed; valid until the next call on the session. */
@@ -221,6 +229,16 @@ int jitd_flush(struct jitd_session *session);
    with JITD_ERROR_LIMIT, so that it never exceeds those by more than one request. 0 once disconnected. */
 size_t jitd_queued(const struct jitd_session *session);
 
+/* Layers of confinement (docs/trust.md). Stable: a number never changes its meaning. */
+enum jitd_layer {
+    JITD_LAYER_NO_NEW_PRIVILEGES = 1,
+    JITD_LAYER_SECCOMP = 2, /* of the runner */
+    JITD_LAYER_RLIMITS = 3,
+    JITD_LAYER_LANDLOCK = 4,
+    JITD_LAYER_PID_NAMESPACE = 5,
+    JITD_LAYER_LINKER_SECCOMP = 6
+};
+
 /* What the daemon said of itself. */
 struct jitd_welcome {
     const char *triple;
@@ -231,7 +249,7 @@ struct jitd_welcome {
     uint64_t arena_bytes;
     const char *libc;
     const char *daemon;
-    uint32_t layers;        /* bits 1 << Layer of jitd.proto */
+    uint32_t layers;        /* that are on: bits 1u << enum jitd_layer */
     uint64_t waiting_bytes; /* that units which are neither ready nor failed may hold; a batch past it is refused */
 };
 
@@ -240,7 +258,8 @@ const struct jitd_welcome *jitd_welcome(const struct jitd_session *session);
 
 /* ---- requests ----
  * Each is queued and gets a number, never 0, in *request (which may be NULL). Its callback (which may be NULL) is
- * called exactly once, unless the session is closed first. `errors` is NULL where the request succeeded. */
+ * called exactly once, unless the session is closed first. `errors` is NULL where the request succeeded. A function
+ * that fails sends nothing, calls nothing back and sets *request to 0. */
 
 typedef uint64_t jitd_request;
 
@@ -253,7 +272,7 @@ enum jitd_batch_flags {
     JITD_BATCH_ATOMIC = 4            /* becomes ready as a whole, or fails as a whole */
 };
 
-/* NULL when out of memory. */
+/* `flags` are of enum jitd_batch_flags; jitd_submit refuses a batch with others. NULL when out of memory. */
 struct jitd_batch *jitd_batch_new(unsigned flags);
 void jitd_batch_free(struct jitd_batch *batch); /* one that was not submitted; NULL is allowed */
 
@@ -382,7 +401,8 @@ int jitd_batch_add_unit(struct jitd_batch *batch, const struct jitd_unit_input *
    (jitd_end.deadline_ms). */
 void jitd_batch_set_deadline(struct jitd_batch *batch, uint32_t milliseconds);
 
-/* `units` are the ids in the order of adding. */
+/* `units` are the ids in the order of adding. jitd_submit answers JITD_ERROR_INVALID where the batch is NULL, has no
+   units or has flags that this library does not know. */
 typedef void jitd_submit_callback(struct jitd_session *session, const uint64_t *units, size_t count,
                                   const struct jitd_errors *errors, void *data);
 int jitd_submit(struct jitd_session *session, struct jitd_batch *batch, jitd_submit_callback *callback, void *data,
@@ -705,10 +725,12 @@ int jitd_inspect_from(struct jitd_session *session, unsigned flags, uint64_t fir
 
 /* Dispatches until the request is complete, its callback having run; 0 as the number waits for Welcome. A timeout in
    milliseconds, negative for none: JITD_ERROR_TIMEOUT leaves the request outstanding. An unknown number, or one that is
-   complete, returns 0 at once. */
+   complete, returns 0 at once. With jitd_options.interruptible JITD_ERROR_INTERRUPTED, which leaves it outstanding too;
+   a signal that is handled just before the wait begins is not noticed by it. */
 int jitd_wait(struct jitd_session *session, jitd_request request, int timeout_ms);
 
-/* Dispatches until no submission is outstanding and every unit that was accepted is READY, FAILED or REMOVED. */
+/* Dispatches until no submission is outstanding and every unit that was accepted is READY, FAILED or REMOVED. Errors as
+   jitd_wait; that of JITD_ERROR_TIMEOUT says how many units still wait. */
 int jitd_wait_units(struct jitd_session *session, int timeout_ms);
 
 #pragma GCC visibility pop

@@ -14,6 +14,7 @@ static const struct request_attachment lazy_no_attachment;
 int jitd_refuse(struct jitd_session *session, uint64_t ask, const char *text, jitd_done_callback *callback, void *data,
                 jitd_request *request)
 {
+    request_clear(request);
     struct request record = {.kind = REQUEST_REFUSE, .callback.done = callback, .data = data};
     Jitd__Proto__Refuse message = JITD__PROTO__REFUSE__INIT;
     message.ask = ask;
@@ -77,6 +78,7 @@ int jitd_redirect(struct jitd_session *session, uint32_t library, const char *co
                   const char *const *targets, size_t count, jitd_done_callback *callback, void *data,
                   jitd_request *request)
 {
+    request_clear(request);
     struct request record = {.kind = REQUEST_REDIRECT, .callback.done = callback, .data = data};
     Jitd__Proto__Redirect message = JITD__PROTO__REDIRECT__INIT;
     message.library = library;

@@ -96,6 +96,7 @@ static int library_define(struct jitd_session *session, const struct jitd_librar
 int jitd_define_library(struct jitd_session *session, const struct jitd_library *library, jitd_done_callback *callback,
                         void *data, jitd_request *request)
 {
+    request_clear(request);
     struct request record = {.kind = REQUEST_DEFINE_LIBRARY, .callback.done = callback, .data = data};
     return client_session_result(session, library_define(session, library, &record, request));
 }

@@ -47,6 +47,7 @@ static int open_socket(struct jitd_session *session, int socket, const struct ji
     int code = connection_open(socket, &session->connection, &session->error);
     if (options->queue_bytes)
         session->queue_bytes = options->queue_bytes;
+    session->interruptible = options->interruptible;
     if (code == 0)
         code = hello_send(session, options);
     if (code != 0)

@@ -7,6 +7,10 @@
 #include "client/session.h"
 #include "proto/limits.h"
 
+#define QUERY_INSPECT_FLAGS                                                                                            \
+    ((unsigned)(JITD_INSPECT_UNITS | JITD_INSPECT_DIGESTS | JITD_INSPECT_DEPENDENCIES | JITD_INSPECT_LIBRARIES |       \
+                JITD_INSPECT_ADAPTERS))
+
 static const struct request_attachment query_no_attachment;
 
 static int query_check_names(const char *const *names, size_t count, struct error *error)
@@ -38,6 +42,7 @@ static int query_send_lookup(struct jitd_session *session, Jitd__Proto__Lookup *
 static int query_lookup(struct jitd_session *session, Jitd__Proto__Lookup *lookup, const char *const *names,
                         size_t count, jitd_lookup_callback *callback, void *data, jitd_request *number)
 {
+    request_clear(number);
     struct request record = {
         .kind = REQUEST_LOOKUP, .count = (uint32_t)count, .callback.lookup = callback, .data = data};
     int code = query_check_names(names, count, &session->error);
@@ -77,6 +82,11 @@ int jitd_inspect(struct jitd_session *session, unsigned flags, jitd_inspect_call
 int jitd_inspect_from(struct jitd_session *session, unsigned flags, uint64_t first, uint32_t limit,
                       jitd_inspect_callback *callback, void *data, jitd_request *request)
 {
+    request_clear(request);
+    if (flags & ~QUERY_INSPECT_FLAGS)
+        return client_session_result(session,
+                                     error_set(&session->error, ERROR_INVALID, "%#x are no flags of an inspection",
+                                               flags & ~QUERY_INSPECT_FLAGS));
     Jitd__Proto__Inspect inspect = JITD__PROTO__INSPECT__INIT;
     inspect.units = (flags & JITD_INSPECT_UNITS) != 0;
     inspect.digests = (flags & JITD_INSPECT_DIGESTS) != 0;

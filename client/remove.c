@@ -26,6 +26,7 @@ static int remove_check(const struct jitd_removal *removal, struct error *error)
 int jitd_remove(struct jitd_session *session, const struct jitd_removal *removal, jitd_remove_callback *callback,
                 void *data, jitd_request *request)
 {
+    request_clear(request);
     struct request record = {.kind = REQUEST_REMOVE, .callback.remove = callback, .data = data};
     Jitd__Proto__Remove message = JITD__PROTO__REMOVE__INIT;
     int code = remove_check(removal, &session->error);

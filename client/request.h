@@ -64,6 +64,13 @@ struct request_attachment {
     size_t fd_count;
 };
 
+/* What every function that sends a request begins with: one that is refused has no number. */
+static inline void request_clear(jitd_request *number)
+{
+    if (number)
+        *number = 0;
+}
+
 void requests_init(struct requests *requests);
 void requests_fini(struct requests *requests);
 

@@ -114,8 +114,11 @@ int jitd_flush(struct jitd_session *session)
 static void session_end(struct jitd_session *session, const struct error *why)
 {
     struct connection *connection = session->connection;
+    char daemon[128];
     session->connection = NULL;
     session->why = *why;
+    if (spawn_describe_end(&session->daemon, daemon, sizeof daemon))
+        error_prefix(&session->why, "%s", daemon);
     table_fini(&session->pending);
     client_session_refuse(session);
 
@@ -198,7 +201,7 @@ int jitd_dispatch(struct jitd_session *session)
     int code = session_dispatch(session, &error);
     if (code != 0) {
         session_end(session, &error);
-        session->error = error;
+        session->error = session->why;
     }
     session->dispatching = false;
     return client_session_result(session, code);

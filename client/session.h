@@ -26,6 +26,7 @@ struct jitd_session {
     struct connection *connection; /* owned; NULL once ended */
     uint32_t call_deadline_ms;     /* of calls and runs that are sent; 0: none */
     size_t queue_bytes;            /* past so many queued bytes requests are refused */
+    bool interruptible;            /* waits end when a signal handler has run */
     struct jitd_listener listener;
     void *data; /* the listener's */
 

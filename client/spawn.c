@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -23,9 +24,12 @@
 
 #define SPAWN_CHILD_SOCKET 3
 #define SPAWN_GRACE_MS     2000
+#define SPAWN_END_MS       200 /* a daemon that has closed the connection ends at once */
+#define SPAWN_LOOK_MS      5   /* between two looks at a child without a pidfd */
 
+/* Where `make install` puts it. */
 #ifndef JITD_DEFAULT_DAEMON
-#define JITD_DEFAULT_DAEMON "jitd" /* looked for in PATH */
+#define JITD_DEFAULT_DAEMON "/usr/local/bin/jitd"
 #endif
 
 /* The one in the directory of our own program, where a frontend brings jitd along, or in the `bin` next to that, as
@@ -57,7 +61,9 @@ static const char *spawn_path(const struct jitd_options *options, char neighbour
     const char *named = secure_getenv("JITD");
     if (named && *named)
         return named;
-    return spawn_find_neighbour(neighbour) ? neighbour : JITD_DEFAULT_DAEMON;
+    if (spawn_find_neighbour(neighbour))
+        return neighbour;
+    return access(JITD_DEFAULT_DAEMON, X_OK) == 0 ? JITD_DEFAULT_DAEMON : "jitd";
 }
 
 /* {path, "--fd", "3", further arguments, NULL}; freed by the caller. NULL when out of memory. */
@@ -91,7 +97,7 @@ static int spawn_actions(posix_spawn_file_actions_t *actions, int socket)
     return code;
 }
 
-static int spawn_attributes(posix_spawnattr_t *attributes)
+static int spawn_attributes(posix_spawnattr_t *attributes, bool foreground)
 {
     sigset_t none;
     sigset_t all;
@@ -101,12 +107,15 @@ static int spawn_attributes(posix_spawnattr_t *attributes)
     if (code == 0)
         code = posix_spawnattr_setsigdefault(attributes, &all);
     if (code == 0)
-        code = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+        code = posix_spawnattr_setpgroup(attributes, 0);
+    int flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | (foreground ? 0 : POSIX_SPAWN_SETPGROUP);
+    if (code == 0)
+        code = posix_spawnattr_setflags(attributes, (short)flags);
     return code;
 }
 
 /* 0 or an errno. */
-static int spawn_process(const char *path, const char **arguments, int socket, pid_t *pid)
+static int spawn_process(const char *path, const char **arguments, int socket, bool foreground, pid_t *pid)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -118,7 +127,7 @@ static int spawn_process(const char *path, const char **arguments, int socket, p
         goto out_actions;
     code = spawn_actions(&actions, socket);
     if (code == 0)
-        code = spawn_attributes(&attributes);
+        code = spawn_attributes(&attributes, foreground);
     if (code == 0)
         code = posix_spawnp(pid, path, &actions, &attributes, (char *const *)arguments, environ);
     posix_spawnattr_destroy(&attributes);
@@ -143,7 +152,7 @@ int spawn_daemon(const struct jitd_options *options, struct spawned *out, int *s
     }
     pid_t pid;
     int code = 0;
-    errno = spawn_process(path, arguments, pair[1], &pid);
+    errno = spawn_process(path, arguments, pair[1], options->foreground, &pid);
     if (errno != 0)
         code = error_system(error, "cannot start the daemon '%s' (set JITD to its path)", path);
     descriptor_close(&pair[1]);
@@ -152,27 +161,74 @@ int spawn_daemon(const struct jitd_options *options, struct spawned *out, int *s
         descriptor_close(&pair[0]);
         return code;
     }
+    out->pid = pid;
     out->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-    if (out->pidfd < 0) {
-        code = error_system(error, "cannot hold the daemon by a pidfd");
-        descriptor_close(&pair[0]);
-        kill(pid, SIGKILL);
-        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-            continue;
-        return code;
-    }
     *socket_out = pair[0];
     return 0;
 }
 
+/* Asks wait(2) of the child, with further options. False where it has not ended, or is no child of ours any more; then
+   info->si_pid is 0. */
+static bool spawn_wait(const struct spawned *spawned, int options, siginfo_t *info)
+{
+    idtype_t type = spawned->pidfd >= 0 ? (idtype_t)P_PIDFD : P_PID;
+    id_t id = spawned->pidfd >= 0 ? (id_t)spawned->pidfd : (id_t)spawned->pid;
+    int result;
+    do {
+        *info = (siginfo_t){0};
+        result = waitid(type, id, info, WEXITED | options);
+    } while (result < 0 && errno == EINTR);
+    return result == 0 && info->si_pid != 0;
+}
+
+/* Whether the child has ended, or somebody else has reaped it, within so many milliseconds. */
+static bool spawn_ends_within(const struct spawned *spawned, int milliseconds)
+{
+    struct deadline deadline = deadline_after(milliseconds);
+    if (spawned->pidfd >= 0)
+        return deadline_poll(spawned->pidfd, POLLIN, deadline, false) > 0;
+    siginfo_t info;
+    while (!spawn_wait(spawned, WNOHANG | WNOWAIT, &info)) {
+        if (errno == ECHILD)
+            return true;
+        if (deadline_left(deadline) == 0)
+            return false;
+        poll(NULL, 0, SPAWN_LOOK_MS);
+    }
+    return true;
+}
+
+bool spawn_describe_end(const struct spawned *spawned, char *text, size_t bytes)
+{
+    siginfo_t info;
+    if (spawned->pid == 0)
+        return false;
+    if (!spawn_ends_within(spawned, SPAWN_END_MS) || !spawn_wait(spawned, WNOHANG | WNOWAIT, &info))
+        snprintf(text, bytes, "the daemon has closed the connection");
+    else if (info.si_code == CLD_EXITED)
+        snprintf(text, bytes, "the daemon exited with status %d", info.si_status);
+    else
+        snprintf(text, bytes, "the daemon was killed by signal %d (%s)", info.si_status,
+                 sigdescr_np(info.si_status) ? sigdescr_np(info.si_status) : "unknown");
+    return true;
+}
+
+static void spawn_kill(const struct spawned *spawned)
+{
+    if (spawned->pidfd >= 0)
+        syscall(SYS_pidfd_send_signal, spawned->pidfd, SIGKILL, NULL, 0);
+    else
+        kill(spawned->pid, SIGKILL);
+}
+
 void spawn_reap(struct spawned *spawned)
 {
-    if (spawned->pidfd < 0)
+    if (spawned->pid == 0)
         return;
-    if (deadline_poll(spawned->pidfd, POLLIN, deadline_after(SPAWN_GRACE_MS)) <= 0)
-        syscall(SYS_pidfd_send_signal, spawned->pidfd, SIGKILL, NULL, 0);
+    if (!spawn_ends_within(spawned, SPAWN_GRACE_MS))
+        spawn_kill(spawned);
     siginfo_t info;
-    while (waitid((idtype_t)P_PIDFD, (id_t)spawned->pidfd, &info, WEXITED) < 0 && errno == EINTR)
-        continue;
+    spawn_wait(spawned, 0, &info);
     descriptor_close(&spawned->pidfd);
+    spawned->pid = 0;
 }

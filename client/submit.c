@@ -11,6 +11,8 @@
 #include "common/bytes.h"
 #include "proto/limits.h"
 
+#define SUBMIT_BATCH_FLAGS ((unsigned)(JITD_BATCH_CLOSED | JITD_BATCH_REPORT_ADDRESSES | JITD_BATCH_ATOMIC))
+
 /* One unit's part of the message. */
 struct submit_unit {
     Jitd__Proto__Unit unit;
@@ -86,6 +88,11 @@ int submit_pack(struct jitd_session *session, struct jitd_batch *batch, struct s
 {
     if (!session->connection)
         return client_session_refuse(session);
+    if (!batch)
+        return error_set(&session->error, ERROR_INVALID, "the batch is NULL");
+    if (batch->flags & ~SUBMIT_BATCH_FLAGS)
+        return error_set(&session->error, ERROR_INVALID, "%#x are no flags of a batch",
+                         batch->flags & ~SUBMIT_BATCH_FLAGS);
     if (batch->count == 0)
         return error_set(&session->error, ERROR_INVALID, "a batch without units");
     if (submit_carries_descriptors(session->connection))
@@ -127,6 +134,7 @@ static int submit_batch(struct jitd_session *session, struct jitd_batch *batch, 
 int jitd_submit(struct jitd_session *session, struct jitd_batch *batch, jitd_submit_callback *callback, void *data,
                 jitd_request *request)
 {
+    request_clear(request);
     struct request record = {.kind = REQUEST_SUBMIT, .callback.submit = callback, .data = data};
     int code = submit_batch(session, batch, &record, request);
     jitd_batch_free(batch);

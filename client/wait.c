@@ -4,6 +4,8 @@
  * Dispatching comes first and the deadline is looked at after it, so that a timeout of 0 still reads what has come, and
  * a daemon that never stops talking cannot stretch a timeout.
  */
+#include <errno.h>
+
 #include "client/deadline.h"
 #include "client/session.h"
 
@@ -21,6 +23,25 @@ static bool wait_units_settled(const struct jitd_session *session, uint64_t requ
     return session->requests.submissions == 0 && session->pending.count == 0;
 }
 
+/* What a unit lacks only the daemon knows: the text says how to ask it. */
+static int wait_timed_out(struct jitd_session *session, int timeout_ms)
+{
+    if (session->pending.count == 0)
+        return error_set(&session->error, ERROR_TIMEOUT, "time is up after %d ms", timeout_ms);
+    return error_set(&session->error, ERROR_TIMEOUT,
+                     "time is up after %d ms; %zu units still wait, for what jitd_inspect lists with "
+                     "JITD_INSPECT_DEPENDENCIES",
+                     timeout_ms, session->pending.count);
+}
+
+/* poll(2) has failed. */
+static int wait_broken_off(struct jitd_session *session)
+{
+    if (errno == EINTR)
+        return error_set(&session->error, ERROR_INTERRUPTED, "a signal has interrupted the wait");
+    return error_system(&session->error, "cannot poll the daemon's socket");
+}
+
 static int wait_until(struct jitd_session *session, wait_condition *met, uint64_t request, int timeout_ms)
 {
     if (session->dispatching)
@@ -35,10 +56,9 @@ static int wait_until(struct jitd_session *session, wait_condition *met, uint64_
         if (met(session, request))
             return 0;
         if (deadline_left(deadline) == 0)
-            return client_session_result(
-                session, error_set(&session->error, ERROR_TIMEOUT, "time is up after %d ms", timeout_ms));
-        if (deadline_poll(jitd_fd(session), jitd_events(session), deadline) < 0)
-            return client_session_result(session, error_system(&session->error, "cannot poll the daemon's socket"));
+            return client_session_result(session, wait_timed_out(session, timeout_ms));
+        if (deadline_poll(jitd_fd(session), jitd_events(session), deadline, session->interruptible) < 0)
+            return client_session_result(session, wait_broken_off(session));
     }
     return 0;
 }

@@ -22,6 +22,7 @@
     X(DISCONNECTED, 9, "the other side has gone")                                                                      \
     X(TIMEOUT, 10, "time is up")                                                                                       \
     X(CANCELLED, 11, "cancelled")                                                                                      \
+    X(INTERRUPTED, 12, "interrupted by a signal")                                                                      \
     X(OBJECT_FORMAT, 20, "not a usable ELF object")                                                                    \
     X(OBJECT_MACHINE, 21, "object for another machine")                                                                \
     X(OBJECT_TYPE, 22, "not a relocatable object")                                                                     \

@@ -92,6 +92,7 @@ static int run_session(struct run *run, const struct options *options, const str
         .address_space_bytes = options->address_space_bytes,
         .cpu_seconds = options->cpu_seconds,
         .open_files = options->open_files,
+        .foreground = true,
     };
     struct conversation conversation = {.ended = run_on_end, .data = run};
     int status = conversation_open(&conversation, options, inputs, &session);

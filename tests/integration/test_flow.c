@@ -600,7 +600,9 @@ Test(flow, shows_what_a_daemon_has_not_taken_and_stops_queueing)
     int code = 0;
     for (; code == 0 && asked < 1000; before = jitd_queued(session)) {
         cr_expect(jitd_queued(session) >= before);
-        code = jitd_lookup(session, &name, 1, count_answer, &answered, code == 0 ? &last : NULL);
+        jitd_request request;
+        code = jitd_lookup(session, &name, 1, count_answer, &answered, &request);
+        last = code == 0 ? request : last;
         asked += code == 0;
     }
     cr_expect_eq(code, JITD_ERROR_LIMIT);

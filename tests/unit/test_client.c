@@ -2,14 +2,22 @@
  * libjitd against a daemon that is this test: the far end of a socket pair, spoken to through proto/connection.
  */
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
+#include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -201,7 +209,185 @@ Test(client, kills_a_daemon_that_does_not_end, .timeout = 10)
     cr_expect_eq(waitpid(-1, NULL, 0), -1, "no child is left");
 }
 
+/* A daemon that is a shell script; the path is the caller's to unlink. */
+static void write_daemon(char path[static 32], const char *script)
+{
+    snprintf(path, 32, "/tmp/jitd-script-XXXXXX");
+    int fd = mkstemp(path);
+    cr_assert(fd >= 0 && fchmod(fd, 0700) == 0);
+    cr_assert_eq(dprintf(fd, "#!/bin/sh\n%s\n", script), (int)strlen(script) + 11);
+    close(fd);
+}
+
+static void hear_end(struct jitd_session *session, const struct jitd_error *why, void *data)
+{
+    snprintf(data, 256, "%s", why->text);
+}
+
+static void expect_end(const char *script, const char *text)
+{
+    char path[32], heard[256] = "";
+    write_daemon(path, script);
+    struct jitd_options options = {.daemon = path};
+    struct jitd_listener listener = {.disconnected = hear_end};
+    struct jitd_session *session;
+    cr_assert_eq(jitd_spawn(&options, &listener, heard, &session), 0);
+    cr_expect_eq(jitd_wait(session, 0, 5000), JITD_ERROR_DISCONNECTED);
+    cr_expect(strstr(heard, text), "%s: %s", script, heard);
+    cr_expect(strstr(jitd_last_error(session)->text, text), "%s: %s", script, jitd_last_error(session)->text);
+    cr_expect_eq(jitd_lookup(session, NULL, 0, NULL, NULL, NULL), JITD_ERROR_DISCONNECTED);
+    cr_expect(strstr(jitd_last_error(session)->text, text), "later, too: %s", jitd_last_error(session)->text);
+    jitd_close(session);
+    unlink(path);
+}
+
+Test(client, says_how_its_daemon_ended, .timeout = 10)
+{
+    expect_end("exit 3", "the daemon exited with status 3");
+    expect_end("kill -KILL $$", "the daemon was killed by signal 9 (Killed)");
+    expect_end("exec 3>&-; sleep 1", "the daemon has closed the connection");
+}
+
+/* The process group of a daemon that this process spawns; the daemon writes it down. */
+static pid_t group_of_daemon(bool foreground)
+{
+    char path[32], script[128], file[64];
+    int group = -1;
+    snprintf(file, sizeof file, "/tmp/jitd-group-%d", (int)getpid());
+    snprintf(script, sizeof script, "cut -d' ' -f5 </proc/$$/stat >%s", file);
+    write_daemon(path, script);
+    struct jitd_options options = {.daemon = path, .foreground = foreground};
+    struct jitd_session *session;
+    cr_assert_eq(jitd_spawn(&options, NULL, NULL, &session), 0);
+    cr_expect_eq(jitd_wait(session, 0, 5000), JITD_ERROR_DISCONNECTED);
+    jitd_close(session);
+    FILE *in = fopen(file, "re");
+    cr_assert(in && fscanf(in, "%d", &group) == 1);
+    fclose(in);
+    unlink(file);
+    unlink(path);
+    return group;
+}
+
+Test(client, keeps_the_keys_of_the_terminal_from_its_daemon_unless_asked, .timeout = 10)
+{
+    cr_expect_neq(group_of_daemon(false), getpgrp());
+    cr_expect_eq(group_of_daemon(true), getpgrp());
+}
+
+/* As valgrind answers, and kernels before 5.3. */
+static void take_pidfds_away(void)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pidfd_open, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {.len = sizeof code / sizeof code[0], .filter = code};
+    cr_assert_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+    cr_assert_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+    cr_assert_eq(syscall(SYS_pidfd_open, getpid(), 0), -1);
+}
+
+Test(client, starts_and_ends_a_daemon_without_pidfds, .timeout = 20)
+{
+    char path[32];
+    struct jitd_options options = {.daemon = path};
+    struct jitd_session *session;
+    take_pidfds_away();
+    expect_end("exit 3", "the daemon exited with status 3");
+    write_daemon(path, "exec sleep 600");
+    cr_assert_eq(jitd_spawn(&options, NULL, NULL, &session), 0);
+    jitd_close(session);
+    unlink(path);
+    cr_expect_eq(waitpid(-1, NULL, 0), -1, "no child is left");
+}
+
+Test(client, leaves_a_child_alone_that_the_program_has_reaped_itself, .timeout = 10)
+{
+    char path[32];
+    struct jitd_options options = {.daemon = path};
+    struct jitd_session *session;
+    take_pidfds_away();
+    write_daemon(path, "exit 0");
+    cr_assert_eq(jitd_spawn(&options, NULL, NULL, &session), 0);
+    cr_expect_gt(waitpid(-1, NULL, 0), 0);
+    cr_expect_eq(jitd_wait(session, 0, 5000), JITD_ERROR_DISCONNECTED);
+    jitd_close(session);
+    unlink(path);
+}
+
+/* ---- waiting ---- */
+
+static void on_alarm(int number)
+{
+}
+
+static int wait_through_an_alarm(bool interruptible)
+{
+    struct pair *pair = pair_open(&(struct jitd_options){.interruptible = interruptible});
+    struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
+    sigaction(SIGALRM, &action, NULL);
+    setitimer(ITIMER_REAL, &(struct itimerval){.it_value.tv_usec = 50000}, NULL);
+    int code = jitd_wait(pair->session, 0, 200);
+    pair_close(pair);
+    return code;
+}
+
+Test(client, waits_until_a_signal_comes_where_that_is_wished, .timeout = 10)
+{
+    cr_expect_eq(wait_through_an_alarm(true), JITD_ERROR_INTERRUPTED);
+    cr_expect_eq(wait_through_an_alarm(false), JITD_ERROR_TIMEOUT);
+}
+
 /* ---- requests ---- */
+
+Test(client, numbers_no_request_that_it_refuses)
+{
+    struct pair *pair = pair_open(NULL);
+    struct jitd_session *session = pair->session;
+    jitd_request number;
+    static const struct jitd_library library = {.number = 1u << 20};
+    static const char *const nameless[] = {""};
+#define EXPECT_NO_NUMBER(call)                                                                                         \
+    number = 77;                                                                                                       \
+    cr_expect_neq(call, 0);                                                                                            \
+    cr_expect_eq(number, 0, #call)
+    EXPECT_NO_NUMBER(jitd_submit(session, NULL, NULL, NULL, &number));
+    EXPECT_NO_NUMBER(jitd_submit(session, jitd_batch_new(0), NULL, NULL, &number));
+    EXPECT_NO_NUMBER(jitd_lookup(session, NULL, 1, NULL, NULL, &number));
+    EXPECT_NO_NUMBER(jitd_inspect(session, 1u << 31, NULL, NULL, &number));
+    EXPECT_NO_NUMBER(jitd_define_library(session, &library, NULL, NULL, &number));
+    EXPECT_NO_NUMBER(jitd_cancel_units(session, NULL, 1, NULL, NULL, &number));
+    EXPECT_NO_NUMBER(jitd_remove(session, &(struct jitd_removal){.unit_count = 1}, NULL, NULL, &number));
+    EXPECT_NO_NUMBER(jitd_redirect(session, 0, nameless, nameless, 1, NULL, NULL, &number));
+    EXPECT_NO_NUMBER(jitd_adapt(session, 0, "a", 1, 1, NULL, NULL, &number));
+    EXPECT_NO_NUMBER(jitd_call(session, "f", (enum jitd_type)99, NULL, 0, NULL, NULL, &number));
+    EXPECT_NO_NUMBER(jitd_call_address(session, 1, (enum jitd_type)99, NULL, 0, NULL, NULL, &number));
+    EXPECT_NO_NUMBER(jitd_run(session, &(struct jitd_unit_input){0}, "f", JITD_VOID, NULL, 0, NULL, NULL, &number));
+    pair->far = (connection_close(pair->far), NULL);
+    jitd_wait(session, 0, 1000);
+    EXPECT_NO_NUMBER(jitd_call_main(session, NULL, NULL, NULL, &number));
+    EXPECT_NO_NUMBER(jitd_cancel(session, 1, NULL, NULL, &number));
+    EXPECT_NO_NUMBER(jitd_refuse(session, 1, NULL, NULL, NULL, &number));
+    pair_close(pair);
+}
+
+Test(client, refuses_flags_that_it_does_not_know_and_no_batch)
+{
+    struct pair *pair = pair_open(NULL);
+    struct jitd_batch *batch = jitd_batch_new(8);
+    cr_assert_eq(jitd_batch_add(batch, "a.o", "x", 1), 0);
+    cr_expect_eq(jitd_submit(pair->session, batch, NULL, NULL, NULL), JITD_ERROR_INVALID);
+    cr_expect(strstr(jitd_last_error(pair->session)->text, "0x8"), "%s", jitd_last_error(pair->session)->text);
+    cr_expect_eq(jitd_inspect(pair->session, 32, NULL, NULL, NULL), JITD_ERROR_INVALID);
+    cr_expect_eq(jitd_batch_add(NULL, "a.o", "x", 1), JITD_ERROR_INVALID);
+    cr_expect_eq(jitd_batch_add_unit(NULL, &(struct jitd_unit_input){0}), JITD_ERROR_INVALID);
+    cr_expect_eq(jitd_batch_add_memfd(NULL, "a.o", 0), JITD_ERROR_INVALID);
+    jitd_batch_set_deadline(NULL, 1);
+    pair_close(pair);
+}
 
 Test(client, numbers_requests_and_never_uses_0)
 {
