@@ -246,6 +246,8 @@ static void describe(const struct role *role, uint32_t number, char out[32])
     const char *rest = strerrorname_np((int)(action & SECCOMP_RET_DATA));
     if (action == SECCOMP_RET_ALLOW)
         rest = "yes";
+    else if (action == SECCOMP_RET_ERRNO)
+        rest = "pretended";
     else if (action == SECCOMP_RET_TRAP)
         rest = "crash";
     else if (action == SECCOMP_RET_KILL_PROCESS)
