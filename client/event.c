@@ -4,6 +4,8 @@
  */
 #include "client/event.h"
 
+#include <limits.h>
+
 #include "client/convert.h"
 
 static bool event_settles(Jitd__Proto__UnitState state)
@@ -80,6 +82,19 @@ static int event_materialize(struct jitd_session *session, const Jitd__Proto__Ma
     return code;
 }
 
+/* The session ends when the socket does, which comes next. A code that this library does not know is kept. */
+static int event_goodbye(struct jitd_session *session, const Jitd__Proto__Goodbye *goodbye)
+{
+    char text[sizeof session->goodbye.text];
+    size_t length = goodbye->text.len < sizeof text - 1 ? goodbye->text.len : sizeof text - 1;
+    for (size_t i = 0; i < length; i++)
+        text[i] = (char)(goodbye->text.data[i] ? goodbye->text.data[i] : '?');
+    text[length] = '\0';
+    int code = goodbye->code != 0 && goodbye->code <= INT_MAX ? (int)goodbye->code : ERROR_DISCONNECTED;
+    error_set(&session->goodbye, code, "%s", text);
+    return 0;
+}
+
 int event_deliver(struct jitd_session *session, const struct frame_header *header, const ProtobufCMessage *message,
                   struct error *error)
 {
@@ -91,5 +106,7 @@ int event_deliver(struct jitd_session *session, const struct frame_header *heade
         return event_runner_ended(session, (const Jitd__Proto__RunnerEnded *)message, error);
     if (header->type == MESSAGE_MATERIALIZE)
         return event_materialize(session, (const Jitd__Proto__Materialize *)message, error);
+    if (header->type == MESSAGE_GOODBYE)
+        return event_goodbye(session, (const Jitd__Proto__Goodbye *)message);
     return error_set(error, ERROR_PROTOCOL, "the daemon sent an event of type %u, which is not known", header->type);
 }

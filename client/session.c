@@ -109,6 +109,12 @@ int jitd_flush(struct jitd_session *session)
     return 0;
 }
 
+/* The socket came to its end and nobody said why. */
+static bool is_silent_end(const struct error *why)
+{
+    return why->code == ERROR_DISCONNECTED || why->code == ERROR_SYSTEM;
+}
+
 /* Completes what is outstanding and tells the listener. The socket is closed last: an event loop must be able to drop
    its watch of the descriptor before the number can be another file's. */
 static void session_end(struct jitd_session *session, const struct error *why)
@@ -117,7 +123,9 @@ static void session_end(struct jitd_session *session, const struct error *why)
     char daemon[128];
     session->connection = NULL;
     session->why = *why;
-    if (spawn_describe_end(&session->daemon, daemon, sizeof daemon))
+    if (session->goodbye.code != 0)
+        session->why = session->goodbye;
+    else if (is_silent_end(why) && spawn_describe_end(&session->daemon, daemon, sizeof daemon))
         error_prefix(&session->why, "%s", daemon);
     table_fini(&session->pending);
     client_session_refuse(session);
@@ -202,6 +210,7 @@ int jitd_dispatch(struct jitd_session *session)
     if (code != 0) {
         session_end(session, &error);
         session->error = session->why;
+        code = session->why.code;
     }
     session->dispatching = false;
     return client_session_result(session, code);

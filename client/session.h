@@ -41,6 +41,7 @@ struct jitd_session {
 
     bool dispatching;
     struct error send_error; /* sending failed: the session ends when all that was received is read */
+    struct error goodbye;    /* what the daemon has said of the end that comes; code 0: nothing */
     struct error why;        /* why the session ended */
     struct error error;      /* of the last call that failed... */
     struct jitd_error last;  /* ...as jitd_last_error shows it: points into `error` */

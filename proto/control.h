@@ -64,7 +64,15 @@ enum zone { ZONE_X, ZONE_S, ZONE_R, ZONE_D, ZONE_Z, ZONE_COUNT };
 #define GRANULE_BYTES     16
 #define GRANULE_MAP_BYTES (ZONE_X_BYTES / GRANULE_BYTES * 4)
 
-enum control_kind { CONTROL_START = 1, CONTROL_STARTED, CONTROL_REFUSED, CONTROL_INSPECT };
+enum control_kind { CONTROL_START = 1, CONTROL_STARTED, CONTROL_REFUSED, CONTROL_INSPECT, CONTROL_END };
+
+/* Why the supervisor has the session ended. */
+enum control_end {
+    CONTROL_END_SIGNAL = 1,      /* jitd itself was told to end; `os` is the signal */
+    CONTROL_END_LOGIN,           /* no CONTROL_START within jitd --login-seconds, which are `os` */
+    CONTROL_END_TEMPLATE_KILLED, /* `os` is the signal */
+    CONTROL_END_TEMPLATE_EXITED  /* `os` is the status */
+};
 
 /* linker -> supervisor, once, after Hello: start the template. Three descriptors ride with it where `streams` is 1.
    Everything is an enumeration, a number or an index; the supervisor checks each against its configuration. */
@@ -83,10 +91,10 @@ struct control_start {
 
 /* supervisor -> linker: the answer. The template's own first word follows on the lifecycle socket. After
    CONTROL_STARTED the same struct, all but its kind 0, may bring one descriptor each time: an observer's socket
-   (proto/inspect.h). */
+   (proto/inspect.h). CONTROL_END may come at any time: the linker says goodbye to its controller and ends. */
 struct control_answer {
-    uint32_t kind;   /* CONTROL_STARTED, CONTROL_REFUSED or CONTROL_INSPECT */
-    int32_t error;   /* enum error_code where refused */
+    uint32_t kind;   /* CONTROL_STARTED, CONTROL_REFUSED, CONTROL_INSPECT or CONTROL_END */
+    int32_t error;   /* enum error_code where refused; enum control_end */
     int32_t os;      /* errno or 0 */
     uint32_t layers; /* bit (1 << Layer) that the supervisor put on */
 };

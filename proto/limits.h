@@ -69,7 +69,7 @@
 #define LIMIT_INSPECT_CLIENTS        8        /* of a daemon, that have not asked yet */
 
 /* Daemon. */
-#define LIMIT_SESSIONS          64
+#define LIMIT_SESSIONS          4096 /* jitd --max-sessions; 1,024 unless it says otherwise */
 #define LIMIT_ALLOWED_LIBRARIES 256
 #define LIMIT_LINK_THREADS      7 /* of one linker, beside its first */
 

@@ -43,7 +43,8 @@
     X(ADAPTED, 140, Adapted, adapted, REPLY)                                                                           \
     X(UNITS, 192, Units, units, EVENT)                                                                                 \
     X(RUNNER_ENDED, 193, RunnerEnded, runner_ended, EVENT)                                                             \
-    X(MATERIALIZE, 194, Materialize, materialize, EVENT)
+    X(MATERIALIZE, 194, Materialize, materialize, EVENT)                                                               \
+    X(GOODBYE, 195, Goodbye, goodbye, EVENT)
 
 enum message_direction { MESSAGE_REQUEST, MESSAGE_REPLY, MESSAGE_EVENT };
 

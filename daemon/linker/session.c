@@ -9,6 +9,7 @@
 #include "common/bytes.h"
 #include "common/descriptor.h"
 #include "common/log.h"
+#include "daemon/linker/farewell.h"
 
 #define LOG_TAG "session"
 
@@ -27,6 +28,7 @@ void session_end(struct session *session, const struct error *error)
     if (error) {
         log_warn("session ends: %s", error->text);
         session->status = 1;
+        farewell_say(session->connection, error);
     }
     session->state = SESSION_ENDING;
     uv_stop(&session->loop);
@@ -170,10 +172,22 @@ static bool receive_packet(struct session *session, int fd, void *packet, size_t
         return false;
     if (got == (ssize_t)bytes && (descriptors == 0 || brought))
         return true;
-    error_set(&error, got == 0 ? ERROR_DISCONNECTED : ERROR_PROTOCOL,
-              got == 0 ? "the %s has gone" : "a malformed packet from the %s", from);
+    if (got == 0 && fd == FD_LIFECYCLE)
+        farewell_to_template(FD_CONTROL, &error);
+    else
+        error_set(&error, got == 0 ? ERROR_DISCONNECTED : ERROR_PROTOCOL,
+                  got == 0 ? "the %s has gone" : "a malformed packet from the %s", from);
     session_end(session, &error);
     return false;
+}
+
+static void end_as_told(struct session *session, const struct control_answer *end)
+{
+    struct error error;
+
+    farewell_describe(end, &error);
+    session_end(session, &error);
+    session->status = end->error == CONTROL_END_SIGNAL ? 0 : 1;
 }
 
 static void on_control(uv_poll_t *poll, int status, int events)
@@ -195,6 +209,10 @@ static void on_control(uv_poll_t *poll, int status, int events)
         return;
     }
     descriptor_close(&observer);
+    if (answer.kind == CONTROL_END) {
+        end_as_told(session, &answer);
+        return;
+    }
     hello_control_answer(session, &answer);
     session_send_news(session);
 }
@@ -277,10 +295,8 @@ int session_open(struct session *session, const struct session_configuration *co
 
 int session_run(struct session *session)
 {
-    struct error error;
-
     uv_run(&session->loop, UV_RUN_DEFAULT);
-    connection_flush(session->connection, &error);
+    farewell_flush(session->connection);
     return session->status;
 }
 

@@ -7,6 +7,8 @@
 /* The loop. libuv makes a descriptor nonblocking with ioctl when it begins to poll it. */
 ALLOW(LINKER, epoll_ctl)
 ALLOW(LINKER, epoll_wait)
+/* The last word to a controller is waited for outside of the loop. */
+ALLOW(LINKER, poll)
 ALLOW(LINKER, epoll_pwait)
 ALLOW(LINKER, ioctl, WORD_IS(1, FIONBIO))
 ALLOW(LINKER, restart_syscall)

@@ -21,7 +21,8 @@ const char configuration_help[] =
     "  --listen PATH         serve sessions on a Unix socket; systemd: for the one that systemd passes\n"
     "  --stdio               serve one session on standard input and output\n"
     "  --library NAME        a shared library, as a path or a soname, that sessions may load; repeatable\n"
-    "  --max-sessions N      at most N sessions at a time (64)\n"
+    "  --max-sessions N      at most N sessions at a time (1024)\n"
+    "  --login-seconds N     a controller says Hello within N seconds, or its session ends (30; 0: no bound)\n"
     "  --waiting-bytes N     at most N bytes held by units of a session that are not ready (1 GiB)\n"
     "  --address-space BYTES at most this much memory for a runner, beside the arena (4 GiB; 0: no bound)\n"
     "  --cpu SECONDS         at most this much processor time for one life of a runner (no bound)\n"
@@ -107,6 +108,15 @@ static int take_sessions(struct configuration *out, const char *text, struct err
     return 0;
 }
 
+static int take_login(struct configuration *out, const char *text, struct error *error)
+{
+    uint64_t seconds = 0;
+    if (parse_number(text, 86400, &seconds, error) != 0)
+        return error->code;
+    out->login_seconds = (unsigned)seconds;
+    return 0;
+}
+
 static int take_waiting(struct configuration *out, const char *text, struct error *error)
 {
     return parse_number(text, LIMIT_WAITING_BYTES, &out->waiting_bytes, error);
@@ -177,6 +187,7 @@ static const struct option_row option_rows[] = {
     {"stdio", false, take_stdio},
     {"library", true, take_library},
     {"max-sessions", true, take_sessions},
+    {"login-seconds", true, take_login},
     {"address-space", true, take_address_space},
     {"cpu", true, take_cpu},
     {"open-files", true, take_open_files},
@@ -262,7 +273,8 @@ int configuration_parse(int argc, char **argv, struct configuration *out, struct
 {
     *out = (struct configuration){.mode = MODE_HELP,
                                   .fd = -1,
-                                  .maximum_sessions = LIMIT_SESSIONS,
+                                  .maximum_sessions = CONFIGURATION_SESSIONS,
+                                  .login_seconds = 30,
                                   .waiting_bytes = LIMIT_WAITING_BYTES,
                                   .address_space_bytes = MIB(4096),
                                   .open_files = 256,

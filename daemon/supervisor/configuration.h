@@ -11,6 +11,8 @@
 #include "common/error.h"
 #include "proto/limits.h"
 
+#define CONFIGURATION_SESSIONS 1024 /* at a time, unless the command line says otherwise */
+
 enum configuration_mode {
     MODE_FD,     /* one session, on an inherited socket */
     MODE_LISTEN, /* any number, on a socket of its own or systemd's */
@@ -26,7 +28,8 @@ struct configuration {
     const char *libraries[LIMIT_ALLOWED_LIBRARIES]; /* borrowed from argv */
     size_t library_count;
     size_t maximum_sessions;
-    uint32_t disabled; /* bits 1 << Layer */
+    unsigned login_seconds; /* 0: unlimited */
+    uint32_t disabled;      /* bits 1 << Layer */
     char linker[LIMIT_PATH_BYTES];
     char runner[LIMIT_PATH_BYTES];
     uint64_t waiting_bytes;       /* that units which are not ready may hold in a session's linker */

@@ -85,3 +85,9 @@ int control_answer(int socket, const struct error *refused, uint32_t layers, str
         return 0;
     return error_set(error, ERROR_DISCONNECTED, "the linker does not take the answer");
 }
+
+bool control_end(int socket, enum control_end why, int os)
+{
+    const struct control_answer packet = {.kind = CONTROL_END, .error = (int32_t)why, .os = os};
+    return descriptor_send(socket, &packet, sizeof packet, NULL, 0) == sizeof packet;
+}

@@ -5,6 +5,8 @@
 #ifndef SUPERVISOR_CONTROL_H
 #define SUPERVISOR_CONTROL_H
 
+#include <stdbool.h>
+
 #include "common/error.h"
 #include "daemon/supervisor/configuration.h"
 #include "proto/control.h"
@@ -33,5 +35,8 @@ int control_check_seals(const int *zones, struct error *error);
 
 /* error == NULL: started, with `layers`; else refused. Errors: DISCONNECTED. */
 int control_answer(int socket, const struct error *refused, uint32_t layers, struct error *error);
+
+/* Has the linker say goodbye and end. False where it does not take the packet. */
+bool control_end(int socket, enum control_end why, int os);
 
 #endif

@@ -18,6 +18,7 @@
 
 #include "common/descriptor.h"
 #include "common/log.h"
+#include "daemon/supervisor/farewell.h"
 
 #define LOG_TAG "listener"
 
@@ -42,9 +43,14 @@ static bool is_own_user(int socket)
    woken for it for ever. */
 static void turn_one_away(struct listener *listener)
 {
-    log_error("no descriptor is left for a connection: %s", strerror(errno));
+    struct error error;
+    error_set(&error, ERROR_LIMIT, "the daemon has no descriptor left for a connection: %s (ulimit -n)",
+              strerror(errno));
+    log_error("%s", error.text);
     descriptor_close(&listener->reserve);
     int socket = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
+    if (socket >= 0)
+        farewell_send(socket, &error);
     descriptor_close(&socket);
     listener->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -61,7 +62,7 @@ static void terminate(uv_signal_t *handle, int number)
     relay_is_open = false;
     inspector_close(&inspector);
     listener_close(&listener);
-    session_end_all(&sessions);
+    session_end_all(&sessions, number);
     stop_when_idle();
 }
 
@@ -154,6 +155,16 @@ static void open_standard_streams(void)
     descriptor_close(&fd);
 }
 
+/* Each session takes five descriptors here; the limit that a login gives is for programs that use select(2). */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static int fail(const struct error *error)
 {
     fprintf(stderr, "jitd: %s\n", error->text);
@@ -176,6 +187,7 @@ int main(int argc, char **argv)
         return 0;
     }
     reset_signals();
+    raise_descriptor_limit();
     if (configuration.disabled != 0)
         log_warn("layers of confinement are disabled on the command line: 0x%x", configuration.disabled);
     if (serve(&error) != 0)

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #include "common/log.h"
 #include "daemon/supervisor/child.h"
 #include "daemon/supervisor/control.h"
+#include "daemon/supervisor/farewell.h"
 #include "daemon/supervisor/limits.h"
 #include "proto/channel.h"
 #include "proto/message.h"
@@ -29,19 +31,25 @@ struct session {
     struct session_set *set;         /* borrowed */
     struct session *previous, *next; /* links of set->first */
     uint64_t number;
-    uint64_t opened;         /* on the loop's clock, in ms */
-    struct ucred controller; /* all 0 where the kernel does not know */
+    uint64_t opened;   /* on the loop's clock, in ms */
+    struct ucred peer; /* the controller; all 0 where the kernel does not know */
     struct child linker;
     struct child template;
     uv_poll_t control_poll;
+    uv_poll_t hang_up_poll;
+    uv_timer_t timer;               /* what comes next: enum patience */
     int control;                    /* owned; our end */
+    int controller;                 /* owned; the linker's socket, which is never read from here */
     int shared[FD_INHERITED_END];   /* owned; what both children inherit, by its number there; the lifecycle socket
                                        is the template's end. All closed once the template has been started. */
     struct control_request request; /* the streams are owned until the template has been started */
-    bool linker_is_open, template_is_open, control_is_open; /* a callback is to come */
-    bool asked;                                             /* CONTROL_START has come */
-    bool has_runner;                                        /* CONTROL_STARTED has been said */
-    bool failed; /* by the linker's fault: it could not run, crashed, or broke the rules */
+    bool linker_is_open, template_is_open; /* a callback is to come... */
+    unsigned open_handles;                 /* ...and so many, of what uv_close was or will be called for */
+    bool control_is_open, hang_up_is_open, timer_is_open;
+    bool told_to_end;
+    bool asked;      /* CONTROL_START has come */
+    bool has_runner; /* CONTROL_STARTED has been said */
+    bool failed;     /* by the linker's fault: it could not run, crashed, or broke the rules */
 };
 
 /* ---- what the children share ---- */
@@ -88,7 +96,7 @@ static int create_pair(int *ours, int *theirs, struct error *error)
 
 static void session_settle(struct session *session)
 {
-    if (session->linker_is_open || session->template_is_open || session->control_is_open)
+    if (session->linker_is_open || session->template_is_open || session->open_handles > 0)
         return;
     struct session_set *set = session->set;
     bool failed = session->failed;
@@ -100,19 +108,24 @@ static void session_settle(struct session *session)
     set->ended(set, failed);
 }
 
-static void control_closed(uv_handle_t *handle)
+static void handle_closed(uv_handle_t *handle)
 {
     struct session *session = handle->data;
-    session->control_is_open = false;
+    session->open_handles--;
     session_settle(session);
+}
+
+/* *is_open says whether uv_close has yet to be called. */
+static void close_handle(bool *is_open, uv_handle_t *handle)
+{
+    if (*is_open)
+        uv_close(handle, handle_closed);
+    *is_open = false;
 }
 
 static void close_control(struct session *session)
 {
-    if (session->control < 0)
-        return;
-    if (session->control_is_open)
-        uv_close((uv_handle_t *)&session->control_poll, control_closed);
+    close_handle(&session->control_is_open, (uv_handle_t *)&session->control_poll);
     descriptor_close(&session->control);
 }
 
@@ -122,6 +135,69 @@ static void release(struct session *session)
     close_all(session->shared, ARRAY_LENGTH(session->shared));
     control_close(&session->request);
     close_control(session);
+    close_handle(&session->hang_up_is_open, (uv_handle_t *)&session->hang_up_poll);
+    close_handle(&session->timer_is_open, (uv_handle_t *)&session->timer);
+    descriptor_close(&session->controller);
+}
+
+/* ---- patience ---- */
+
+#define FAREWELL_MS 1000 /* for a linker that was told to end */
+#define HANG_UP_MS  5000 /* for one whose controller has gone */
+#define LOOK_MS     1000 /* between looks at a controller that has said its last word and may still listen */
+
+static void patience_over(uv_timer_t *timer)
+{
+    struct session *session = timer->data;
+    if (!session->told_to_end)
+        log_warn("a linker has not ended %d ms after its controller; it is killed", HANG_UP_MS);
+    child_kill(&session->linker);
+    child_kill(&session->template);
+}
+
+/* The linker says why. One that does not end by itself then is killed. */
+static void tell_to_end(struct session *session, enum control_end why, int os)
+{
+    bool told = !session->told_to_end && session->control >= 0 && control_end(session->control, why, os);
+    session->told_to_end = true;
+    if (told && uv_timer_start(&session->timer, patience_over, FAREWELL_MS, 0) == 0)
+        return;
+    child_kill(&session->linker);
+    child_kill(&session->template);
+}
+
+static void login_over(uv_timer_t *timer)
+{
+    struct session *session = timer->data;
+    log_info("a controller has not said Hello");
+    tell_to_end(session, CONTROL_END_LOGIN, (int)session->set->configuration->login_seconds);
+}
+
+static bool has_hung_up(int socket)
+{
+    struct pollfd polled = {.fd = socket, .events = 0};
+    return poll(&polled, 1, 0) > 0 && (polled.revents & (POLLHUP | POLLERR)) != 0;
+}
+
+/* A controller that will send nothing more may still read answers, for as long as it likes. */
+static void look_at_controller(uv_timer_t *timer)
+{
+    struct session *session = timer->data;
+    if (session->told_to_end)
+        return;
+    if (has_hung_up(session->controller))
+        uv_timer_start(timer, patience_over, HANG_UP_MS, 0);
+    else
+        uv_timer_start(timer, look_at_controller, LOOK_MS, 0);
+}
+
+static void hang_up_ready(uv_poll_t *poll, int status, int events)
+{
+    struct session *session = poll->data;
+    (void)status, (void)events;
+    close_handle(&session->hang_up_is_open, (uv_handle_t *)poll);
+    if (!session->told_to_end)
+        look_at_controller(&session->timer);
 }
 
 static struct session *session_of_linker(struct child *child)
@@ -134,12 +210,23 @@ static struct session *session_of_template(struct child *child)
     return (struct session *)((char *)child - offsetof(struct session, template));
 }
 
+/* For a linker that cannot: to the log, too. */
+static void say_goodbye(const struct session *session, enum error_code code, const char *format, int number)
+{
+    struct error error;
+    error_set(&error, code, format, number, strsignal(number));
+    log_error("%s", error.text);
+    farewell_send(session->controller, &error);
+}
+
 static void linker_ended(struct child *child)
 {
     struct session *session = session_of_linker(child);
-    session->failed |= child_was_signalled(child) && !child->was_killed;
-    if (child_was_signalled(child) && !child->was_killed)
-        log_error("a linker was killed by signal %d (%s)", child->status.si_status, strsignal(child->status.si_status));
+    bool crashed = child_was_signalled(child) && !child->was_killed;
+    session->failed |= crashed || (!child_was_signalled(child) && child->status.si_status != 0);
+    if (crashed)
+        say_goodbye(session, ERROR_DISCONNECTED, "the session's linker was killed by signal %d (%s)",
+                    child->status.si_status);
     else
         log_info("a linker ended: %s %d", child_was_signalled(child) ? "signal" : "status", child->status.si_status);
     child_kill(&session->template);
@@ -245,7 +332,11 @@ static void template_ended(struct child *child)
         session_start(session);
         return;
     }
-    log_info("a template ended: %s %d", child_was_signalled(child) ? "signal" : "status", child->status.si_status);
+    bool killed = child_was_signalled(child);
+    log_info("a template ended: %s %d", killed ? "signal" : "status", child->status.si_status);
+    if (!child->was_killed && session->control >= 0)
+        control_end(session->control, killed ? CONTROL_END_TEMPLATE_KILLED : CONTROL_END_TEMPLATE_EXITED,
+                    child->status.si_status);
     session_settle(session);
 }
 
@@ -254,6 +345,7 @@ static void template_ended(struct child *child)
 static void session_refuse_linker(struct session *session, const struct error *why)
 {
     log_error("a linker broke the rules and is killed: %s", why->text);
+    farewell_send(session->controller, why);
     session->failed = true;
     child_kill(&session->linker);
 }
@@ -285,6 +377,8 @@ static void control_ready(uv_poll_t *poll, int status, int events)
         return;
     }
     session->asked = true;
+    if (!session->told_to_end && session->hang_up_is_open)
+        uv_timer_stop(&session->timer); /* it was for Hello */
     session->request = request;
     session_start(session);
 }
@@ -292,9 +386,13 @@ static void control_ready(uv_poll_t *poll, int status, int events)
 static void linker_started(struct child *child, const struct error *failure)
 {
     struct session *session = session_of_linker(child);
-    session->failed |= failure != NULL;
-    if (failure)
-        log_error("%s could not be started: %s", session->set->configuration->linker, failure->text);
+    struct error error;
+    if (!failure)
+        return;
+    session->failed = true;
+    error_set(&error, ERROR_SETUP, "%s could not be started: %s", session->set->configuration->linker, failure->text);
+    log_error("%s", error.text);
+    farewell_send(session->controller, &error);
 }
 
 /* What the daemon was told about logging; nothing else of its environment is the linker's business. */
@@ -358,7 +456,7 @@ static struct session *session_new(struct session_set *set)
     session->set = set;
     session->number = ++set->last_number;
     session->opened = uv_now(set->loop);
-    session->control = -1;
+    session->control = session->controller = -1;
     for (size_t i = 0; i < ARRAY_LENGTH(session->shared); i++)
         session->shared[i] = -1;
     for (size_t i = 0; i < ARRAY_LENGTH(session->request.streams); i++)
@@ -372,16 +470,35 @@ static struct session *session_new(struct session_set *set)
     return session;
 }
 
+static int open_handles(struct session *session)
+{
+    uv_loop_t *loop = session->set->loop;
+    session->control_poll.data = session->hang_up_poll.data = session->timer.data = session;
+    session->control_is_open = uv_poll_init(loop, &session->control_poll, session->control) == 0;
+    session->hang_up_is_open = uv_poll_init(loop, &session->hang_up_poll, session->controller) == 0;
+    session->timer_is_open = uv_timer_init(loop, &session->timer) == 0;
+    session->open_handles = (unsigned)session->control_is_open + session->hang_up_is_open + session->timer_is_open;
+    return session->open_handles == 3 ? 0 : UV_ENOMEM;
+}
+
 static int watch_control(struct session *session, struct error *error)
 {
-    int status = uv_poll_init(session->set->loop, &session->control_poll, session->control);
+    int status = open_handles(session);
     if (status == 0)
         status = uv_poll_start(&session->control_poll, UV_READABLE | UV_DISCONNECT, control_ready);
     if (status < 0)
         return error_set(error, ERROR_SYSTEM, "watch a control socket: %s", uv_strerror(status));
-    session->control_poll.data = session;
-    session->control_is_open = true;
     return 0;
+}
+
+/* What ends a session whose linker does not: a Hello that does not come, a controller that goes. */
+static int watch_controller(struct session *session, struct error *error)
+{
+    unsigned seconds = session->set->configuration->login_seconds;
+    int status = uv_poll_start(&session->hang_up_poll, UV_DISCONNECT, hang_up_ready);
+    if (status == 0 && seconds != 0)
+        status = uv_timer_start(&session->timer, login_over, seconds * 1000ull, 0);
+    return status < 0 ? error_set(error, ERROR_SYSTEM, "watch a controller: %s", uv_strerror(status)) : 0;
 }
 
 static void link_session(struct session *session)
@@ -415,15 +532,18 @@ int session_open(struct session_set *set, int controller, struct error *error)
     struct session *session = NULL;
     int code = 0;
     if (set->count >= set->configuration->maximum_sessions)
-        code = error_set(error, ERROR_LIMIT, "there are %zu sessions already", set->count);
+        code = error_set(error, ERROR_LIMIT,
+                         "there are %zu sessions already, as many as this daemon serves (jitd --max-sessions)",
+                         set->count);
     else if (!(session = session_new(set)))
         code = error_set(error, ERROR_NO_MEMORY, "no memory for a session");
     else
         code = session_begin(session, controller, error);
     if (code == 0)
-        getsockopt(controller, SOL_SOCKET, SO_PEERCRED, &session->controller, &(socklen_t){sizeof(struct ucred)});
-    descriptor_close(&controller);
+        getsockopt(controller, SOL_SOCKET, SO_PEERCRED, &session->peer, &(socklen_t){sizeof(struct ucred)});
     if (code != 0) {
+        farewell_send(controller, error);
+        descriptor_close(&controller);
         if (session) {
             close_all(session->shared, ARRAY_LENGTH(session->shared));
             descriptor_close(&session->control);
@@ -431,19 +551,18 @@ int session_open(struct session_set *set, int controller, struct error *error)
         free(session);
         return code;
     }
+    session->controller = controller;
     link_session(session);
     /* A linker that cannot be heard is no use; its end ends the session. */
-    if (watch_control(session, error) != 0)
+    if (watch_control(session, error) != 0 || watch_controller(session, error) != 0)
         session_refuse_linker(session, error);
     return 0;
 }
 
-void session_end_all(struct session_set *set)
+void session_end_all(struct session_set *set, int number)
 {
-    for (struct session *session = set->first; session; session = session->next) {
-        child_kill(&session->linker);
-        child_kill(&session->template);
-    }
+    for (struct session *session = set->first; session; session = session->next)
+        tell_to_end(session, CONTROL_END_SIGNAL, number);
 }
 
 /* ---- looking in ---- */
@@ -462,8 +581,8 @@ size_t session_list(const struct session_set *set, struct inspect_session *out, 
         out[count++] = (struct inspect_session){.session = session->number,
                                                 .age_ms = uv_now(set->loop) - session->opened,
                                                 .linker = session->linker.pid,
-                                                .controller = session->controller.pid,
-                                                .user = session->controller.uid,
+                                                .controller = session->peer.pid,
+                                                .user = session->peer.uid,
                                                 .state = session_state(session)};
     return count;
 }

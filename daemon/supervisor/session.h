@@ -3,8 +3,9 @@
  * linker, starts the template when the linker asks for it, and cleans up; it reads nothing else.
  *
  *   linker ends   -> the template is killed, and with it its pid namespace; the session ends when both are reaped
- *   template ends -> the linker sees that itself, on the lifecycle socket, and tells its controller
- *   linker breaks the rules of the control socket -> it is killed
+ *   template ends -> the linker sees that itself, on the lifecycle socket, is told of what, and tells its controller
+ *   linker breaks the rules of the control socket, or outlives its controller by five seconds -> it is killed
+ *   linker is killed -> the supervisor tells the controller, whose socket it holds for that, and never reads
  *
  * Sessions know nothing of each other.
  */
@@ -37,8 +38,9 @@ struct session_set {
    SYSTEM; `ended` is called only for sessions that were opened. */
 int session_open(struct session_set *set, int controller, struct error *error);
 
-/* Kills the children of all sessions; `ended` follows for each, from the loop. */
-void session_end_all(struct session_set *set);
+/* Has all sessions end because of a signal to the daemon: linkers say goodbye, and are killed a second later, or when
+   this is called again; `ended` follows for each, from the loop. */
+void session_end_all(struct session_set *set, int number);
 
 /* Describes at most `room` sessions, the youngest first. Returns how many. */
 size_t session_list(const struct session_set *set, struct inspect_session *out, size_t room);

@@ -103,7 +103,10 @@ static void on_materialize(struct jitd_session *session, const struct jitd_mater
 
 static void on_disconnected(struct jitd_session *session, const struct jitd_error *why, void *data)
 {
-    ((struct harness *)data)->disconnected = true;
+    struct harness *harness = data;
+    harness->disconnected = true;
+    harness->end_code = why->code;
+    snprintf(harness->end_text, sizeof harness->end_text, "%s", why->text);
 }
 
 /* ---- sessions ---- */

@@ -117,6 +117,8 @@ struct harness {
     int runner_ends;             /* RunnerEnded events */
     struct harness_end last_end; /* of the last one */
     bool disconnected;
+    int end_code; /* why it was disconnected... */
+    char end_text[400];
     int asked; /* Materialize events; the first of them: */
     struct harness_question questions[HARNESS_QUESTIONS];
     int output; /* memfd that is the program's stdout and stderr; -1 where none was asked for */

@@ -986,3 +986,44 @@ Test(client_table, keeps_every_record_through_insertions_and_removals)
     table_fini(&table);
     expect_no_leaks();
 }
+
+/* ---- goodbyes ---- */
+
+Test(client, tells_what_the_daemon_said_of_the_end)
+{
+    struct pair *pair = pair_open(NULL);
+    Jitd__Proto__Goodbye goodbye = JITD__PROTO__GOODBYE__INIT;
+    static char text[] = "the template\0was killed";
+    goodbye.code = JITD_ERROR_RUNNER_ENDED;
+    goodbye.text = (ProtobufCBinaryData){sizeof text - 1, (uint8_t *)text};
+    pair_skip(pair, MESSAGE_HELLO);
+    pair_send(pair, MESSAGE_GOODBYE, 0, &goodbye);
+    connection_close(pair->far);
+    pair->far = NULL;
+    cr_expect_eq(jitd_wait(pair->session, 0, 1000), JITD_ERROR_RUNNER_ENDED);
+    cr_expect_eq(pair->heard.disconnected, 1);
+    cr_expect_str_eq(jitd_last_error(pair->session)->text, "the template?was killed");
+    cr_expect_eq(jitd_call(pair->session, "f", JITD_VOID, NULL, 0, NULL, NULL, NULL), JITD_ERROR_DISCONNECTED);
+    cr_expect(strstr(jitd_last_error(pair->session)->text, "was killed"));
+    pair_close(pair);
+}
+
+Test(client, keeps_a_goodbye_of_any_code_and_length)
+{
+    static char text[5000];
+    memset(text, 'x', sizeof text);
+    static const uint32_t codes[] = {0, UINT32_MAX, 7777};
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+        struct pair *pair = pair_open(NULL);
+        Jitd__Proto__Goodbye goodbye = JITD__PROTO__GOODBYE__INIT;
+        goodbye.code = codes[i];
+        goodbye.text = (ProtobufCBinaryData){sizeof text, (uint8_t *)text};
+        pair_skip(pair, MESSAGE_HELLO);
+        pair_send(pair, MESSAGE_GOODBYE, 0, &goodbye);
+        connection_close(pair->far);
+        pair->far = NULL;
+        cr_expect_eq(jitd_wait(pair->session, 0, 1000), codes[i] == 7777 ? 7777 : JITD_ERROR_DISCONNECTED);
+        cr_expect_eq(jitd_last_error(pair->session)->text[0], 'x');
+        pair_close(pair);
+    }
+}

@@ -51,7 +51,7 @@ Test(options, has_defaults_that_bound_a_session)
     struct configuration out;
     struct error error;
     cr_assert_eq(parse(&out, &error, "--fd 3"), 0);
-    cr_expect_eq(out.maximum_sessions, LIMIT_SESSIONS);
+    cr_expect_eq(out.maximum_sessions, CONFIGURATION_SESSIONS);
     cr_expect_eq(out.address_space_bytes, MIB(4096));
     cr_expect_eq(out.open_files, 256);
     cr_expect_leq(out.link_threads, LIMIT_LINK_THREADS);
@@ -86,7 +86,7 @@ Test(options, refuses_what_it_does_not_understand)
         "--fd",
         "--stdio --loud",
         "--stdio word",
-        "--stdio --max-sessions 65",
+        "--stdio --max-sessions 4097",
         "--stdio --disable-layer everything",
         "--stdio --library a:b",
         "--stdio --library /no/such/library.so",
