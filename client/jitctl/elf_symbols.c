@@ -7,12 +7,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* The psABI's, not in <elf.h>: common symbols of the large model. */
+enum { SHN_X86_64_LCOMMON = 0xff02 };
+
 static enum elf_symbol_kind elf_symbols_kind(const GElf_Sym *symbol)
 {
     unsigned char type = GELF_ST_TYPE(symbol->st_info);
     if (symbol->st_shndx == SHN_UNDEF)
         return GELF_ST_BIND(symbol->st_info) == STB_WEAK ? ELF_SYMBOL_UNDEFINED_WEAK : ELF_SYMBOL_UNDEFINED;
-    if (symbol->st_shndx == SHN_COMMON)
+    if (symbol->st_shndx == SHN_COMMON || symbol->st_shndx == SHN_X86_64_LCOMMON)
         return ELF_SYMBOL_COMMON;
     return type == STT_FUNC || type == STT_GNU_IFUNC ? ELF_SYMBOL_FUNCTION : ELF_SYMBOL_DATA;
 }

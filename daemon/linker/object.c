@@ -69,9 +69,6 @@ static int check_identification(const uint8_t *bytes, size_t length, struct erro
             return error_set(error, ERROR_OBJECT_FORMAT, "ELF %s is %u; only %u is supported", row->what,
                              bytes[row->index], row->value);
     }
-    if (bytes[EI_OSABI] != ELFOSABI_NONE && bytes[EI_OSABI] != ELFOSABI_GNU)
-        return error_set(error, ERROR_OBJECT_FORMAT, "ELF ABI (EI_OSABI) is %u; only %u and %u (GNU) are supported",
-                         bytes[EI_OSABI], ELFOSABI_NONE, ELFOSABI_GNU);
     return 0;
 }
 
@@ -132,16 +129,7 @@ static int check_header(const struct object *object, const Elf64_Ehdr *header, u
     if (header->e_machine != machine)
         return error_set(error, ERROR_OBJECT_MACHINE, "ELF machine is %u; this daemon links for %u", header->e_machine,
                          machine);
-    int code = check_type(object, header, error);
-    if (code)
-        return code;
-    if (header->e_version != EV_CURRENT || header->e_ehsize != sizeof *header)
-        return error_set(error, ERROR_OBJECT_FORMAT, "ELF header: version %" PRIu32 " of %u bytes, must be %u of %zu",
-                         header->e_version, header->e_ehsize, EV_CURRENT, sizeof *header);
-    if (header->e_phnum != 0)
-        return error_set(error, ERROR_OBJECT_FORMAT, "%u program headers (e_phnum) in a relocatable object",
-                         header->e_phnum);
-    return 0;
+    return check_type(object, header, error);
 }
 
 int object_refuse_section(struct opening *opening, uint32_t index, int code, const char *format, ...)
@@ -238,12 +226,29 @@ static int find_section_names(struct opening *opening, uint32_t index)
     return 0;
 }
 
-/* Notes that tell a static linker something. None of it survives into memory that a program could read. */
-static bool is_abi_note(const char *name)
+/* Tables about the object, whatever their flags say. */
+static bool is_table(const struct object_section *section)
 {
-    return strncmp(name, ".note", 5) == 0 &&
-           (strcmp(name, ".note.gnu.property") == 0 || strcmp(name, ".note.GNU-stack") == 0 ||
-            strcmp(name, ".note.ABI-tag") == 0);
+    static const uint32_t tables =
+        1u << SHT_SYMTAB | 1u << SHT_SYMTAB_SHNDX | 1u << SHT_RELA | 1u << SHT_REL | 1u << SHT_GROUP;
+
+    return (section->type < 32 && (tables >> section->type & 1)) ||
+           (section->type == SHT_STRTAB && !(section->flags & SHF_ALLOC));
+}
+
+/* What tells a static linker something. None of it survives into memory that a program could read. */
+static bool is_for_linkers(const char *name)
+{
+    if (name[0] == '.' && name[1] == 'n')
+        return strcmp(name, ".note.gnu.property") == 0 || strcmp(name, ".note.GNU-stack") == 0 ||
+               strcmp(name, ".note.ABI-tag") == 0;
+    return name[0] == '.' && name[1] == 'g' &&
+           (strncmp(name, ".gnu.lto_", 9) == 0 || strcmp(name, ".gnu_debuglink") == 0);
+}
+
+static bool is_of_system(uint32_t type)
+{
+    return type >= SHT_LOOS && type <= SHT_HIOS;
 }
 
 static bool is_loadable_type(uint32_t type)
@@ -252,13 +257,14 @@ static bool is_loadable_type(uint32_t type)
     case SHT_PROGBITS:
     case SHT_NOBITS:
     case SHT_NOTE:
+    case SHT_STRTAB:
     case SHT_INIT_ARRAY:
     case SHT_FINI_ARRAY:
     case SHT_PREINIT_ARRAY:
     case SHT_X86_64_UNWIND:
         return true;
-    default:
-        return false;
+    default: /* data for a system's tools */
+        return is_of_system(type);
     }
 }
 
@@ -268,23 +274,25 @@ static int check_loaded_section(struct opening *opening, uint32_t index)
     if (!is_loadable_type(section->type))
         return object_refuse_section(opening, index, ERROR_UNSUPPORTED,
                                      "a section of type %#" PRIx32 " cannot be loaded", section->type);
-    if (section->flags & (SHF_COMPRESSED | SHF_OS_NONCONFORMING))
+    if ((section->flags & SHF_COMPRESSED) || ((section->flags & SHF_OS_NONCONFORMING) && is_of_system(section->type)))
         return object_refuse_section(opening, index, ERROR_UNSUPPORTED, "flags %#" PRIx64 ": %s", section->flags,
                                      section->flags & SHF_COMPRESSED
-                                         ? "a compressed section cannot be loaded"
+                                         ? "a compressed section cannot be loaded; decompress it with objcopy "
+                                           "--decompress-debug-sections"
                                          : "it asks for special processing (OS_NONCONFORMING)");
     if ((section->flags & SHF_WRITE) && (section->flags & SHF_EXECINSTR))
         return object_refuse_section(opening, index, ERROR_OBJECT_SECTION,
-                                     "flags %#" PRIx64 ": both writable and executable; no memory here is",
+                                     "flags %#" PRIx64
+                                     ": both writable and executable; no memory here is. Put code and "
+                                     "what it writes into sections of their own",
                                      section->flags);
-    if ((section->flags & SHF_TLS) && section->bytes > 0)
+    if (((section->flags & SHF_TLS) || section->kind == SECTION_TLS) && section->bytes > 0)
         return object_refuse_section(opening, index, ERROR_UNSUPPORTED,
                                      "%" PRIu64 " bytes of thread-local data; thread-local data is not supported yet",
                                      section->bytes);
-    if (!is_power_of_two(section->alignment) || section->alignment > LIMIT_ALIGNMENT)
-        return object_refuse_section(opening, index, ERROR_OBJECT_SECTION,
-                                     "alignment %#" PRIx64 " is not a power of two up to %#llx", section->alignment,
-                                     LIMIT_ALIGNMENT);
+    if (section->alignment > LIMIT_ALIGNMENT)
+        return object_refuse_section(opening, index, ERROR_LIMIT, "alignment %#" PRIx64 "; at most %#llx is supported",
+                                     section->alignment, LIMIT_ALIGNMENT);
     if (section->bytes > ARENA_BYTES)
         return object_refuse_section(opening, index, ERROR_LIMIT,
                                      "%" PRIu64 " bytes do not fit into the arena, which has %llu", section->bytes,
@@ -293,6 +301,20 @@ static int check_loaded_section(struct opening *opening, uint32_t index)
         return object_refuse_section(opening, index, ERROR_OBJECT_SECTION,
                                      "executable, but without contents (SHT_NOBITS)");
     return 0;
+}
+
+/* A section is loaded if it says so, or if it goes where others go that do. */
+static bool take_part(struct object_section *section)
+{
+    if (is_table(section))
+        return false;
+    section->kind = (uint8_t)section_kind_of(section->name);
+    if (section->kind == SECTION_OTHER && (!(section->flags & SHF_ALLOC) || is_for_linkers(section->name)))
+        return false;
+    if (!(section->flags & (SHF_WRITE | SHF_EXECINSTR)) && section->kind != SECTION_OTHER)
+        section->flags |= section_kind_flags((enum section_kind)section->kind);
+    section->loaded = !(section->flags & SHF_EXCLUDE);
+    return section->loaded;
 }
 
 /* The one look at each header: name, range, kind. What it points to comes later. */
@@ -307,7 +329,8 @@ static int check_section(struct opening *opening, uint32_t index, const Elf64_Sh
     section->name = opening->section_names + header->sh_name;
     section->type = header->sh_type;
     section->flags = header->sh_flags;
-    section->alignment = header->sh_addralign ? header->sh_addralign : 1;
+    /* As ld does where it is no power of two. */
+    section->alignment = header->sh_addralign ? header->sh_addralign & -header->sh_addralign : 1;
     if (section->type == SHT_NULL)
         return 0;
     section->bytes = header->sh_size;
@@ -319,12 +342,12 @@ static int check_section(struct opening *opening, uint32_t index, const Elf64_Sh
                                          header->sh_offset, header->sh_size, object->length);
         section->content = object->bytes + header->sh_offset;
     }
-    if ((section->flags & SHF_EXECINSTR) && strcmp(section->name, ".note.GNU-stack") == 0)
+    bool loaded = take_part(section);
+    if (!loaded && (section->flags & SHF_EXECINSTR) && strcmp(section->name, ".note.GNU-stack") == 0)
         return object_refuse_section(opening, index, ERROR_EXECUTABLE_STACK,
                                      "asks for an executable stack, which no program gets here; "
                                      "avoid nested functions whose address is taken, or mark the assembly source");
-    section->loaded = (section->flags & (SHF_ALLOC | SHF_EXCLUDE)) == SHF_ALLOC && !is_abi_note(section->name);
-    return section->loaded ? check_loaded_section(opening, index) : 0;
+    return loaded ? check_loaded_section(opening, index) : 0;
 }
 
 static int check_sections(struct opening *opening)

@@ -2,9 +2,9 @@
  * A relocatable ELF object in memory, checked: after object_open every offset, size, link and index that the linker
  * uses has been verified against the bytes, so that nobody behind this file has to ask again.
  *
- * The object's bytes are read in place and never written; they must be 16-byte aligned and outlive the struct. Sections
- * that are not loaded (debug information, .comment) are named but not looked into; compressed or not does not matter
- * there.
+ * The object's bytes are read in place and never written; they must be 16-byte aligned and outlive the struct. Tables
+ * that lie at an offset of their own (yasm pads nothing) are copied. Sections that are not loaded (debug information,
+ * .comment) are named but not looked into; compressed or not does not matter there.
  */
 #ifndef LINKER_OBJECT_H
 #define LINKER_OBJECT_H
@@ -16,6 +16,7 @@
 
 #include "common/error.h"
 #include "common/pool.h"
+#include "daemon/linker/section_kind.h"
 
 /* Section indices that stand for no section, as object_symbol_section gives them. Beyond any real index. */
 #define OBJECT_UNDEFINED 0u
@@ -26,13 +27,14 @@ struct object_section {
     const char *name; /* in the object */
     uint32_t type;    /* SHT_* */
     uint32_t group;   /* 1 + index in object.groups, 0 for none */
-    uint64_t flags;   /* SHF_* */
+    uint64_t flags;   /* SHF_*; of a section that is loaded, with those that its kind brings */
     uint64_t bytes;
     uint64_t alignment;            /* for a loaded section a power of two, at most LIMIT_ALIGNMENT */
     const uint8_t *content;        /* NULL for SHT_NOBITS */
     const Elf64_Rela *relocations; /* that apply to it; NULL for none */
     uint32_t relocation_count;
-    bool loaded; /* takes part in the program: SHF_ALLOC, not excluded, not an ABI note that says nothing to us */
+    uint8_t kind; /* enum section_kind, of a section that is loaded */
+    bool loaded;  /* takes part in the program: not excluded, not a note or table for linkers alone */
 };
 
 /* A COMDAT group. Other SHT_GROUP sections mean nothing to a linker and are not listed. */
@@ -76,6 +78,17 @@ static inline uint32_t object_symbol_section(const struct object *object, uint32
     if (section == SHN_XINDEX)
         return object->extended_sections[symbol];
     return section == SHN_ABS ? OBJECT_ABSOLUTE : OBJECT_COMMON;
+}
+
+/* Whether it may be called: a function, or a label without a type, as assemblers make them, in a section of code. */
+static inline bool object_symbol_is_function(const struct object *object, uint32_t symbol)
+{
+    unsigned type = ELF64_ST_TYPE(object->symbols[symbol].st_info);
+    if (type != STT_NOTYPE)
+        return type == STT_FUNC;
+    uint32_t section = object_symbol_section(object, symbol);
+    return section < object->section_count && object->sections[section].loaded &&
+           (object->sections[section].flags & SHF_EXECINSTR);
 }
 
 /* "" for nameless symbols; a section symbol is called as its section. Never NULL. */

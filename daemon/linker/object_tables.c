@@ -1,11 +1,13 @@
 /*
  * The sections of an object that lead to other sections: symbol table, extended indices, relocations, groups. Each is
- * checked to be an array that may be read in place and to lead to a section of the right kind.
+ * checked to be an array that may be read, in place or from an aligned copy, and to lead to a section of the right
+ * kind.
  *
  * Relocations of sections that are not loaded are not looked at, of whatever type they are: debug information is none
  * of the linker's business.
  */
 #include <inttypes.h>
+#include <string.h>
 
 #include "common/bytes.h"
 #include "daemon/linker/object_internal.h"
@@ -14,18 +16,30 @@
 /* Generic ABI, newer than <elf.h>: relocations in a compact form. */
 #define SHT_CREL 0x40000014
 
-/* Whether the section is an array of `entry` bytes each, aligned so that it can be read in place. */
-static int check_table(struct opening *opening, uint32_t index, const Elf64_Shdr *header, size_t entry)
+/* Whether the section is an array of `entry` bytes each; what is too short for one more entry is ignored, as by ld. */
+static int check_entries(struct opening *opening, uint32_t index, const Elf64_Shdr *header, size_t entry)
 {
-    if (header->sh_entsize != entry || header->sh_size % entry != 0)
-        return object_refuse_section(opening, index, ERROR_OBJECT_SECTION,
-                                     "%#" PRIx64 " bytes in entries of %" PRIu64
-                                     " (sh_entsize); entries must be of %zu",
-                                     header->sh_size, header->sh_entsize, entry);
+    if (header->sh_entsize == entry)
+        return 0;
+    return object_refuse_section(opening, index, ERROR_OBJECT_SECTION,
+                                 "%#" PRIx64 " bytes in entries of %" PRIu64 " (sh_entsize); entries must be of %zu",
+                                 header->sh_size, header->sh_entsize, entry);
+}
+
+/* The array, with its number of entries checked already. Nothing makes an assembler pad a file so that it can be read
+   in place: a copy is read where it did not. */
+static int read_table(struct opening *opening, uint32_t index, uint64_t count, size_t entry, const void **table)
+{
+    const uint8_t *content = opening->object->sections[index].content;
     size_t alignment = entry == sizeof(uint32_t) ? sizeof(uint32_t) : sizeof(uint64_t);
-    if (header->sh_offset % alignment != 0)
-        return object_refuse_section(opening, index, ERROR_OBJECT_SECTION,
-                                     "offset %#" PRIx64 " is not a multiple of %zu", header->sh_offset, alignment);
+    *table = content;
+    if ((uintptr_t)content % alignment == 0)
+        return 0;
+    void *copy = pool_allocate_uninitialised(opening->pool, count * entry);
+    if (!copy)
+        return object_refuse_section(opening, index, ERROR_NO_MEMORY, "no memory for %" PRIu64 " entries", count);
+    memcpy(copy, content, count * entry);
+    *table = copy;
     return 0;
 }
 
@@ -74,7 +88,7 @@ static int read_symbol_table(struct opening *opening)
         return 0;
     Elf64_Shdr header;
     object_read_section_header(opening, index, &header);
-    int code = check_table(opening, index, &header, sizeof(Elf64_Sym));
+    int code = check_entries(opening, index, &header, sizeof(Elf64_Sym));
     if (code)
         return code;
     uint64_t count = header.sh_size / sizeof(Elf64_Sym);
@@ -92,7 +106,11 @@ static int read_symbol_table(struct opening *opening)
                                      count);
     if (count == 0)
         return 0;
-    object->symbols = (const Elf64_Sym *)object->sections[index].content;
+    const void *table;
+    code = read_table(opening, index, count, sizeof(Elf64_Sym), &table);
+    if (code)
+        return code;
+    object->symbols = table;
     object->symbol_count = (uint32_t)count;
     object->first_global = header.sh_info;
     return read_symbol_names(opening, header.sh_link);
@@ -103,7 +121,7 @@ static int read_extended_sections(struct opening *opening, uint32_t index, const
     struct object *object = opening->object;
     int code = check_symbol_table_link(opening, index, header);
     if (!code)
-        code = check_table(opening, index, header, sizeof(uint32_t));
+        code = check_entries(opening, index, header, sizeof(uint32_t));
     if (code)
         return code;
     if (object->extended_sections || header->sh_size / sizeof(uint32_t) != object->symbol_count)
@@ -111,8 +129,10 @@ static int read_extended_sections(struct opening *opening, uint32_t index, const
                                      "%" PRIu64 " extended section indices for %" PRIu32 " symbols%s",
                                      header->sh_size / sizeof(uint32_t), object->symbol_count,
                                      object->extended_sections ? ", and the second such table" : "");
-    object->extended_sections = (const uint32_t *)object->sections[index].content;
-    return 0;
+    const void *table;
+    code = read_table(opening, index, object->symbol_count, sizeof(uint32_t), &table);
+    object->extended_sections = table;
+    return code;
 }
 
 static int read_relocations(struct opening *opening, uint32_t index, const Elf64_Shdr *header)
@@ -131,7 +151,7 @@ static int read_relocations(struct opening *opening, uint32_t index, const Elf64
                                      header->sh_type, SHT_RELA);
     int code = check_symbol_table_link(opening, index, header);
     if (!code)
-        code = check_table(opening, index, header, sizeof(Elf64_Rela));
+        code = check_entries(opening, index, header, sizeof(Elf64_Rela));
     if (code)
         return code;
     uint64_t count = header->sh_size / sizeof(Elf64_Rela);
@@ -143,10 +163,13 @@ static int read_relocations(struct opening *opening, uint32_t index, const Elf64
     if (count > 0 && (target->relocations || !target->content))
         return object_refuse_section(opening, index, ERROR_OBJECT_RELOCATION, "relocates section %" PRIu32 ", which %s",
                                      target_index, target->content ? "has relocations already" : "has no contents");
-    if (count > 0)
-        target->relocations = (const Elf64_Rela *)object->sections[index].content;
-    target->relocation_count += (uint32_t)count;
-    return 0;
+    if (count == 0)
+        return 0;
+    const void *table;
+    code = read_table(opening, index, count, sizeof(Elf64_Rela), &table);
+    target->relocations = table;
+    target->relocation_count = code ? 0 : (uint32_t)count;
+    return code;
 }
 
 static int read_group_members(struct opening *opening, uint32_t index, const struct object_group *group)
@@ -167,32 +190,44 @@ static int read_group_members(struct opening *opening, uint32_t index, const str
     return 0;
 }
 
+/* `count`: of the words, flags included. */
+static int read_comdat_group(struct opening *opening, uint32_t index, uint32_t signature, uint64_t count)
+{
+    struct object *object = opening->object;
+    if (count > object->section_count)
+        return object_refuse_section(opening, index, ERROR_OBJECT_SECTION,
+                                     "%" PRIu64 " members of a group, and %" PRIu32 " sections in all", count - 1,
+                                     object->section_count);
+    const void *words;
+    int code = read_table(opening, index, count, sizeof(uint32_t), &words);
+    if (code)
+        return code;
+    struct object_group *group = &object->groups[object->group_count++];
+    group->signature = signature;
+    group->members = (const uint32_t *)words + 1;
+    group->member_count = (uint32_t)count - 1;
+    return read_group_members(opening, index, group);
+}
+
 static int read_group(struct opening *opening, uint32_t index, const Elf64_Shdr *header)
 {
     struct object *object = opening->object;
     int code = check_symbol_table_link(opening, index, header);
     if (!code)
-        code = check_table(opening, index, header, sizeof(uint32_t));
+        code = check_entries(opening, index, header, sizeof(uint32_t));
     if (code)
         return code;
-    const uint32_t *words = (const uint32_t *)object->sections[index].content;
-    if (header->sh_size == 0)
+    uint64_t count = header->sh_size / sizeof(uint32_t);
+    if (count == 0)
         return object_refuse_section(opening, index, ERROR_OBJECT_SECTION, "a group without its flags");
-    if (words[0] & ~(uint32_t)GRP_COMDAT)
-        return object_refuse_section(opening, index, ERROR_UNSUPPORTED, "group flags %#" PRIx32 " are not known",
-                                     words[0]);
     if (header->sh_info == 0 || header->sh_info >= object->symbol_count)
         return object_refuse_section(opening, index, ERROR_OBJECT_SECTION,
                                      "signature symbol %" PRIu32 " (sh_info) does not exist; there are %" PRIu32
                                      " symbols",
                                      header->sh_info, object->symbol_count);
-    if (words[0] != GRP_COMDAT)
+    if (!(load_le32(object->sections[index].content) & GRP_COMDAT))
         return 0;
-    struct object_group *group = &object->groups[object->group_count++];
-    group->signature = header->sh_info;
-    group->members = words + 1;
-    group->member_count = (uint32_t)(header->sh_size / sizeof *words) - 1;
-    return read_group_members(opening, index, group);
+    return read_comdat_group(opening, index, header->sh_info, count);
 }
 
 static int read_link(struct opening *opening, uint32_t index, const Elf64_Shdr *header)
