@@ -24,7 +24,7 @@ enum relocation_expression {
     RELOCATE_Z_A        /* Z + A */
 };
 
-/* What a field of n bits may hold: anything; [-2^(n-1), 2^(n-1)); [0, 2^n); [-2^(n-1), 2^n). */
+/* What a field of n bits may hold: anything; [-2^(n-1), 2^(n-1)); [0, 2^n); [-2^n, 2^n), which ld calls a bitfield. */
 enum relocation_check { CHECK_NOTHING, CHECK_SIGNED, CHECK_UNSIGNED, CHECK_EITHER };
 
 enum relocation_flags {

@@ -17,6 +17,23 @@
 #define ROW(type, expression, bits, check, flags) [type] = {#type, RELOCATE_##expression, bits, CHECK_##check, flags}
 #define UNSUPPORTED(type)                         [type] = {#type, RELOCATE_UNSUPPORTED, 0, CHECK_NOTHING, 0}
 
+/* Types that <elf.h> does not have yet, or never had: the psABI's and binutils' own. */
+enum {
+    R_X86_64_PC32_BND = 39,
+    R_X86_64_PLT32_BND = 40,
+    R_X86_64_CODE_4_GOTPCRELX = 43,
+    R_X86_64_CODE_4_GOTTPOFF = 44,
+    R_X86_64_CODE_4_GOTPC32_TLSDESC = 45,
+    R_X86_64_CODE_5_GOTPCRELX = 46,
+    R_X86_64_CODE_5_GOTTPOFF = 47,
+    R_X86_64_CODE_5_GOTPC32_TLSDESC = 48,
+    R_X86_64_CODE_6_GOTPCRELX = 49,
+    R_X86_64_CODE_6_GOTTPOFF = 50,
+    R_X86_64_CODE_6_GOTPC32_TLSDESC = 51,
+    R_X86_64_GNU_VTINHERIT = 250,
+    R_X86_64_GNU_VTENTRY = 251
+};
+
 static const struct relocation_howto howtos[] = {
     ROW(R_X86_64_NONE, NOTHING, 0, NOTHING, 0),
     ROW(R_X86_64_64, S_A, 64, NOTHING, 0),
@@ -31,7 +48,7 @@ static const struct relocation_howto howtos[] = {
     ROW(R_X86_64_32, S_A, 32, UNSIGNED, MAY_USE_STUB),
     ROW(R_X86_64_32S, S_A, 32, SIGNED, MAY_USE_STUB),
     ROW(R_X86_64_16, S_A, 16, EITHER, 0),
-    ROW(R_X86_64_PC16, S_A_P, 16, SIGNED, 0),
+    ROW(R_X86_64_PC16, S_A_P, 16, EITHER, 0),
     ROW(R_X86_64_8, S_A, 8, EITHER, 0),
     ROW(R_X86_64_PC8, S_A_P, 8, SIGNED, 0),
     UNSUPPORTED(R_X86_64_DTPMOD64),
@@ -50,7 +67,7 @@ static const struct relocation_howto howtos[] = {
     ROW(R_X86_64_GOTPC64, GOT_A_P, 64, NOTHING, 0),
     ROW(R_X86_64_GOTPLT64, G_A, 64, NOTHING, 0),
     /* L + A - GOT: with 64 bits the function itself is always in reach. */
-    ROW(R_X86_64_PLTOFF64, S_A_GOT, 64, NOTHING, 0),
+    ROW(R_X86_64_PLTOFF64, S_A_GOT, 64, NOTHING, MAY_USE_STUB),
     ROW(R_X86_64_SIZE32, Z_A, 32, UNSIGNED, 0),
     ROW(R_X86_64_SIZE64, Z_A, 64, NOTHING, 0),
     UNSUPPORTED(R_X86_64_GOTPC32_TLSDESC),
@@ -60,6 +77,22 @@ static const struct relocation_howto howtos[] = {
     UNSUPPORTED(R_X86_64_RELATIVE64),
     ROW(R_X86_64_GOTPCRELX, G_GOT_A_P, 32, SIGNED, RELAXABLE),
     ROW(R_X86_64_REX_GOTPCRELX, G_GOT_A_P, 32, SIGNED, RELAXABLE),
+    /* What MPX had for the two: the same. */
+    ROW(R_X86_64_PC32_BND, S_A_P, 32, SIGNED, MAY_USE_STUB),
+    ROW(R_X86_64_PLT32_BND, L_A_P, 32, SIGNED, MAY_USE_STUB),
+    /* Of APX instructions, whose prefixes are longer. */
+    ROW(R_X86_64_CODE_4_GOTPCRELX, G_GOT_A_P, 32, SIGNED, 0),
+    ROW(R_X86_64_CODE_5_GOTPCRELX, G_GOT_A_P, 32, SIGNED, 0),
+    ROW(R_X86_64_CODE_6_GOTPCRELX, G_GOT_A_P, 32, SIGNED, 0),
+    UNSUPPORTED(R_X86_64_CODE_4_GOTTPOFF),
+    UNSUPPORTED(R_X86_64_CODE_5_GOTTPOFF),
+    UNSUPPORTED(R_X86_64_CODE_6_GOTTPOFF),
+    UNSUPPORTED(R_X86_64_CODE_4_GOTPC32_TLSDESC),
+    UNSUPPORTED(R_X86_64_CODE_5_GOTPC32_TLSDESC),
+    UNSUPPORTED(R_X86_64_CODE_6_GOTPC32_TLSDESC),
+    /* What g++ -fvtable-gc tells a linker of virtual tables. They change no byte. */
+    ROW(R_X86_64_GNU_VTINHERIT, NOTHING, 0, NOTHING, 0),
+    ROW(R_X86_64_GNU_VTENTRY, NOTHING, 0, NOTHING, 0),
 };
 
 /* A displacement counts from the end of its instruction: `next`. */

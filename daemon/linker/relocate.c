@@ -156,8 +156,8 @@ struct range {
 static inline struct range howto_range(const struct relocation_howto *howto)
 {
     int64_t half = (int64_t)1 << (howto->bits - 1);
-    return (struct range){.low = howto->check == CHECK_UNSIGNED ? 0 : -half,
-                          .high = howto->check == CHECK_SIGNED ? half - 1 : half + (half - 1)};
+    int64_t high = howto->check == CHECK_SIGNED ? half - 1 : half + (half - 1);
+    return (struct range){.low = howto->check == CHECK_UNSIGNED ? 0 : -high - 1, .high = high};
 }
 
 static inline bool fits(const struct relocation_howto *howto, uint64_t value)
@@ -284,8 +284,9 @@ int relocate_apply(const struct relocation_context *context, uint32_t section_in
         if (howto->expression == RELOCATE_NOTHING)
             continue;
         if (target->discarded && uses_symbol(howto)) {
-            /* A description of a function that is not there: it stays unrelocated and unwind_build leaves it out. */
-            if (strcmp(section->name, ".eh_frame") == 0)
+            /* A description of a function that is not there: it stays unrelocated and unwind_build leaves it out, so
+               that nobody comes to what describes its calls. */
+            if (section->kind == SECTION_EH_FRAME || strcmp(section->name, ".gcc_except_table") == 0)
                 continue;
             return refuse_applying(context, section_index, relocation, 0, error);
         }

@@ -69,14 +69,19 @@ struct edge {
 };
 
 static const struct edge edges[] = {
-    {R_X86_64_8, RELOCATE_S_A, 1, -128, 255},
+    {R_X86_64_8, RELOCATE_S_A, 1, -256, 255},
     {R_X86_64_PC8, RELOCATE_S_A_P, 1, -128, 127},
-    {R_X86_64_16, RELOCATE_S_A, 2, -32768, 65535},
-    {R_X86_64_PC16, RELOCATE_S_A_P, 2, -32768, 32767},
+    {R_X86_64_16, RELOCATE_S_A, 2, -65536, 65535},
+    {R_X86_64_PC16, RELOCATE_S_A_P, 2, -65536, 65535},
     {R_X86_64_32, RELOCATE_S_A, 4, 0, UINT32_MAX},
     {R_X86_64_32S, RELOCATE_S_A, 4, INT32_MIN, INT32_MAX},
     {R_X86_64_PC32, RELOCATE_S_A_P, 4, INT32_MIN, INT32_MAX},
     {R_X86_64_PLT32, RELOCATE_L_A_P, 4, INT32_MIN, INT32_MAX},
+    {39 /* PC32_BND */, RELOCATE_S_A_P, 4, INT32_MIN, INT32_MAX},
+    {40 /* PLT32_BND */, RELOCATE_L_A_P, 4, INT32_MIN, INT32_MAX},
+    {43 /* CODE_4_GOTPCRELX */, RELOCATE_G_GOT_A_P, 4, INT32_MIN, INT32_MAX},
+    {46 /* CODE_5_GOTPCRELX */, RELOCATE_G_GOT_A_P, 4, INT32_MIN, INT32_MAX},
+    {49 /* CODE_6_GOTPCRELX */, RELOCATE_G_GOT_A_P, 4, INT32_MIN, INT32_MAX},
     {R_X86_64_GOT32, RELOCATE_G_A, 4, INT32_MIN, INT32_MAX},
     {R_X86_64_GOTPCREL, RELOCATE_G_GOT_A_P, 4, INT32_MIN, INT32_MAX},
     {R_X86_64_GOTPCRELX, RELOCATE_G_GOT_A_P, 4, INT32_MIN, INT32_MAX},
@@ -156,7 +161,7 @@ Test(relocate, every_row_of_the_table_is_tested_or_unsupported)
 {
     for (uint32_t type = 1; type < arch_x86_64.howto_count; type++) {
         const struct relocation_howto *howto = &arch_x86_64.howtos[type];
-        bool tested = howto->expression == RELOCATE_UNSUPPORTED;
+        bool tested = howto->expression == RELOCATE_UNSUPPORTED || howto->expression == RELOCATE_NOTHING;
         for (size_t i = 0; i < ARRAY_LENGTH(edges); i++)
             tested = tested || edges[i].type == type;
         cr_expect(tested, "%s", howto->name);
@@ -171,7 +176,8 @@ static int check_only(struct object_fixture *fixture)
 
 Test(relocate, refuses_types_that_it_cannot_link_by_name)
 {
-    static const uint32_t types[] = {R_X86_64_COPY, R_X86_64_TPOFF32, R_X86_64_TLSGD, R_X86_64_IRELATIVE};
+    static const uint32_t types[] = {R_X86_64_COPY,      R_X86_64_TPOFF32,    R_X86_64_TLSGD,
+                                     R_X86_64_IRELATIVE, R_X86_64_RELATIVE64, 44 /* CODE_4_GOTTPOFF */};
     for (size_t i = 0; i < ARRAY_LENGTH(types); i++) {
         struct object_fixture fixture;
         make_field(&fixture, types[i]);
@@ -179,7 +185,7 @@ Test(relocate, refuses_types_that_it_cannot_link_by_name)
         cr_expect_str_eq(fixture.error.relocation, arch_x86_64.howtos[types[i]].name);
         fixture_free(&fixture);
     }
-    static const uint32_t unknown[] = {39, 43, 255, UINT32_MAX};
+    static const uint32_t unknown[] = {52, 249, 252, 255, UINT32_MAX};
     for (size_t i = 0; i < ARRAY_LENGTH(unknown); i++) {
         struct object_fixture fixture;
         make_field(&fixture, unknown[i]);
@@ -256,17 +262,20 @@ Test(relocate, extreme_addends_are_values_like_others)
     }
 }
 
-Test(relocate, a_relocation_of_type_none_does_nothing)
+Test(relocate, a_relocation_that_is_none_does_nothing)
 {
-    struct object_fixture fixture;
-    make_field(&fixture, R_X86_64_NONE);
-    uint8_t referenced[16] = {0};
-    cr_expect_eq(relocate_check(&arch_x86_64, &fixture.object, fixture.section, referenced, "unit.o", NULL), 0);
-    for (size_t i = 0; i < fixture.object.symbol_count; i++)
-        cr_expect_eq(referenced[i], 0);
-    cr_expect_eq(fixture_relocate(&fixture, PLACE), 0);
-    cr_expect_eq(fixture_target(&fixture, "foo")->needs, 0);
-    fixture_free(&fixture);
+    static const uint32_t types[] = {R_X86_64_NONE, 250 /* GNU_VTINHERIT */, 251 /* GNU_VTENTRY */};
+    for (size_t t = 0; t < ARRAY_LENGTH(types); t++) {
+        struct object_fixture fixture;
+        make_field(&fixture, types[t]);
+        uint8_t referenced[16] = {0};
+        cr_expect_eq(relocate_check(&arch_x86_64, &fixture.object, fixture.section, referenced, "unit.o", NULL), 0);
+        for (size_t i = 0; i < fixture.object.symbol_count; i++)
+            cr_expect_eq(referenced[i], 0);
+        cr_expect_eq(fixture_relocate(&fixture, PLACE), 0);
+        cr_expect_eq(fixture_target(&fixture, "foo")->needs, 0);
+        fixture_free(&fixture);
+    }
 }
 
 Test(relocate, a_function_out_of_reach_is_reached_through_its_stub)
@@ -327,7 +336,11 @@ Test(relocate, a_discarded_symbol_is_an_error_outside_of_unwind_tables)
     *target = (struct relocation_target){.address = PLACE, .discarded = true};
     cr_expect_eq(fixture_relocate(&fixture, PLACE), ERROR_OBJECT_RELOCATION);
     cr_expect(strstr(fixture.error.text, "discarded"), "%s", fixture.error.text);
-    fixture.object.sections[fixture.section].name = ".eh_frame";
+    fixture.object.sections[fixture.section].name = ".gcc_except_table";
+    cr_expect_eq(fixture_relocate(&fixture, PLACE), 0);
+    cr_expect_eq(load_le64(fixture.copy + 8), 0);
+    fixture.object.sections[fixture.section].name = ".data";
+    fixture.object.sections[fixture.section].kind = SECTION_EH_FRAME;
     cr_expect_eq(fixture_relocate(&fixture, PLACE), 0);
     cr_expect_eq(load_le64(fixture.copy + 8), 0);
     fixture_free(&fixture);
