@@ -51,6 +51,7 @@ struct arch {
     const char *triple;                    /* "x86_64-linux-gnu" */
     uint16_t machine;                      /* EM_X86_64 */
     uint8_t trap;                          /* fills code memory that is not callable */
+    uint8_t nop;                           /* does nothing in one byte */
     const struct relocation_howto *howtos; /* [howto_count], indexed by type */
     size_t howto_count;
 
@@ -58,6 +59,11 @@ struct arch {
        code pointers in encoding 0x1b, no relocation. */
     const uint8_t *common_cie;
     uint32_t common_cie_bytes; /* at most 32 */
+
+    /* What surrounds the pieces of .init and .fini and makes functions of them (crti.o and crtn.o do for a program).
+       The pieces find the stack aligned for a call, and nothing of theirs is below it. */
+    const uint8_t *prologue, *epilogue;
+    uint32_t prologue_bytes, epilogue_bytes;
 
     /* Writes the stub that lies at `address` and jumps through the slot at `slot`: jmp *slot(%rip); push number;
        jmp landing. A slot whose function is not there leads to the push (STUB_LAZY_OFFSET). All lie in the arena, so

@@ -188,15 +188,30 @@ static int relax(uint32_t type, const uint8_t *content, uint64_t length, uint64_
 static const uint8_t common_cie[] = {0x14, 0,    0,    0, 0,    0,    0, 0, 1,    'z', 'R', 0,
                                      1,    0x78, 0x10, 1, 0x1b, 0x0c, 7, 8, 0x90, 1,   0,   0};
 
+/*   f3 0f 1e fa     endbr64
+ *   48 83 ec 08     sub $8, %rsp      after which it is a multiple of 16 (psABI 3.2.2)
+ */
+static const uint8_t prologue[] = {0xf3, 0x0f, 0x1e, 0xfa, 0x48, 0x83, 0xec, 0x08};
+
+/*   48 83 c4 08     add $8, %rsp
+ *   c3              ret
+ */
+static const uint8_t epilogue[] = {0x48, 0x83, 0xc4, 0x08, 0xc3};
+
 const struct arch arch_x86_64 = {
     .name = "x86_64",
     .triple = "x86_64-linux-gnu",
     .machine = EM_X86_64,
     .trap = 0xcc,
+    .nop = 0x90,
     .howtos = howtos,
     .howto_count = ARRAY_LENGTH(howtos),
     .common_cie = common_cie,
     .common_cie_bytes = sizeof common_cie,
+    .prologue = prologue,
+    .prologue_bytes = sizeof prologue,
+    .epilogue = epilogue,
+    .epilogue_bytes = sizeof epilogue,
     .write_stub = write_stub,
     .write_thunk = write_thunk,
     .relax = relax,

@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "daemon/linker/actions.h"
 #include "daemon/linker/code_map.h"
+#include "daemon/linker/initialisers.h"
 #include "daemon/linker/layout.h"
 #include "daemon/linker/relocate.h"
 #include "daemon/linker/resolve.h"
@@ -271,13 +272,12 @@ static int build_unwind_table(const struct linker *linker, const struct unit *un
     const struct arena_extent *code_extent = &unit->block.extent[ZONE_X];
     const struct pending *pending = unit->pending;
     uint64_t code_low = arena_address(linker->arena, ZONE_X, code_extent->offset);
+    int code = 0;
 
     if (!has_unwind_table(unit))
         return 0;
-    const struct unwind_frames frames = {
-        .bytes = placed_bytes(linker, &pending->placements[pending->eh_frame]),
-        .length = pending->object.sections[pending->eh_frame].bytes,
-        .address = unit_section_address(linker->arena, unit, pending->eh_frame),
+    struct unwind_frames frames = {
+        .sections = pending->eh_frames,
         .omitted = pending->omitted,
         .cie_address = arena_address(linker->arena, ZONE_R, ARENA_CIE),
         .code_low = code_low,
@@ -286,8 +286,19 @@ static int build_unwind_table(const struct linker *linker, const struct unit *un
         .header = arena_bytes(linker->arena, ZONE_R, pending->unwind_header),
         .header_address = arena_address(linker->arena, ZONE_R, pending->unwind_header),
     };
-    int code = unwind_build(&frames, error);
-    return code ? error_prefix(error, "%s", unit->name) : 0;
+    for (uint32_t i = pending->eh_frame, left = pending->eh_frames; left > 0 && !code; i++) {
+        if (!layout_is_eh_frame(unit, i))
+            continue;
+        frames.bytes = placed_bytes(linker, &pending->placements[i]);
+        frames.length = pending->object.sections[i].bytes;
+        frames.address = unit_section_address(linker->arena, unit, i);
+        code = unwind_build(&frames, error);
+        left--;
+    }
+    if (code)
+        return error_prefix(error, "%s", unit->name);
+    unwind_finish(&frames);
+    return 0;
 }
 
 /* What there is to do for a unit that touches nothing but the unit and its own room in the arena. With `alone` it may
@@ -308,11 +319,14 @@ static int link_unit_bytes(struct linker *linker, struct pool *scratch, struct u
     }
     if (!code) {
         trampoline_write(linker, unit);
+        initialisers_surround(unit, linker->arch, linker->arena);
         copy(linker, unit);
         code = relocate(linker, unit, &context, error);
     }
-    if (!code)
+    if (!code) {
+        initialisers_reverse(unit, linker->arena);
         code = build_unwind_table(linker, unit, error);
+    }
     if (!code)
         code_map_make(unit);
     /* It may lie in the scratch pool. */

@@ -1,81 +1,30 @@
 #include "daemon/linker/layout.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#include "common/bytes.h"
 #include "daemon/linker/actions.h"
+#include "daemon/linker/initialisers.h"
 #include "daemon/linker/resolve.h"
 #include "daemon/linker/unwind.h"
-
-/* gABI: a section without a number runs after all that have one, which go up to 65535. */
-#define PRIORITY_LAST 65536u
 
 /* libgcc walks .eh_frame up to a record of length 0. */
 #define EH_FRAME_TERMINATOR 4
 
-static bool starts_with(const char *name, const char *prefix)
-{
-    return strncmp(name, prefix, strlen(prefix)) == 0;
-}
-
-static bool is_array(const struct object_section *section)
-{
-    return section->type == SHT_INIT_ARRAY || section->type == SHT_FINI_ARRAY || section->type == SHT_PREINIT_ARRAY;
-}
-
-/* Sections that the linker writes once and nobody after it. */
-static bool is_relocated_constant(const struct object_section *section)
-{
-    return is_array(section) || starts_with(section->name, ".data.rel.ro");
-}
-
+/* By the flags that the section has or that its name brings; sections that the linker writes once and nobody after it
+   are constants. */
 static enum zone zone_of(const struct object_section *section)
 {
-    if (section->flags & SHF_EXECINSTR)
+    enum section_kind kind = (enum section_kind)section->kind;
+
+    if (section_kind_is_array(kind))
+        return ZONE_R;
+    if ((section->flags & SHF_EXECINSTR) || section_kind_is_piece(kind))
         return ZONE_X;
     if (!(section->flags & SHF_WRITE))
         return ZONE_R;
     if (section->type == SHT_NOBITS)
         return ZONE_Z;
-    return is_relocated_constant(section) ? ZONE_R : ZONE_D;
-}
-
-static bool is_eh_frame(const struct object_section *section)
-{
-    return strcmp(section->name, ".eh_frame") == 0;
-}
-
-/* Code that ran only because crt files of a program put a call to it there; here nothing would call it. */
-static int refuse_old_initialisers(const struct object_section *section, struct error *error)
-{
-    static const char *const names[] = {".ctors", ".dtors", ".init", ".fini"};
-
-    for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
-        const char *rest = section->name;
-
-        /* Most names differ in their second letter already. */
-        if (section->bytes == 0 || rest[0] != '.' || rest[1] != names[i][1] || !starts_with(rest, names[i]))
-            continue;
-        rest += strlen(names[i]);
-        if (*rest != '\0' && *rest != '.')
-            continue;
-        error_set(error, ERROR_UNSUPPORTED,
-                  "section %s is not supported: compile with a compiler that uses .init_array and .fini_array",
-                  names[i]);
-        error_set_section(error, section->name, 0);
-        return ERROR_UNSUPPORTED;
-    }
-    return 0;
-}
-
-static uint64_t append(struct arena_need *need, uint64_t bytes, uint64_t alignment)
-{
-    uint64_t at = align_up(need->bytes, alignment);
-
-    need->bytes = at + bytes;
-    need->alignment = max_u64(need->alignment, alignment);
-    return at;
+    return kind == SECTION_RELRO ? ZONE_R : ZONE_D;
 }
 
 /* Whether somebody may ask where in the section something lies. */
@@ -104,10 +53,7 @@ static uint32_t omitted_bytes(const struct unit *unit, uint32_t index, const str
     return arch->common_cie_bytes;
 }
 
-/* Room for the header, the records and their terminator, one behind another. Records that share the common CIE have
-   fields of four bytes only. */
-static int plan_eh_frame(struct unit *unit, uint32_t index, const struct arch *arch, struct arena_need *need,
-                         struct error *error)
+static int check_eh_frame(struct unit *unit, uint32_t index, const struct arch *arch, struct error *error)
 {
     const struct object_section *section = &unit->pending->object.sections[index];
     struct pending *pending = unit->pending;
@@ -116,20 +62,33 @@ static int plan_eh_frame(struct unit *unit, uint32_t index, const struct arch *a
 
     if (code)
         return code;
-    if (pending->eh_frame) {
-        error_set(error, ERROR_UNSUPPORTED, "more than one .eh_frame section in one object");
-        error_set_section(error, section->name, 0);
-        return ERROR_UNSUPPORTED;
-    }
-    pending->eh_frame = index;
-    pending->fde_count = shape.fde_count;
-    pending->omitted = omitted_bytes(unit, index, &shape, arch);
-    append(need, unwind_header_bytes(shape.fde_count), 4);
-    uint64_t at = append(need, section->bytes - pending->omitted + EH_FRAME_TERMINATOR,
-                         pending->omitted ? 4 : max_u64(section->alignment, 8));
-    pending->placements[index].offset = (int32_t)at - (int32_t)pending->omitted;
-    pending->unwind_header = at - unwind_header_bytes(shape.fde_count);
+    if (pending->eh_frames++ == 0)
+        pending->eh_frame = index;
+    pending->fde_count += shape.fde_count;
+    pending->omitted = pending->eh_frames == 1 ? omitted_bytes(unit, index, &shape, arch) : 0;
     return 0;
+}
+
+/* Room for the header, the records and their terminator, one behind another. Records that share the common CIE have
+   fields of four bytes only. */
+static void plan_eh_frames(struct unit *unit, struct arena_need *need)
+{
+    struct pending *pending = unit->pending;
+    uint64_t header_bytes = unwind_header_bytes(pending->fde_count, pending->eh_frames);
+    uint32_t left = pending->eh_frames;
+
+    layout_append(need, header_bytes, 4);
+    for (uint32_t i = pending->eh_frame; left > 0; i++) {
+        const struct object_section *section = &pending->object.sections[i];
+
+        if (!layout_is_eh_frame(unit, i))
+            continue;
+        uint64_t at = layout_append(need, section->bytes - pending->omitted + EH_FRAME_TERMINATOR,
+                                    pending->omitted ? 4 : max_u64(section->alignment, 8));
+        pending->placements[i].offset = (int32_t)at - (int32_t)pending->omitted;
+        if (left-- == pending->eh_frames)
+            pending->unwind_header = at - header_bytes;
+    }
 }
 
 static int plan_section(struct unit *unit, uint32_t index, const struct arch *arch, struct arena_need needs[ZONE_COUNT],
@@ -137,17 +96,18 @@ static int plan_section(struct unit *unit, uint32_t index, const struct arch *ar
 {
     const struct object_section *section = &unit->pending->object.sections[index];
     struct placement *placement = &unit->pending->placements[index];
-    int code = refuse_old_initialisers(section, error);
+    enum section_kind kind = (enum section_kind)section->kind;
 
-    if (code)
-        return code;
-    if (is_eh_frame(section) && section->bytes > 0) {
+    unit->pending->has_initialisers |= kind >= SECTION_INIT;
+    if (kind == SECTION_EH_FRAME && section->bytes > 0) {
         placement->zone = ZONE_R;
-        return plan_eh_frame(unit, index, arch, &needs[ZONE_R], error);
+        return check_eh_frame(unit, index, arch, error);
     }
     placement->zone = (uint8_t)zone_of(section);
-    unit->array_count += is_array(section) && section->bytes >= 8;
-    placement->offset = (int32_t)append(&needs[placement->zone], section->bytes, section->alignment);
+    if (section_kind_is_piece(kind) && section->bytes > 0)
+        return 0;
+    uint64_t alignment = section_kind_is_array(kind) ? max_u64(section->alignment, 8) : section->alignment;
+    placement->offset = (int32_t)layout_append(&needs[placement->zone], section->bytes, alignment);
     return 0;
 }
 
@@ -158,7 +118,7 @@ static void plan_commons(struct unit *unit, struct arena_need *need)
         struct contest *contest = unit->pending->offers[i].symbol->contest;
 
         if (resolve_offer_stands(unit, i) && contest->strength == STRENGTH_COMMON)
-            contest->common_offset = append(need, contest->common_bytes, contest->common_alignment);
+            contest->common_offset = layout_append(need, contest->common_bytes, contest->common_alignment);
     }
 }
 
@@ -184,70 +144,42 @@ static void plan_own_commons(struct unit *unit, struct arena_need *need)
             need->alignment = max_u64(need->alignment, unit->pending->object.symbols[i].st_value);
 }
 
-static uint32_t array_priority(const struct object_section *section)
+/* Sections are capped one by one; so many of them that the sum is absurd end here, before it can wrap. */
+static int check_sums(const struct arena_need needs[ZONE_COUNT], struct error *error)
 {
-    const char *dot = strrchr(section->name, '.');
-
-    if (section->type == SHT_PREINIT_ARRAY)
-        return 0;
-    if (!dot || dot == section->name || dot[1] < '0' || dot[1] > '9')
-        return PRIORITY_LAST;
-    return (uint32_t)min_u64(strtoul(dot + 1, NULL, 10), PRIORITY_LAST);
-}
-
-static int collect_arrays(struct unit *unit, struct error *error)
-{
-    uint32_t count = 0;
-
-    free(unit->arrays);
-    unit->arrays = NULL;
-    if (unit->array_count == 0)
-        return 0;
-    unit->arrays = calloc(unit->array_count, sizeof *unit->arrays);
-    if (!unit->arrays)
-        return error_set(error, ERROR_NO_MEMORY, "no memory for the list of initialisers");
-    for (uint32_t i = 1; i < unit->pending->object.section_count; i++) {
-        const struct object_section *section = &unit->pending->object.sections[i];
-
-        /* An .eh_frame is one whatever its type. */
-        if (unit->pending->placements[i].zone != ZONE_R || section->bytes < 8 || !is_array(section) ||
-            i == unit->pending->eh_frame)
-            continue;
-        unit->arrays[count++] = (struct call_array){
-            .address = i, /* the section, until layout_settle */
-            .count = (uint32_t)(section->bytes / 8),
-            .priority = array_priority(section),
-            .finalisers = section->type == SHT_FINI_ARRAY,
-        };
-    }
-    unit->array_count = count;
+    for (int z = 0; z < ZONE_COUNT; z++)
+        if (needs[z].bytes > ARENA_BYTES)
+            return error_set(error, ERROR_ARENA_FULL, "the object needs more than %llu bytes of zone %s", ARENA_BYTES,
+                             zone_names[z]);
     return 0;
 }
 
 int layout_plan(struct unit *unit, const struct arch *arch, struct arena_need needs[ZONE_COUNT], struct error *error)
 {
     memset(needs, 0, ZONE_COUNT * sizeof needs[0]);
-    unit->array_count = 0;
-    unit->pending->eh_frame = 0;
+    unit->pending->has_initialisers = false;
+    unit->pending->eh_frame = unit->pending->eh_frames = unit->pending->fde_count = 0;
     for (uint32_t i = 1; i < unit->pending->object.section_count; i++) {
         if (!object_section_is_loaded(&unit->pending->object.sections[i]))
             unit->pending->placements[i].zone = ZONE_COUNT;
         if (unit->pending->placements[i].zone == ZONE_COUNT)
             continue;
         int code = plan_section(unit, i, arch, needs, error);
+        if (!code)
+            code = check_sums(needs, error);
         if (code)
             return code;
-        /* Sections are capped one by one; so many of them that the sum is absurd end here, before it can wrap. */
-        for (int z = 0; z < ZONE_COUNT; z++)
-            if (needs[z].bytes > ARENA_BYTES)
-                return error_set(error, ERROR_ARENA_FULL, "the object needs more than %llu bytes of zone %s",
-                                 ARENA_BYTES, zone_names[z]);
     }
+    if (unit->pending->eh_frames)
+        plan_eh_frames(unit, &needs[ZONE_R]);
+    int code = initialisers_plan(unit, arch, needs, error);
+    if (code)
+        return code;
     plan_commons(unit, &needs[ZONE_Z]);
     plan_own_commons(unit, &needs[ZONE_Z]);
     unit->pending->data_bytes = needs[ZONE_D].bytes;
     actions_plan(unit, &needs[ZONE_R]);
-    return collect_arrays(unit, error);
+    return check_sums(needs, error);
 }
 
 void layout_settle(struct unit *unit, const struct arena *arena)
@@ -263,6 +195,5 @@ void layout_settle(struct unit *unit, const struct arena *arena)
     unit->pending->stub_offset += unit->block.extent[ZONE_X].offset;
     unit->pending->data_offset = unit->block.extent[ZONE_D].offset;
     unit->pending->common_offset = unit->block.extent[ZONE_Z].offset;
-    for (uint32_t i = 0; i < unit->array_count; i++)
-        unit->arrays[i].address = unit_section_address(arena, unit, (uint32_t)unit->arrays[i].address);
+    initialisers_settle(unit, arena);
 }

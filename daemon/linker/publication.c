@@ -1,6 +1,7 @@
 #include "daemon/linker/publication.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct ordered_array {
     const struct call_array *array;
@@ -12,16 +13,19 @@ static int compare_arrays(const void *left, const void *right)
 {
     const struct ordered_array *a = left, *b = right;
 
-    if (a->array->priority != b->array->priority)
-        return a->array->priority < b->array->priority ? -1 : 1;
+    if (a->array->order != b->array->order)
+        return a->array->order < b->array->order ? -1 : 1;
+    int names = strcmp(a->array->name, b->array->name);
+    if (names != 0)
+        return names;
     if (a->unit->id != b->unit->id)
-        return a->unit->id < b->unit->id ? -1 : 1;
+        return (a->unit->id < b->unit->id) == (a->array->kind != SECTION_FINI) ? -1 : 1;
     return a->position < b->position ? -1 : a->position > b->position;
 }
 
-/* Initialisers and finalisers of all the component's units, by priority, then in the units' order (gABI,
-   "Initialization and Termination Functions"): finalisers are remembered in the order in which initialisers run, and
-   run backwards. */
+/* Initialisers and finalisers of all the component's units in the order of a static linker's script (section_kind.h),
+   then in the units' (gABI, "Initialization and Termination Functions"): finalisers are remembered in the order in
+   which initialisers run, and run backwards; but for pieces of _fini, which ran forwards. */
 static uint32_t order_arrays(const struct publication *publication, struct ordered_array *arrays)
 {
     uint32_t count = 0;
@@ -50,7 +54,7 @@ static void add_array_tasks(struct publication *publication, const struct ordere
                             bool finalisers)
 {
     for (uint32_t i = 0; i < count; i++)
-        if (arrays[i].array->finalisers == finalisers)
+        if (section_kind_is_finaliser((enum section_kind)arrays[i].array->kind) == finalisers)
             add_task(publication, arrays[i].unit, finalisers ? CHANNEL_FINALISERS : CHANNEL_INITIALISE,
                      arrays[i].array->address, arrays[i].array->count);
 }

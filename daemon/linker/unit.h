@@ -35,13 +35,20 @@ struct placement {
     uint8_t zone;   /* enum zone */
 };
 
-/* An array of initialisers or finalisers in zone R. Lower priorities run first (gABI: .init_array.N), files without a
-   number last. */
+/* An array of initialisers or finalisers in zone R. */
 struct call_array {
     uint64_t address;
+    uint64_t order;   /* section_kind_order */
+    const char *name; /* orders those of one number; "" for those that have none. In the object */
     uint32_t count;
-    uint32_t priority;
-    bool finalisers;
+    uint8_t kind; /* enum section_kind */
+};
+
+/* What is made of a unit's pieces of .init or of .fini; all zeros: there are none. Offsets in the block until
+   layout_settle. */
+struct piece_function {
+    uint64_t begin, end; /* in zone X; the epilogue begins at the end */
+    uint64_t word;       /* in zone R: where its address stands */
 };
 
 /* One call of an action, which zone R has for the runner (actions.h). */
@@ -102,9 +109,11 @@ struct pending {
     const struct manifest_use **listed; /* by symbol index minus object.first_global; NULL without a manifest */
     uint8_t *referenced;                /* by symbol index: some loaded section refers to it */
 
-    uint32_t eh_frame; /* its section, or 0 */
-    uint32_t fde_count;
-    uint32_t omitted;       /* bytes at the beginning of .eh_frame that are not copied: the common CIE, or 0 */
+    struct piece_function pieces[2]; /* of .init, of .fini; where the unit has any arrays */
+    bool has_initialisers;           /* it has sections that are arrays or pieces */
+    uint32_t eh_frame, eh_frames;    /* the first such section, or 0; and how many there are */
+    uint32_t fde_count;              /* in all of them */
+    uint32_t omitted;       /* bytes at the beginning of the only .eh_frame that are not copied: the common CIE, or 0 */
     uint64_t unwind_header; /* offset in zone R, or 0 */
     uint32_t slots, stubs;  /* foreseen: at the beginning of the block in S, and at... */
     uint64_t stub_offset;   /* ...this offset in zone X */

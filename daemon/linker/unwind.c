@@ -309,14 +309,15 @@ int unwind_check(const struct arch *arch, const uint8_t *content, uint64_t lengt
     return 0;
 }
 
-static bool has_table(uint32_t fde_count)
+/* Several sections may have a terminator each, at which a walk would end. */
+static bool has_entries(uint32_t fde_count, uint32_t sections)
 {
-    return fde_count > UNWIND_WALKED_MOST;
+    return fde_count > UNWIND_WALKED_MOST || sections > 1;
 }
 
-uint64_t unwind_header_bytes(uint32_t fde_count)
+uint64_t unwind_header_bytes(uint32_t fde_count, uint32_t sections)
 {
-    return has_table(fde_count) ? HEADER_BYTES + (uint64_t)ENTRY_BYTES * fde_count : BARE_HEADER_BYTES;
+    return has_entries(fde_count, sections) ? HEADER_BYTES + (uint64_t)ENTRY_BYTES * fde_count : BARE_HEADER_BYTES;
 }
 
 /* The first code address of a description. `address` is the section's. */
@@ -352,28 +353,11 @@ static void sort_entries(uint8_t *entries, uint32_t count)
     }
 }
 
-/* Without a table, the first eight bytes alone. Entries that are not needed become zeros. */
-static void write_header(const struct unwind_frames *frames, uint32_t count)
+static bool write_entry(struct unwind_frames *frames, uint64_t code_address, uint64_t record_address)
 {
-    uint8_t *header = frames->header;
-    bool table = has_table(frames->fde_count);
-    header[0] = HEADER_VERSION;
-    header[1] = HEADER_POINTER;
-    header[2] = table ? HEADER_COUNT : ENCODING_OMIT;
-    header[3] = table ? HEADER_TABLE : ENCODING_OMIT;
-    store_le32(header + 4, (uint32_t)(frames->address + frames->omitted - (frames->header_address + 4)));
-    if (!table)
-        return;
-    store_le32(header + 8, count);
-    memset(header + HEADER_BYTES + (uint64_t)ENTRY_BYTES * count, 0,
-           (uint64_t)ENTRY_BYTES * (frames->fde_count - count));
-}
-
-static bool write_entry(const struct unwind_frames *frames, uint32_t index, uint64_t code_address, uint64_t record)
-{
-    uint8_t *entry = frames->header + HEADER_BYTES + (uint64_t)ENTRY_BYTES * index;
+    uint8_t *entry = frames->header + HEADER_BYTES + (uint64_t)ENTRY_BYTES * frames->listed++;
     uint64_t code_distance = code_address - frames->header_address;
-    uint64_t fde_distance = frames->address + record - frames->header_address;
+    uint64_t fde_distance = record_address - frames->header_address;
     if (!is_signed_32(code_distance) || !is_signed_32(fde_distance))
         return false;
     store_le32(entry, (uint32_t)code_distance);
@@ -393,17 +377,18 @@ static void lead_to_common_cie(const struct unwind_frames *frames, const struct 
     store_le32(frames->bytes + pointer, (uint32_t)(frames->address + pointer - frames->cie_address));
 }
 
-int unwind_build(const struct unwind_frames *frames, struct error *error)
+int unwind_build(struct unwind_frames *frames, struct error *error)
 {
     struct walk walk = {.content = frames->bytes, .length = frames->length, .error = error, .cie = UINT64_MAX};
-    bool table = has_table(frames->fde_count);
-    uint32_t count = 0, listed = 0;
+    bool entries = has_entries(frames->fde_count, frames->sections);
+    if (frames->built++ == 0)
+        frames->first_address = frames->address;
     walk.omitted = frames->omitted > 0;
     if (walk.omitted)
         pass_common_cie(&walk, frames->omitted);
     if (!is_signed_32(frames->address + frames->omitted - (frames->header_address + 4)))
         return refuse(&walk, 0, "out of reach of its own table");
-    for (;; count++) {
+    for (;; frames->seen++) {
         struct description description;
         bool found;
         int code = next_fde(&walk, &description, &found);
@@ -411,19 +396,34 @@ int unwind_build(const struct unwind_frames *frames, struct error *error)
             return code;
         if (!found)
             break;
-        if (count == frames->fde_count)
+        if (frames->seen == frames->fde_count)
             return refuse(&walk, description.offset, "relocations made more FDEs of it than there were");
         uint64_t code_address = read_code_pointer(&walk, &description, frames->address);
         bool present = code_address >= frames->code_low && code_address < frames->code_high;
         if (frames->omitted)
             lead_to_common_cie(frames, &description);
-        if (!present && !table)
+        if (!present && !entries)
             clear_range(frames, &description);
-        if (present && table && !write_entry(frames, listed++, code_address, description.offset))
+        if (present && entries && !write_entry(frames, code_address, frames->address + description.offset))
             return refuse(&walk, description.offset, "FDE: its code is out of reach of the table");
     }
-    if (table)
-        sort_entries(frames->header + HEADER_BYTES, listed);
-    write_header(frames, listed);
     return 0;
+}
+
+/* Without entries, the first eight bytes alone. Entries that are not needed become zeros. */
+void unwind_finish(const struct unwind_frames *frames)
+{
+    uint8_t *header = frames->header, *entries = header + HEADER_BYTES;
+    bool has = has_entries(frames->fde_count, frames->sections);
+    header[0] = HEADER_VERSION;
+    header[1] = HEADER_POINTER;
+    header[2] = has ? HEADER_COUNT : ENCODING_OMIT;
+    header[3] = has ? HEADER_TABLE : ENCODING_OMIT;
+    store_le32(header + 4, (uint32_t)(frames->first_address + frames->omitted - (frames->header_address + 4)));
+    if (!has)
+        return;
+    sort_entries(entries, frames->listed);
+    store_le32(header + 8, frames->listed);
+    memset(entries + (uint64_t)ENTRY_BYTES * frames->listed, 0,
+           (uint64_t)ENTRY_BYTES * (frames->fde_count - frames->listed));
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "tests/integration/harness.h"
+#include "tests/lib/elf_build.h"
 
 TestSuite(initialisers, .timeout = 60);
 
@@ -124,6 +125,193 @@ Test(initialisers, see_arguments_and_environment)
         "        && !strcmp(getenv(\"COLOUR\"), \"blue\"); }\n"
         "long was_right(long x) { return right; }\n");
     cr_expect_eq(harness_value(harness, "was_right", 0), 1);
+    harness_close(harness);
+}
+
+/* ---- as assemblers and old compilers have them ---- */
+
+/* Functions f1 to f20 that append a letter each to the program's output, and what was appended. */
+static const char letters_source[] =
+    "#include <unistd.h>\n"
+    "static char seen[64]; static int count;\n"
+    "static void note(char letter) { seen[count++] = letter; write(1, &letter, 1); }\n"
+    "#define F(n) void f##n(void) { note('a' + n - 1); }\n"
+    "F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11) F(12) F(13) F(14) F(15)\n"
+    "long seen_at(long i) { return seen[i]; }\n"
+    "long crash(long x) { return *(volatile long *)8; }\n";
+
+static void expect_seen(struct harness *harness, const char *letters)
+{
+    char seen[64] = "";
+    size_t count = 0;
+    for (; count + 1 < sizeof seen; count++) {
+        seen[count] = (char)harness_value(harness, "seen_at", (int64_t)count);
+        if (!seen[count])
+            break;
+    }
+    cr_expect_str_eq(seen, letters);
+}
+
+static struct harness *open_letters(void)
+{
+    struct harness *harness = harness_open_with_output(NULL);
+    harness_link_c(harness, "letters.o", letters_source);
+    return harness;
+}
+
+#define ARRAY(name, words) "    .section " name ", \"aw\"\n    .p2align 3\n    .quad " words "\n"
+
+/* The orders in this file are those in which programs of the same objects run, linked by GNU ld 2.40. */
+Test(initialisers, of_all_kinds_run_in_the_order_of_a_static_linker_in_each_life)
+{
+    struct harness *harness = open_letters();
+    harness_add_assembly(harness, "one.o",
+                         ARRAY(".init_array", "f1, f2") ARRAY(".init_array.00101", "f3, f4") ARRAY(".ctors", "f5, f6")
+                             ARRAY(".ctors.65434", "f7, f8"));
+    harness_add_assembly(harness, "two.o",
+                         ARRAY(".ctors.65434", "f9, f10") ARRAY(".init_array.101", "f11") ARRAY(".ctors", "f12, f13")
+                             ARRAY(".init_array", "f14"));
+    harness_link_batch(harness, JITD_BATCH_CLOSED);
+    expect_seen(harness, "hgjicdkabfemln");
+    cr_expect(harness_call(harness, "crash", 0).ended);
+    expect_seen(harness, "hgjicdkabfemln");
+    harness_close(harness);
+}
+
+Test(initialisers, of_names_that_a_static_linker_does_not_gather_do_not_run)
+{
+    struct harness *harness = open_letters();
+    harness_add_assembly(harness, "names.o",
+                         "    .section .init_arrayx, \"aw\", @init_array\n    .quad f1\n"
+                         "    .section .mine, \"aw\", @init_array\n    .quad f2\n"
+                         "    .section .preinit_array.1, \"aw\", @preinit_array\n    .quad f3\n" ARRAY(".ctorsx", "f4")
+                             ARRAY(".init_array.foo", "f5") ARRAY(".init_array.7", "f6"));
+    harness_link_batch(harness, JITD_BATCH_CLOSED);
+    expect_seen(harness, "fe");
+    harness_close(harness);
+}
+
+/* clang's assembler, yasm and Go write arrays as any other data; yasm without flags and alignment, too. */
+Test(initialisers, are_known_by_the_name_of_their_section_whatever_its_type)
+{
+    static const uint64_t flags[] = {SHF_ALLOC | SHF_WRITE, SHF_ALLOC};
+    for (size_t i = 0; i < 2; i++) {
+        struct harness *harness = open_letters();
+        struct object_bytes object =
+            compile_assembly("    .byte 0\n" ARRAY(".init_array", "f1") ARRAY(".fini_array.5", "f2"), NULL);
+        Elf64_Shdr *init = elf_section_named(&object, ".init_array");
+        Elf64_Shdr *fini = elf_section_named(&object, ".fini_array.5");
+        init->sh_type = fini->sh_type = SHT_PROGBITS;
+        init->sh_flags = fini->sh_flags = flags[i];
+        init->sh_addralign = fini->sh_addralign = 1;
+        harness_link(harness, "arrays.o", &object);
+        expect_seen(harness, "a");
+        harness_remove_unit(harness, "arrays.o");
+        harness_expect_output(harness, "ab");
+        object_free(&object);
+        harness_close(harness);
+    }
+}
+
+Test(initialisers, have_finalisers_of_all_kinds_that_run_in_the_order_of_a_static_linker)
+{
+    struct harness *harness = open_letters();
+    harness_add_assembly(harness, "one.o",
+                         ARRAY(".fini_array", "f1, f2") ARRAY(".dtors", "f3, f4") ARRAY(".fini_array.5", "f5")
+                             ARRAY(".dtors.65530", "f6, f7"));
+    harness_add_assembly(harness, "two.o",
+                         ARRAY(".dtors", "f8, f9") ARRAY(".fini_array", "f10") ARRAY(".dtors.65531", "f11"));
+    harness_link_batch(harness, JITD_BATCH_CLOSED);
+    const uint64_t units[] = {harness_unit(harness, "one.o")->id, harness_unit(harness, "two.o")->id};
+    cr_expect(harness_remove(harness, &(struct jitd_removal){.units = units, .unit_count = 2}).completed);
+    harness_expect_output(harness, "jhicdbaefgk");
+    harness_close(harness);
+}
+
+/* What a program's own crt files have are ends of lists that nobody walks. */
+Test(initialisers, in_ctors_of_crt_files_are_left_out)
+{
+    struct harness *harness = open_letters();
+    harness_add_assembly(harness, "a/crtbegin.o", ARRAY(".ctors", "f1") ARRAY(".ctors.5", "f2"));
+    harness_add_assembly(harness, "crtendS.o", ARRAY(".ctors", "f3"));
+    harness_add_assembly(harness, "crtbeginTT.o", ARRAY(".ctors", "f4"));
+    harness_add_assembly(harness, "rtbegin.o", ARRAY(".ctors", "f5"));
+    harness_add_assembly(harness, ".o", ARRAY(".ctors", "f6"));
+    harness_link_batch(harness, JITD_BATCH_CLOSED);
+    expect_seen(harness, "bdef");
+    harness_close(harness);
+}
+
+/* ---- pieces of _init and _fini ---- */
+
+#define PIECE(name, alignment, function)                                                                               \
+    "    .section " name ", \"ax\", @progbits\n    .p2align " alignment "\n    call " function "\n"
+
+static void add_pieces(struct harness *harness)
+{
+    harness_add_assembly(
+        harness, "one.o",
+        PIECE(".init", "0", "f1") PIECE(".fini", "0", "f2") ARRAY(".init_array", "f3")
+            ARRAY(".fini_array", "f4") "    .section .preinit_array, \"aw\", @preinit_array\n    .quad f5\n");
+    harness_add_assembly(harness, "two.o",
+                         PIECE(".init", "5", "f6") PIECE(".fini", "4", "f7") ARRAY(".init_array.0", "f8")
+                             ARRAY(".fini_array.0", "f9"));
+    harness_link_batch(harness, JITD_BATCH_CLOSED);
+}
+
+Test(initialisers, in_pieces_run_between_those_that_precede_them_and_the_arrays_in_each_life)
+{
+    struct harness *harness = open_letters();
+    add_pieces(harness);
+    expect_seen(harness, "eafhc");
+    cr_expect(harness_call(harness, "crash", 0).ended);
+    expect_seen(harness, "eafhc");
+    harness_close(harness);
+}
+
+Test(initialisers, have_finalisers_in_pieces_that_run_after_the_arrays_when_units_are_removed)
+{
+    struct harness *harness = open_letters();
+    add_pieces(harness);
+    const uint64_t units[] = {harness_unit(harness, "one.o")->id, harness_unit(harness, "two.o")->id};
+    cr_expect(harness_remove(harness, &(struct jitd_removal){.units = units, .unit_count = 2}).completed);
+    harness_expect_output(harness, "eafhcdibg");
+    harness_close(harness);
+}
+
+/* Sections of one name that have different flags or groups stay apart in an object. The stack is a function's. */
+Test(initialisers, in_several_pieces_of_a_unit_are_one_function)
+{
+    struct harness *harness = open_letters();
+    harness_add_assembly(
+        harness, "pieces.o",
+        PIECE(".init", "0", "f1") "    .section .init, \"axG\", @progbits, group, comdat\n    .p2align 6\n"
+                                  "    movaps %xmm0, -16(%rsp)\n    call f2\n"
+                                  "    .section .init, \"axG\", @progbits, third, comdat\n    call f3\n");
+    harness_link_batch(harness, JITD_BATCH_CLOSED);
+    expect_seen(harness, "abc");
+    harness_close(harness);
+}
+
+Test(initialisers, in_pieces_that_crash_are_named_in_the_report)
+{
+    struct harness *harness = harness_open(NULL);
+    harness_add_assembly(harness, "piece.o", "    .section .init, \"ax\", @progbits\n    nop\n    mov 8, %eax\n");
+    harness_link_batch(harness, 0);
+    cr_expect_eq(harness_unit(harness, "piece.o")->state, JITD_UNIT_FAILED);
+    cr_expect_str_eq(harness->last_end.initialiser_of, "piece.o");
+    cr_assert_gt(harness->last_end.frame_count, 0);
+    cr_expect_str_eq(harness->last_end.frames[0].unit, "piece.o");
+    cr_expect_str_eq(harness->last_end.frames[0].function, "", "no symbol is there");
+    harness_close(harness);
+}
+
+Test(initialisers, that_crt_files_begin_are_refused)
+{
+    struct harness *harness = harness_open(NULL);
+    harness_add_assembly(harness, "crti.o", "    .section .init, \"ax\"\n    .globl _init\n_init: sub $8, %rsp\n");
+    cr_expect_eq(harness_submit(harness, JITD_BATCH_CLOSED), JITD_ERROR_UNSUPPORTED);
+    cr_expect(strstr(harness->errors[0].text, "leave the crt files out"), "%s", harness->errors[0].text);
     harness_close(harness);
 }
 

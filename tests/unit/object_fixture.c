@@ -101,11 +101,12 @@ static void exercise_unwinding(struct object_fixture *fixture)
         .code_low = 0x10000000,
         .code_high = 0x20000000,
         .fde_count = shape.fde_count,
-        .header = pool_allocate(&fixture->pool, unwind_header_bytes(shape.fde_count)),
+        .header = pool_allocate(&fixture->pool, unwind_header_bytes(shape.fde_count, 1)),
         .header_address = 0x40100000,
     };
     cr_assert(frames.header);
-    unwind_build(&frames, &fixture->error);
+    if (unwind_build(&frames, &fixture->error) == 0)
+        unwind_finish(&frames);
 }
 
 void fixture_exercise(struct object_fixture *fixture)

@@ -61,6 +61,16 @@ static struct unwind_frames describe_omitted(struct object_fixture *fixture, uin
     return frames;
 }
 
+/* Of one section. */
+static int build(struct unwind_frames *frames, struct error *error)
+{
+    frames->built = frames->seen = frames->listed = 0;
+    int code = unwind_build(frames, error);
+    if (!code)
+        unwind_finish(frames);
+    return code;
+}
+
 static struct unwind_shape check(struct object_fixture *fixture)
 {
     const struct object_section *section = &fixture->object.sections[fixture->section];
@@ -111,10 +121,10 @@ Test(unwind, a_table_leads_to_each_description_in_order_of_addresses)
         make_functions(&fixture, MANY);
         uint32_t count = check(&fixture).fde_count;
         cr_assert_eq(count, 5);
-        cr_assert_eq(unwind_header_bytes(count), sizeof header);
+        cr_assert_eq(unwind_header_bytes(count, 1), sizeof header);
         struct unwind_frames frames =
             omitted ? describe_omitted(&fixture, header, count) : describe(&fixture, header, count);
-        cr_assert_eq(unwind_build(&frames, &fixture.error), 0, "%s", fixture.error.text);
+        cr_assert_eq(build(&frames, &fixture.error), 0, "%s", fixture.error.text);
         static const uint8_t start[4] = {1, 0x1b, 0x03, 0x3b};
         cr_expect_arr_eq(header, start, sizeof start);
         cr_expect_eq(relative(header + 4, HEADER + 4), FRAMES + frames.omitted);
@@ -135,15 +145,53 @@ Test(unwind, few_descriptions_need_no_table)
         struct unwind_shape shape = check(&fixture);
         cr_expect_eq(shape.fde_count, 3);
         cr_expect(shape.common_cie, "the compiler's CIE is not the common one");
-        cr_assert_eq(unwind_header_bytes(3), sizeof header);
+        cr_assert_eq(unwind_header_bytes(3, 1), sizeof header);
         struct unwind_frames frames = omitted ? describe_omitted(&fixture, header, 3) : describe(&fixture, header, 3);
-        cr_assert_eq(unwind_build(&frames, &fixture.error), 0, "%s", fixture.error.text);
+        cr_assert_eq(build(&frames, &fixture.error), 0, "%s", fixture.error.text);
         static const uint8_t start[4] = {1, 0x1b, 0xff, 0xff};
         cr_expect_arr_eq(header, start, sizeof start);
         cr_assert_eq(walk_records(&frames, header, codes), 3);
         cr_expect(codes[0] == CODE + 0x200 && codes[1] == CODE && codes[2] == CODE + 0x100);
         fixture_free(&fixture);
     }
+}
+
+/* Each of several sections may end with a terminator, at which nobody may stop. */
+Test(unwind, descriptions_of_several_sections_are_in_one_table_however_few)
+{
+    struct object_fixture first, second;
+    uint8_t header[12 + 8 * 6];
+    make_functions(&first, FEW);
+    make_functions(&second, FEW);
+    cr_assert_eq(unwind_header_bytes(6, 2), sizeof header);
+    cr_assert_eq(unwind_header_bytes(2, 2), 12 + 8 * 2);
+    cr_assert_eq(unwind_header_bytes(0, 1), 8);
+    struct unwind_frames frames = describe(&first, header, 6);
+    frames.sections = 2;
+    cr_assert_eq(unwind_build(&frames, &first.error), 0, "%s", first.error.text);
+    frames.bytes = second.copy;
+    frames.length = second.object.sections[second.section].bytes;
+    cr_assert_eq(unwind_build(&frames, &second.error), 0, "%s", second.error.text);
+    unwind_finish(&frames);
+    cr_expect_eq(header[2], 0x03);
+    cr_expect_eq(relative(header + 4, HEADER + 4), FRAMES);
+    cr_expect_eq(load_le32(header + 8), 6);
+    for (uint32_t i = 0; i < 6; i++)
+        cr_expect_eq(entry_code(&first, header, i), CODE + 0x100 * (i / 2));
+    fixture_free(&first);
+    fixture_free(&second);
+}
+
+Test(unwind, sections_together_have_no_more_descriptions_than_there_were)
+{
+    struct object_fixture fixture;
+    uint8_t header[12 + 8 * 5];
+    make_functions(&fixture, FEW);
+    struct unwind_frames frames = describe(&fixture, header, 5);
+    frames.sections = 2;
+    cr_assert_eq(unwind_build(&frames, &fixture.error), 0);
+    cr_expect_eq(unwind_build(&frames, &fixture.error), ERROR_OBJECT_SECTION);
+    fixture_free(&fixture);
 }
 
 Test(unwind, descriptions_of_code_that_is_not_there_are_left_out_of_the_table)
@@ -154,7 +202,7 @@ Test(unwind, descriptions_of_code_that_is_not_there_are_left_out_of_the_table)
     struct unwind_frames frames = describe(&fixture, header, 5);
     frames.code_low = CODE + 0x100;
     frames.code_high = CODE + 0x200;
-    cr_assert_eq(unwind_build(&frames, &fixture.error), 0);
+    cr_assert_eq(build(&frames, &fixture.error), 0);
     cr_expect_eq(load_le32(header + 8), 1);
     cr_expect_eq(entry_code(&fixture, header, 0), CODE + 0x100);
     for (size_t i = 20; i < sizeof header; i++)
@@ -171,7 +219,7 @@ Test(unwind, descriptions_of_code_that_is_not_there_are_cleared_where_there_is_n
     struct unwind_frames frames = describe_omitted(&fixture, header, 3);
     frames.code_low = CODE + 0x100;
     frames.code_high = CODE + 0x200;
-    cr_assert_eq(unwind_build(&frames, &fixture.error), 0);
+    cr_assert_eq(build(&frames, &fixture.error), 0);
     cr_assert_eq(walk_records(&frames, header, codes), 3);
     cr_expect(codes[0] == 0 && codes[1] == 0 && codes[2] == CODE + 0x100);
     fixture_free(&fixture);
@@ -183,7 +231,7 @@ Test(unwind, relocations_can_make_no_more_descriptions_than_there_were)
     uint8_t header[44];
     make_functions(&fixture, MANY);
     struct unwind_frames frames = describe(&fixture, header, 4);
-    cr_expect_eq(unwind_build(&frames, &fixture.error), ERROR_OBJECT_SECTION);
+    cr_expect_eq(build(&frames, &fixture.error), ERROR_OBJECT_SECTION);
     fixture_free(&fixture);
 }
 
@@ -194,7 +242,7 @@ Test(unwind, code_out_of_reach_of_the_table_is_refused)
     make_functions(&fixture, MANY);
     struct unwind_frames frames = describe(&fixture, header, 5);
     frames.header_address = HEADER + ((uint64_t)1 << 32);
-    cr_expect_eq(unwind_build(&frames, &fixture.error), ERROR_OBJECT_SECTION);
+    cr_expect_eq(build(&frames, &fixture.error), ERROR_OBJECT_SECTION);
     fixture_free(&fixture);
 }
 
@@ -224,7 +272,7 @@ Test(unwind, records_without_their_cie_are_checked_like_others)
         make_functions(&fixture, FEW);
         struct unwind_frames frames = describe_omitted(&fixture, header, 3);
         memcpy(fixture.copy + frames.omitted + changes[i].at, changes[i].bytes, 4);
-        cr_expect_eq(unwind_build(&frames, &fixture.error), ERROR_OBJECT_SECTION, "row %zu", i);
+        cr_expect_eq(build(&frames, &fixture.error), ERROR_OBJECT_SECTION, "row %zu", i);
         cr_expect(strstr(fixture.error.text, changes[i].wrong), "row %zu: %s", i, fixture.error.text);
         fixture_free(&fixture);
     }
@@ -420,11 +468,11 @@ Test(unwind, code_pointers_are_read_by_their_encoding)
                                        .header_address = HEADER};
         memcpy(bytes, sample, sizeof bytes);
         bytes[16] = pointer_cases[i].encoding;
-        cr_assert_eq(unwind_build(&frames, NULL), 0);
+        cr_assert_eq(build(&frames, NULL), 0);
         cr_expect_neq(load_le32(bytes + 28), 0, "encoding %#x", pointer_cases[i].encoding);
         frames.code_low++;
         frames.code_high++;
-        cr_assert_eq(unwind_build(&frames, NULL), 0);
+        cr_assert_eq(build(&frames, NULL), 0);
         cr_expect_eq(load_le32(bytes + 28), 0, "encoding %#x", pointer_cases[i].encoding);
     }
 }
@@ -436,7 +484,7 @@ static void build_after_change(const uint8_t *content, size_t length, uint64_t *
     if (unwind_check(&arch_x86_64, content, length, &shape, NULL) != 0)
         return;
     uint32_t omitted = shape.common_cie ? arch_x86_64.common_cie_bytes : 0;
-    uint8_t *bytes = malloc(length - omitted), *header = malloc(unwind_header_bytes(shape.fde_count));
+    uint8_t *bytes = malloc(length - omitted), *header = malloc(unwind_header_bytes(shape.fde_count, 1));
     memcpy(bytes, content + omitted, length - omitted);
     if (length > omitted)
         bytes[fixture_random(state) % (length - omitted)] = (uint8_t)fixture_random(state);
@@ -449,7 +497,7 @@ static void build_after_change(const uint8_t *content, size_t length, uint64_t *
                                    .fde_count = shape.fde_count,
                                    .header = header,
                                    .header_address = HEADER};
-    unwind_build(&frames, NULL);
+    build(&frames, NULL);
     free(header);
     free(bytes);
 }
