@@ -15,10 +15,17 @@ static bool is_code_section(const struct unit *unit, uint32_t section)
     return is_code(unit, section) && unit->pending->object.sections[section].bytes > 0;
 }
 
+/* As object_symbol_is_function. */
 static bool is_function(const struct unit *unit, uint32_t symbol)
 {
-    return ELF64_ST_TYPE(unit->pending->object.symbols[symbol].st_info) == STT_FUNC &&
-           is_code(unit, object_symbol_section(&unit->pending->object, symbol));
+    const struct object *object = &unit->pending->object;
+    const Elf64_Sym *entry = &object->symbols[symbol];
+    unsigned type = ELF64_ST_TYPE(entry->st_info);
+
+    if (type != STT_FUNC && type != STT_NOTYPE)
+        return false;
+    uint32_t section = object_symbol_section(object, symbol);
+    return is_code(unit, section) && entry->st_value < object->sections[section].bytes;
 }
 
 /* A name that lives as long as the unit's code, or NULL where it has to be copied: a definition of the unit's keeps its

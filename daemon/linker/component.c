@@ -23,7 +23,7 @@ static void describe_local(const struct linker *linker, const struct unit *unit,
     uint64_t common = layout_own_common(unit, index, own_commons);
 
     target->bytes = entry->st_size;
-    target->function = ELF64_ST_TYPE(entry->st_info) == STT_FUNC;
+    target->function = object_symbol_is_function(&unit->pending->object, index);
     if (section == OBJECT_ABSOLUTE)
         target->address = entry->st_value;
     else if (common != LAYOUT_NOWHERE)

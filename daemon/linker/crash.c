@@ -17,8 +17,9 @@ static ProtobufCBinaryData text(const char *string)
     return (ProtobufCBinaryData){strlen(string), (uint8_t *)(uintptr_t)string};
 }
 
-/* The unit's section and the function around an offset in zone X; a function of size 0 reaches to the next one. Of two
-   names at one address the later one is taken: symbol tables list local aliases (f.localalias) before globals. */
+/* The unit's section and the function around an offset in zone X; a function of size 0, as an assembler's labels are,
+   reaches to the next one in its section. Of two names at one address the later one is taken: symbol tables list local
+   aliases (f.localalias) before globals. */
 static void describe_in_unit(const struct unit *unit, uint64_t offset, Jitd__Proto__StackFrame *frame)
 {
     const struct code_range *section = NULL, *function = NULL;
@@ -34,6 +35,8 @@ static void describe_in_unit(const struct unit *unit, uint64_t offset, Jitd__Pro
                 function = range;
         }
     }
+    if (function && function->bytes == 0 && !(section && function->offset >= section->offset))
+        function = NULL;
     frame->unit = text(unit->name);
     if (section) {
         frame->section = text(section->name);

@@ -197,7 +197,7 @@ static bool is_function(const struct unit *unit, const struct offer *offer)
 
     if (flags & (DEFINITION_FUNCTION | DEFINITION_DATA))
         return (flags & DEFINITION_FUNCTION) != 0;
-    return offer->index && ELF64_ST_TYPE(unit->pending->object.symbols[offer->index].st_info) == STT_FUNC;
+    return offer->index && object_symbol_is_function(&unit->pending->object, offer->index);
 }
 
 /* At most how many trampolines the unit has. An object may have many symbols of the one name that a manifest lists. */

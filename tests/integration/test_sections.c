@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tests/integration/harness.h"
+#include "tests/integration/manifest.h"
 #include "tests/lib/elf_build.h"
 
 TestSuite(sections, .timeout = 60);
@@ -58,6 +59,62 @@ Test(sections, without_flags_have_those_of_the_section_they_are_linked_into)
         object_free(&object);
         harness_close(harness);
     }
+}
+
+/* ---- labels ---- */
+
+static const char labels[] = "    .globl answer\nanswer: mov $42, %eax\n    ret\n"
+                             "    .globl other\nother: mov $43, %eax\n    ret\n"
+                             "    .data\n    .globl datum\ndatum: .long 1\n";
+
+static struct object_bytes make_labels(void)
+{
+    struct object_bytes object = compile_assembly(labels, NULL);
+    cr_assert_eq(ELF64_ST_TYPE(elf_symbol_named(&object, "answer")->st_info), STT_NOTYPE);
+    return object;
+}
+
+Test(sections, labels_of_code_can_be_called_and_those_of_data_cannot)
+{
+    struct harness *harness = harness_open(NULL);
+    struct object_bytes object = make_labels();
+    harness_link(harness, "labels.o", &object);
+    cr_expect_eq(harness_value(harness, "answer", 0), 42);
+    struct harness_call call = harness_call(harness, "datum", 0);
+    cr_expect_eq(call.code, JITD_ERROR_NOT_CALLABLE, "%s", call.text);
+    object_free(&object);
+    harness_close(harness);
+}
+
+Test(sections, labels_of_code_can_be_redirected)
+{
+    struct harness *harness = harness_open(NULL);
+    struct object_bytes object = make_labels();
+    const struct jitd_manifest manifest = {
+        DEFINITIONS({.local = "answer", .flags = JITD_DEFINITION_REDIRECTABLE}, {.local = "other"})};
+    harness_add_object(harness, &(struct jitd_unit_input){.name = "labels.o", .manifest = &manifest}, &object);
+    harness_link_batch(harness, 0);
+    cr_expect_eq(harness_value(harness, "answer", 0), 42);
+    cr_expect_eq(harness_redirect(harness, "answer", "other"), 0);
+    cr_expect_eq(harness_value(harness, "answer", 0), 43);
+    object_free(&object);
+    harness_close(harness);
+}
+
+Test(sections, labels_name_the_frames_of_a_crash)
+{
+    struct harness *harness = harness_open(NULL);
+    struct object_bytes object = compile_assembly("    .globl before\nbefore: ret\n    .globl crash\ncrash: nop\n"
+                                                  "    mov 8, %eax\n    ret\n"
+                                                  "    .section .text.z, \"ax\"\n    nop\n",
+                                                  NULL);
+    harness_link(harness, "labels.o", &object);
+    struct harness_call call = harness_call(harness, "crash", 0);
+    cr_assert(call.ended && call.end.frame_count > 0);
+    cr_expect_str_eq(call.end.frames[0].function, "crash");
+    cr_expect_eq(call.end.frames[0].function_offset, 1);
+    object_free(&object);
+    harness_close(harness);
 }
 
 Test(sections, symbols_may_lie_outside_of_their_sections)
