@@ -86,7 +86,10 @@ static const struct jitd_reference *convert_references(struct converter *convert
     for (size_t i = 0; out && i < count; i++)
         out[i] = (struct jitd_reference){.unit = convert_string(converter, &list[i]->unit),
                                          .section = convert_string(converter, &list[i]->section),
-                                         .offset = list[i]->offset};
+                                         .offset = list[i]->offset,
+                                         .unit_id = list[i]->unit_id,
+                                         .unit_place = list[i]->unit_place,
+                                         .section_index = list[i]->section_index};
     return out;
 }
 
@@ -169,7 +172,10 @@ static const struct jitd_frame *convert_frames(struct converter *converter, Jitd
                                      .section = convert_string(converter, &list[i]->section),
                                      .section_offset = list[i]->section_offset,
                                      .function = convert_string(converter, &list[i]->function),
-                                     .function_offset = list[i]->function_offset};
+                                     .function_offset = list[i]->function_offset,
+                                     .unit_id = list[i]->unit_id,
+                                     .section_index = list[i]->section_index,
+                                     .exact = list[i]->exact};
     return out;
 }
 

@@ -75,6 +75,9 @@ struct jitd_reference {
     const char *unit;
     const char *section;
     uint64_t offset;
+    uint64_t unit_id;       /* 0 where its batch was refused... */
+    size_t unit_place;      /* ...and then its place in that batch, from 1 on; else 0 */
+    uint32_t section_index; /* in the section header table of its object; 0 where no section is told */
 };
 
 /* One link of the chain from a unit that failed to the one whose failure began it: `unit` needed `symbol` of the next.
@@ -566,6 +569,9 @@ struct jitd_frame {
     uint64_t section_offset; /* L */
     const char *function;    /* L; "" where no symbol covers it */
     uint64_t function_offset;
+    uint64_t unit_id;       /* L; 0 where `unit` is none of the session's */
+    uint32_t section_index; /* L; in the section header table of the unit's object; 0: none */
+    bool exact; /* R; the instruction at pc was interrupted; else a call returns there, and pc - 1 is in the call */
 };
 
 struct jitd_register {

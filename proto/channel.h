@@ -137,6 +137,7 @@ struct channel_crash {
     _Atomic uint32_t end;                    /* enum channel_end; there without a crash, too; written after... */
     uint64_t request;                        /* ...the id of the request, of several inside one another the innermost */
     uint64_t frames[LIMIT_BACKTRACE_FRAMES]; /* program counters, innermost (the faulting one) first */
+    uint8_t exact[LIMIT_BACKTRACE_FRAMES];   /* not 0: of an interrupted instruction, not where a call returns */
 };
 
 /* Written by the linker before CONTROL_START, read by the template once. Strings lie NUL-terminated, back to back, in

@@ -70,28 +70,33 @@ static void add_range(struct unit *unit, uint64_t offset, uint64_t bytes, const 
 void code_map_make(struct unit *unit)
 {
     const struct object *object = &unit->pending->object;
-    size_t count = 0, bytes = 0;
+    size_t count = 0, bytes = 0, sections = 0;
 
     for (uint32_t i = 1; i < object->section_count; i++)
         if (is_code_section(unit, i)) {
-            count++;
-            bytes += copied_bytes(lasting_section_name(object->sections[i].name), object->sections[i].name);
+            sections++;
+            bytes += sizeof(uint32_t) +
+                     copied_bytes(lasting_section_name(object->sections[i].name), object->sections[i].name);
         }
     for (uint32_t i = 1; i < object->symbol_count; i++)
         if (is_function(unit, i)) {
             count++;
             bytes += copied_bytes(lasting_function_name(unit, i), object_symbol_name(object, i));
         }
+    count += sections;
     free(unit->ranges);
     unit->range_count = unit->code_map_bytes = 0;
     unit->ranges = malloc(count * sizeof *unit->ranges + bytes);
     if (!unit->ranges)
         return;
-    char *names = (char *)(unit->ranges + count);
+    uint32_t *indexes = (uint32_t *)(unit->ranges + count);
+    char *names = (char *)(indexes + sections);
     for (uint32_t i = 1; i < object->section_count; i++)
-        if (is_code_section(unit, i))
+        if (is_code_section(unit, i)) {
+            *indexes++ = i;
             add_range(unit, (uint64_t)unit->pending->placements[i].offset, object->sections[i].bytes,
                       keep(&names, lasting_section_name(object->sections[i].name), object->sections[i].name), true);
+        }
     for (uint32_t i = 1; i < object->symbol_count; i++)
         if (is_function(unit, i))
             add_range(unit,
@@ -100,4 +105,9 @@ void code_map_make(struct unit *unit)
                       object->symbols[i].st_size,
                       keep(&names, lasting_function_name(unit, i), object_symbol_name(object, i)), false);
     unit->code_map_bytes = (uint32_t)(count * sizeof *unit->ranges + bytes);
+}
+
+uint32_t code_map_section_index(const struct unit *unit, uint32_t range)
+{
+    return ((const uint32_t *)(unit->ranges + unit->range_count))[range];
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "daemon/linker/code_map.h"
 #include "daemon/linker/session.h"
 
 /* In the order of channel_crash.registers. */
@@ -38,7 +39,9 @@ static void describe_in_unit(const struct unit *unit, uint64_t offset, Jitd__Pro
     if (function && function->bytes == 0 && !(section && function->offset >= section->offset))
         function = NULL;
     frame->unit = text(unit->name);
+    frame->unit_id = unit->id;
     if (section) {
+        frame->section_index = code_map_section_index(unit, (uint32_t)(section - unit->ranges));
         frame->section = text(section->name);
         frame->section_offset = offset - section->offset;
     }
@@ -49,14 +52,15 @@ static void describe_in_unit(const struct unit *unit, uint64_t offset, Jitd__Pro
 }
 
 /* A return address belongs to the call before it, which may be the last instruction of its function. */
-static void describe_frame(const struct session *session, uint64_t pc, bool innermost, Jitd__Proto__StackFrame *frame)
+static void describe_frame(const struct session *session, uint64_t pc, bool exact, Jitd__Proto__StackFrame *frame)
 {
-    uint64_t back = innermost ? 0 : 1, offset;
+    uint64_t back = exact ? 0 : 1, offset;
     const struct unit *unit = link_find_code(&session->linker, pc - back, NULL);
     const char *library, *function;
     enum zone zone;
 
     frame->pc = pc;
+    frame->exact = exact;
     if (unit && arena_find(session->arena, pc - back, &zone, &offset)) {
         describe_in_unit(unit, offset, frame);
         frame->section_offset += frame->section.len ? back : 0;
@@ -78,7 +82,7 @@ static void describe_frames(const struct session *session, const struct channel_
     out->frames = pool_allocate_array(pool, crash->frame_count + 1u, sizeof *out->frames);
     for (uint32_t i = 0; i < crash->frame_count && frames && out->frames; i++) {
         jitd__proto__stack_frame__init(&frames[i]);
-        describe_frame(session, crash->frames[i], i == 0, &frames[i]);
+        describe_frame(session, crash->frames[i], i == 0 || crash->exact[i], &frames[i]);
         out->frames[out->n_frames++] = &frames[i];
     }
 }

@@ -57,6 +57,9 @@ static Jitd__Proto__Error *event_error(struct pool *pool, const struct report_en
         reference->unit = text(pool, entry->references[i].unit);
         reference->section = text(pool, entry->references[i].section);
         reference->offset = entry->references[i].offset;
+        reference->unit_id = entry->references[i].unit_id;
+        reference->unit_place = entry->references[i].unit_place;
+        reference->section_index = entry->references[i].section_index;
         out->references[out->n_references++] = reference;
     }
     add_causes(pool, entry, out);

@@ -134,7 +134,7 @@ static int refuse_used(struct linker *linker, struct report *report)
                 error_set_symbol(&error, symbol->name);
                 entry = report_add(report, &error);
             }
-            report_add_reference(entry, user->name, "", 0);
+            report_add_reference(entry, user->name, user->id);
             break;
         }
     }

@@ -36,17 +36,26 @@ struct report_entry *report_add(struct report *report, const struct error *error
     return entry;
 }
 
-void report_add_reference(struct report_entry *entry, const char *unit, const char *section, uint64_t offset)
+struct report_reference *report_add_reference(struct report_entry *entry, const char *unit, uint64_t unit_id)
 {
     if (!entry)
-        return;
+        return NULL;
     if (entry->reference_count == LIMIT_REFERENCES_PER_ERROR) {
         entry->references_omitted++;
-        return;
+        return NULL;
     }
     struct report_reference *reference = &entry->references[entry->reference_count++];
+    *reference = (struct report_reference){.unit_id = unit_id};
     snprintf(reference->unit, sizeof reference->unit, "%s", unit);
+    return reference;
+}
+
+void report_set_place(struct report_reference *reference, const char *section, uint32_t section_index, uint64_t offset)
+{
+    if (!reference)
+        return;
     snprintf(reference->section, sizeof reference->section, "%s", section);
+    reference->section_index = section_index;
     reference->offset = offset;
 }
 

@@ -14,6 +14,9 @@ struct report_reference {
     char unit[96];
     char section[48];
     uint64_t offset;
+    uint64_t unit_id;       /* 0: none yet */
+    uint32_t unit_place;    /* in its batch, from 1 on; 0: not told */
+    uint32_t section_index; /* 0: no section is told */
 };
 
 /* One link of a chain of failures: `unit` needed `symbol` ("" where the two belong together otherwise) of the next. */
@@ -45,8 +48,12 @@ void report_fini(struct report *report);
 /* Copies the error. Gives the entry, or NULL where it was only counted. */
 struct report_entry *report_add(struct report *report, const struct error *error);
 
-/* Adds a place that refers to the entry's symbol; `entry` may be NULL. */
-void report_add_reference(struct report_entry *entry, const char *unit, const char *section, uint64_t offset);
+/* Adds a place that refers to the entry's symbol, with no section told; `entry` may be NULL. Gives the reference, or
+   NULL where it was only counted. */
+struct report_reference *report_add_reference(struct report_entry *entry, const char *unit, uint64_t unit_id);
+
+/* Says which byte of the unit's object refers to it; `reference` may be NULL. */
+void report_set_place(struct report_reference *reference, const char *section, uint32_t section_index, uint64_t offset);
 
 /* Adds the next link of the entry's chain, where there is room; `entry` may be NULL. */
 void report_add_cause(struct report_entry *entry, const char *unit, const char *symbol);

@@ -18,6 +18,7 @@ struct unit *unit_new(struct batch *batch, const char *name, size_t length)
     unit->node = &batch->nodes[batch->unit_count];
     batch->units[batch->unit_count++] = unit;
     pending->batch = batch;
+    pending->place = batch->unit_count;
     memcpy(unit->name, name, length);
     return unit;
 }

@@ -63,7 +63,7 @@ struct action {
     struct action_call publish, remove;
 };
 
-/* One function or code section of a linked unit, for crash reports. */
+/* One function or code section of a linked unit, for crash reports. Sections come first. */
 struct code_range {
     uint32_t offset; /* in zone X */
     uint32_t bytes : 31;
@@ -98,6 +98,7 @@ struct pending {
     struct use *uses;             /* one for each of the unit's needs */
     struct alias *aliases;        /* by their uses */
     uint32_t use_count, alias_count;
+    uint32_t place; /* in the batch, from 1 on */
 
     /* While the batch is being decided; in the linker's pool for that. */
     const struct manifest *manifest; /* borrowed from the request; NULL: all names are global */
@@ -163,7 +164,7 @@ struct unit {
     struct action *actions;    /* owned array */
     uint32_t action_count;
     uint32_t action_array;     /* of the runner's: its offset in zone R; in the block until it is placed */
-    struct code_range *ranges; /* owned array, once linked (code_map.h) */
+    struct code_range *ranges; /* owned array, once linked (code_map.h); behind it indexes and names */
     struct adapter *adapters;  /* owned list; registered functions that it defines (adapters.h)... */
     struct way *ways;          /* ...and ways that lie in its room */
     char name[];

@@ -61,7 +61,10 @@ void uses_report_missing(struct report *report, const struct unit *unit, uint32_
         error_set_symbol(&error, name);
         entry = report_add(report, &error);
     }
-    report_add_reference(entry, unit->name, section_name, offset);
+    struct report_reference *reference = report_add_reference(entry, unit->name, unit->id);
+    if (reference)
+        reference->unit_place = unit->pending->place;
+    report_set_place(reference, section_name, section, offset);
 }
 
 static bool is_weak(const struct unit *unit, uint32_t index, const struct manifest_use *listed)

@@ -50,19 +50,21 @@ struct backtrace {
     bool reached;
 };
 
-static void frame_add(uintptr_t pc)
+static void frame_add(uintptr_t pc, bool exact)
 {
     uint32_t count = crash_record->frame_count;
     if (count >= LIMIT_BACKTRACE_FRAMES)
         return;
     crash_record->frames[count] = pc;
+    crash_record->exact[count] = exact;
     __atomic_store_n(&crash_record->frame_count, count + 1, __ATOMIC_RELEASE);
 }
 
 static _Unwind_Reason_Code frame_visit(struct _Unwind_Context *context, void *data)
 {
     struct backtrace *backtrace = data;
-    uintptr_t pc = _Unwind_GetIP(context);
+    int exact = 0; /* in the frame that a signal handler has interrupted */
+    uintptr_t pc = _Unwind_GetIPInfo(context, &exact);
     if (!backtrace->reached) {
         backtrace->reached = pc == backtrace->from;
         return _URC_NO_REASON;
@@ -71,7 +73,7 @@ static _Unwind_Reason_Code frame_visit(struct _Unwind_Context *context, void *da
                 (backtrace->boundary != 0 && _Unwind_GetCFA(context) >= backtrace->boundary);
     if (stop)
         return _URC_END_OF_STACK;
-    frame_add(pc);
+    frame_add(pc, exact != 0);
     return _URC_NO_REASON;
 }
 
@@ -86,7 +88,7 @@ static void backtrace_skip_wild_call(greg_t *registers)
 {
     uintptr_t stack = (uintptr_t)registers[REG_RSP];
     uintptr_t caller = *(const uintptr_t *)stack;
-    frame_add(caller);
+    frame_add(caller, false);
     /* One less, so that the unwinder looks at the call, which may be its function's last instruction. */
     registers[REG_RIP] = (greg_t)(caller - 1);
     registers[REG_RSP] = (greg_t)(stack + sizeof(uintptr_t));
@@ -94,7 +96,7 @@ static void backtrace_skip_wild_call(greg_t *registers)
 
 static void crash_write_backtrace(const siginfo_t *information, greg_t *registers, uintptr_t pc)
 {
-    frame_add(pc);
+    frame_add(pc, true);
     if (information->si_signo == SIGSEGV && (uintptr_t)information->si_addr == pc && !unwind_covers(pc))
         backtrace_skip_wild_call(registers);
     struct backtrace backtrace = {.from = (uintptr_t)registers[REG_RIP], .boundary = boundary_of_thread()};

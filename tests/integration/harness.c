@@ -26,9 +26,11 @@ static void copy_error(struct harness_error *to, const struct jitd_error *from)
     COPY_TEXT(to->section, from->section);
     COPY_TEXT(to->relocation, from->relocation);
     COPY_TEXT(to->symbol, from->symbol);
-    for (size_t i = 0; i < from->reference_count && to->reference_count < 8; i++)
+    for (size_t i = 0; i < from->reference_count && to->reference_count < 8; i++) {
+        to->reference_places[i] = from->references[i].unit_place;
         snprintf(to->references[to->reference_count++], sizeof to->references[0], "%s:%s", from->references[i].unit,
                  from->references[i].section);
+    }
     for (size_t i = 0; i < from->cause_count && to->cause_count < 16; i++)
         snprintf(to->causes[to->cause_count++], sizeof to->causes[0], "%s:%s", from->causes[i].unit,
                  from->causes[i].symbol);
@@ -62,6 +64,11 @@ static void copy_end(struct harness_end *to, const struct jitd_end *from)
         struct harness_frame *frame = &to->frames[to->frame_count++];
         frame->pc = from->frames[i].pc;
         frame->function_offset = from->frames[i].function_offset;
+        frame->unit_id = from->frames[i].unit_id;
+        frame->section_index = from->frames[i].section_index;
+        frame->section_offset = from->frames[i].section_offset;
+        frame->exact = from->frames[i].exact;
+        COPY_TEXT(frame->section, from->frames[i].section);
         COPY_TEXT(frame->unit, from->frames[i].unit);
         COPY_TEXT(frame->function, from->frames[i].function);
     }

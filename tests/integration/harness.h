@@ -39,7 +39,8 @@ struct harness_error {
     char relocation[64];
     char symbol[64];
     size_t reference_count;
-    char references[8][64]; /* "unit:section" */
+    char references[8][64];     /* "unit:section" */
+    size_t reference_places[8]; /* each unit's place in the batch */
     size_t cause_count;
     size_t causes_omitted;
     char causes[16][64]; /* "unit:symbol" */
@@ -50,6 +51,11 @@ struct harness_frame {
     char unit[128];
     char function[64];
     uint64_t function_offset;
+    uint64_t unit_id;
+    char section[64];
+    uint32_t section_index;
+    uint64_t section_offset;
+    bool exact;
 };
 
 struct harness_end {

@@ -202,6 +202,17 @@ Test(bad_input, with_missing_symbols_lists_them_all_with_who_refers_to_each)
     fixture_close(&fixture);
 }
 
+Test(bad_input, with_missing_symbols_tells_units_of_one_name_apart)
+{
+    struct fixture fixture = fixture_open();
+    struct harness *harness = fixture.harness;
+    harness_add_c(harness, "a.o", "long fine(long x) { return x; }\n");
+    harness_add_c(harness, "a.o", "extern long gone(void); long user(long x) { return gone(); }\n");
+    expect_refused(&fixture, JITD_ERROR_SYMBOL_MISSING, "undefined symbol");
+    cr_expect_eq(error_about(harness, "gone")->reference_places[0], 2);
+    fixture_close(&fixture);
+}
+
 Test(bad_input, with_a_definition_twice_in_a_batch_names_both_units)
 {
     struct fixture fixture = fixture_open();

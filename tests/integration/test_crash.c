@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "tests/integration/harness.h"
+#include "tests/lib/elf_build.h"
 
 TestSuite(crash, .timeout = 60);
 
@@ -126,6 +127,59 @@ Test(crash, in_a_called_null_pointer_shows_the_caller)
     struct harness_end end = harness_call(harness, "jump", 0).end;
     cr_expect(end.signal == SIGSEGV && end.frames[0].pc == 0);
     cr_expect(end.frame_count >= 2 && strcmp(end.frames[1].function, "jump") == 0);
+    harness_close(harness);
+}
+
+/* Two sections of one name, the second of which crashes, as two units of one name have them. */
+#define TWIN(first, second)                                                                                            \
+    ".section .text.same,\"ax\",@progbits,unique,1\n.globl " first "\n.type " first ", @function\n" first ": ret\n"    \
+    ".section .text.same,\"ax\",@progbits,unique,2\n.globl " second "\n.type " second ", @function\nnop\n" second      \
+    ": ud2\n.section .note.GNU-stack,\"\",@progbits\n"
+
+Test(crash, tells_units_and_sections_of_one_name_apart)
+{
+    struct harness *harness = harness_open(NULL);
+    harness_add_assembly(harness, "twin.o", TWIN("one", "two"));
+    harness_add_assembly(harness, "twin.o", TWIN("three", "four"));
+    harness_link_batch(harness, JITD_BATCH_CLOSED);
+    struct object_bytes object = compile_assembly(TWIN("one", "two"), NULL);
+    size_t second = elf_section_index(&object, ".text.same") + 1;
+    static const char *const functions[] = {"two", "four"};
+    for (size_t i = 0; i < 2; i++) {
+        struct harness_end end = harness_call(harness, functions[i], 0).end;
+        const struct harness_frame *frame = &end.frames[0];
+        cr_assert(end.signal == SIGILL && end.frame_count > 0);
+        cr_expect(frame->unit_id == harness->units[i].id, "%s in unit %d", functions[i], (int)frame->unit_id);
+        cr_expect_str_eq(frame->section, ".text.same");
+        cr_expect(frame->section_index == second && frame->section_offset == 1, "%s in section %u+%d", functions[i],
+                  frame->section_index, (int)frame->section_offset);
+    }
+    object_free(&object);
+    harness_close(harness);
+}
+
+/* The instruction that a signal interrupted need not have another one before it. */
+Test(crash, below_a_signal_handler_names_the_very_instruction)
+{
+    struct harness *harness = harness_open(NULL);
+    harness_add_assembly(harness, "first.o",
+                         ".globl interrupted\n.type interrupted, @function\nbefore: .cfi_startproc\nret\n.cfi_endproc\n"
+                         ".type before, @function\n.size before, .-before\n"
+                         "interrupted: .cfi_startproc\nud2\n.cfi_endproc\n.size interrupted, .-interrupted\n"
+                         ".section .note.GNU-stack,\"\",@progbits\n");
+    harness_add_c(harness, "handle.o",
+                  "#include <signal.h>\n#include <stdlib.h>\nvoid interrupted(void);\n"
+                  "static void handle(int number) { abort(); }\n"
+                  "long provoke(long x) { signal(SIGILL, handle); interrupted(); return 0; }\n");
+    harness_link_batch(harness, JITD_BATCH_CLOSED);
+    struct harness_end end = harness_call(harness, "provoke", 0).end;
+    cr_assert(end.signal == SIGABRT && end.record);
+    cr_expect(has_frame(&end, "first.o", "interrupted") && has_frame(&end, "handle.o", "provoke"));
+    for (size_t i = 0; i < end.frame_count; i++) {
+        bool interrupted = strcmp(end.frames[i].function, "interrupted") == 0;
+        cr_expect(end.frames[i].exact == (i == 0 || interrupted), "frame %zu, %s", i, end.frames[i].function);
+        cr_expect(!interrupted || end.frames[i].function_offset == 0);
+    }
     harness_close(harness);
 }
 
