@@ -154,7 +154,7 @@ $(O)/include/jitd.h: client/jitd.h
 	$(Q)cp $< $@
 
 $(O)/bin/jitctl: $(JITCTL) $(O)/lib/libjitd.a $(O)/lib/libcommon.a
-	$(link) -o $@ $^ -lprotobuf-c -ldw -lelf
+	$(link) -o $@ $^ -lprotobuf-c -ldw -lelf -liberty
 
 # Two programs that are executed one after the other before a session can begin: with no dynamic linker each is there
 # 0.4 ms earlier. getpwuid_r would still need one; libuv's functions that refer to it are not called.
@@ -179,7 +179,7 @@ TESTFLAGS := -Itests
 
 $(O)/test/unit: $(UNIT) $(TESTLIB) $(filter-out %/main.o,$(LINKER)) $(filter-out %/main.o,$(JITCTL)) $(SANDBOX) $(CLIENT) \
                 $(O)/obj/daemon/runner/waiters.o $(O)/lib/libcommon.a
-	$(link) -o $@ $^ -lcriterion -luv -lprotobuf-c -lelf -ldw
+	$(link) -o $@ $^ -lcriterion -luv -lprotobuf-c -lelf -ldw -liberty
 
 $(O)/test/integration: $(INTEGRATION) $(TESTLIB) $(O)/lib/libjitd.a $(O)/lib/libcommon.a
 	$(link) -rdynamic -o $@ $^ -lcriterion -luv -lprotobuf-c -lelf -ldl
