@@ -25,19 +25,23 @@ void conversation_finish(struct conversation *conversation, int status)
 static void conversation_describe_reference(struct conversation *conversation, const struct jitd_reference *reference,
                                             FILE *out)
 {
-    const char *file;
-    int line;
-    if (places_find(&conversation->places, reference->unit, reference->section, reference->offset, &file, &line))
-        fprintf(out, "%s:%d in %s", file, line, reference->unit);
+    const struct place_key key = {.unit = reference->unit_id,
+                                  .input = reference->unit_place,
+                                  .section = reference->section_index,
+                                  .offset = reference->offset};
+    const struct line_place *found;
+    if (places_find(&conversation->places, &key, &found) && *found->file)
+        fprintf(out, "%s:%d in %s", found->file, found->line, reference->unit);
     else
         fprintf(out, "%s %s+0x%llx", reference->unit, reference->section, (unsigned long long)reference->offset);
 }
 
 /* Of a missing symbol, who refers to it follows, with file and line. */
-static void conversation_describe_error(const struct jitd_error *error, FILE *out)
+static void conversation_describe_error(struct conversation *conversation, const struct jitd_error *error, FILE *out)
 {
+    const char *demangled = places_demangle(&conversation->places, error->symbol);
     if (error->code == JITD_ERROR_SYMBOL_MISSING && *error->symbol && error->reference_count) {
-        fprintf(out, "undefined symbol '%s'", error->symbol);
+        fprintf(out, demangled ? "undefined symbol '%s' [%s]" : "undefined symbol '%s'", error->symbol, demangled);
         return;
     }
     if (*error->unit && !strstr(error->text, error->unit))
@@ -54,7 +58,7 @@ static void conversation_complain(struct conversation *conversation, const struc
         complain("%s", error->text);
         return;
     }
-    conversation_describe_error(error, out);
+    conversation_describe_error(conversation, error, out);
     for (size_t i = 0; i < error->reference_count; i++) {
         fputs(i ? "; " : ", needed by ", out);
         conversation_describe_reference(conversation, &error->references[i], out);
@@ -157,13 +161,14 @@ static void conversation_on_submitted(struct jitd_session *session, const uint64
                                       const struct jitd_errors *errors, void *data)
 {
     struct conversation *conversation = data;
-    (void)session, (void)units;
+    (void)session;
     if (errors && interruption_signal())
         return;
     if (errors) {
         conversation_fail(conversation, errors);
         return;
     }
+    places_set_units(&conversation->places, units, count);
     conversation->submitted = true;
     conversation->units_waiting = count;
 }

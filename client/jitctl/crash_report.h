@@ -16,7 +16,7 @@
 void crash_report_print(FILE *out, const char *program, const struct jitd_end *end, struct places *places);
 void crash_report_print_json(FILE *out, const char *program, const struct jitd_end *end, struct places *places);
 
-/* Finds the line that frame `index` stands in: the byte before a return address belongs to the call. */
-bool crash_report_locate(const struct jitd_end *end, size_t index, struct places *places, const char **file, int *line);
+/* Finds where the frame stands, as places_find does: the byte before a return address belongs to the call. */
+size_t crash_report_locate(const struct jitd_frame *frame, struct places *places, const struct line_place **found);
 
 #endif

@@ -5,27 +5,62 @@
 #include "client/jitctl/json.h"
 #include "client/jitctl/signal_text.h"
 
-static void crash_report_json_frame(struct json *json, const struct jitd_end *end, size_t index, struct places *places)
+static void crash_report_json_place(struct json *json, const struct line_place *place)
 {
-    const struct jitd_frame *frame = &end->frames[index];
-    const char *file;
-    int line;
+    if (!*place->file)
+        return;
+    json_string(json, "file", place->file);
+    json_signed(json, "line", place->line);
+}
+
+static void crash_report_json_inlined(struct json *json, const struct line_place *found, size_t count)
+{
+    json_open(json, "inlined", '[');
+    for (size_t i = 0; i < count; i++) {
+        json_open(json, NULL, '{');
+        json_string(json, "function", found[i].function);
+        if (*found[i].demangled)
+            json_string(json, "demangled", found[i].demangled);
+        crash_report_json_place(json, &found[i]);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+}
+
+static void crash_report_json_lookup(struct json *json, const struct jitd_frame *frame, struct places *places)
+{
+    const struct line_place *found;
+    size_t count = crash_report_locate(frame, places, &found);
+    if (count)
+        crash_report_json_place(json, &found[count - 1]);
+    if (count > 1)
+        crash_report_json_inlined(json, found, count - 1);
+    if (*places_problem(places))
+        json_string(json, "problem", places_problem(places));
+}
+
+static void crash_report_json_frame(struct json *json, const struct jitd_frame *frame, struct places *places)
+{
+    const char *demangled = places_demangle(places, frame->function);
     json_open(json, NULL, '{');
     json_address(json, "pc", frame->pc);
+    json_boolean(json, "exact", frame->exact);
     if (*frame->unit)
         json_string(json, "unit", frame->unit);
+    if (frame->unit_id)
+        json_unsigned(json, "unit_id", frame->unit_id);
     if (*frame->section) {
         json_string(json, "section", frame->section);
+        json_unsigned(json, "section_index", frame->section_index);
         json_unsigned(json, "section_offset", frame->section_offset);
     }
     if (*frame->function) {
         json_string(json, "function", frame->function);
+        if (demangled)
+            json_string(json, "demangled", demangled);
         json_unsigned(json, "function_offset", frame->function_offset);
     }
-    if (crash_report_locate(end, index, places, &file, &line)) {
-        json_string(json, "file", file);
-        json_signed(json, "line", line);
-    }
+    crash_report_json_lookup(json, frame, places);
     json_close(json, '}');
 }
 
@@ -45,7 +80,7 @@ static void crash_report_json_record(struct json *json, const struct jitd_end *e
     json_unsigned(json, "thread", end->thread);
     json_open(json, "frames", '[');
     for (size_t i = 0; i < end->frame_count; i++)
-        crash_report_json_frame(json, end, i, places);
+        crash_report_json_frame(json, &end->frames[i], places);
     json_close(json, ']');
     json_open(json, "registers", '{');
     for (size_t i = 0; i < end->register_count; i++)

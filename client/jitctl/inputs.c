@@ -257,11 +257,3 @@ void inputs_free(struct inputs *inputs)
     free(inputs->files);
     *inputs = (struct inputs){0};
 }
-
-const struct input_object *inputs_find(const struct inputs *inputs, const char *name)
-{
-    for (size_t i = 0; i < inputs->object_count; i++)
-        if (strcmp(inputs->objects[i].name, name) == 0)
-            return &inputs->objects[i];
-    return NULL;
-}

@@ -30,7 +30,4 @@ struct inputs {
 int inputs_gather(struct inputs *inputs, const struct options *options);
 void inputs_free(struct inputs *inputs);
 
-/* The object of that name, or NULL. */
-const struct input_object *inputs_find(const struct inputs *inputs, const char *name);
-
 #endif

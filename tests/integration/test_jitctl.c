@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "tests/integration/shell.h"
+#include "tests/lib/elf_build.h"
 
 TestSuite(jitctl, .timeout = 60);
 
@@ -201,6 +202,156 @@ Test(jitctl, reports_a_crash_inside_an_archive)
     shell_run(&shell, "ar rcs libdeep.a deep.o; $J run libdeep.a");
     EXPECT_STATUS(&shell, 128 + SIGSEGV);
     EXPECT_ERROR(&shell, "(libdeep.a(deep.o)) at /source/crash.c:10\n");
+    shell_close(&shell);
+}
+
+/* Two objects of one name; the second one crashes, or refers to what is not there. */
+static void put_twins(struct shell *shell, const char *second)
+{
+    shell_run(shell, "mkdir -p x y");
+    put_object(shell, "main.o", "int good(int *), bad(int *); int main(void) { return good(0) + bad(0); }");
+    put_object(shell, "x/util.o",
+               "#line 90 \"/source/x.c\"\nint good(int *p) { return p != 0; }\nint spare(int *p) { return *p; }");
+    put_object(shell, "y/util.o", second);
+}
+
+static const char *const twin_lines[] = {
+    "rm -f lib.a; ar qc lib.a x/util.o && ar q lib.a y/util.o && ranlib lib.a && $J run main.o lib.a",
+    "rm -f ?/lib.a; ar rcs x/lib.a x/util.o && ar rcs y/lib.a y/util.o && $J run main.o x/lib.a y/lib.a",
+};
+
+Test(jitctl, finds_the_lines_of_the_right_one_of_two_members_of_one_name)
+{
+    struct shell shell = shell_open();
+    put_twins(&shell, "#line 10 \"/source/y.c\"\nint bad(int *p) { return *p; }");
+    for (size_t i = 0; i < sizeof twin_lines / sizeof twin_lines[0]; i++) {
+        shell_run(&shell, "%s", twin_lines[i]);
+        EXPECT_STATUS(&shell, 128 + SIGSEGV);
+        EXPECT_ERROR(&shell, "(lib.a(util.o)) at /source/y.c:10\n");
+    }
+    put_twins(&shell, "#line 10 \"/source/y.c\"\nint gone(void); int bad(int *p) { return gone() + !p; }");
+    for (size_t i = 0; i < sizeof twin_lines / sizeof twin_lines[0]; i++) {
+        shell_run(&shell, "%s", twin_lines[i]);
+        EXPECT_STATUS(&shell, 125);
+        EXPECT_ERROR(&shell, "undefined symbol 'gone', needed by /source/y.c:10 in lib.a(util.o)\n");
+    }
+    shell_close(&shell);
+}
+
+/* A call that does not return is its function's last instruction: what it returns to is another line's. */
+Test(jitctl, finds_the_line_of_the_call_not_of_what_it_returns_to)
+{
+    struct shell shell = shell_open();
+    put_object(&shell, "end.o",
+               "#include <stdlib.h>\n#line 20 \"/source/end.c\"\n"
+               "__attribute__((noinline, noreturn)) static void give_up(void) { abort(); }\n"
+               "__attribute__((noinline)) void caller(void) {\n"
+               "    give_up();\n"
+               "}\n"
+               "int main(void) {\n"
+               "    caller();\n"
+               "    return 0;\n"
+               "}\n");
+    shell_run(&shell, "$J run end.o");
+    EXPECT_STATUS(&shell, 128 + SIGABRT);
+    EXPECT_ERROR(&shell, "in give_up+");
+    EXPECT_ERROR(&shell, "at /source/end.c:20\n");
+    EXPECT_ERROR(&shell, "at /source/end.c:22\n");
+    EXPECT_ERROR(&shell, "at /source/end.c:25\n");
+    shell_close(&shell);
+}
+
+Test(jitctl, shows_inlined_functions_and_names_as_the_source_has_them)
+{
+    static const char source[] = "#line 10 \"/source/shop.h\"\n"
+                                 "namespace shop { struct till { int *p;\n"
+                                 "    __attribute__((always_inline)) int peek(int by) { return p[p[by]]; } };\n"
+                                 "template <class T> __attribute__((noinline)) int look(T *t) {\n"
+                                 "    return t->peek(2) + 1; } }\n"
+                                 "#line 30 \"/source/main.cc\"\n"
+                                 "int main() { shop::till t = {0}; return shop::look(&t) + 1; }\n";
+    struct shell shell = shell_open();
+    struct object_bytes object = compile_cxx(source, "-O1 -g -fPIC");
+    put(&shell, "shop.o", object.bytes, object.length);
+    object_free(&object);
+    shell_run(&shell, "$J run shop.o");
+    EXPECT_STATUS(&shell, 128 + SIGSEGV);
+    EXPECT_ERROR(&shell, "in _ZN4shop4till4peekEi [shop::till::peek(int)], inlined (shop.o) at /source/shop.h:11\n");
+    EXPECT_ERROR(&shell, "in _ZN4shop4lookINS_4tillEEEiPT_+0x");
+    EXPECT_ERROR(&shell, " [int shop::look<shop::till>(shop::till*)] (shop.o) at /source/shop.h:13\n");
+    EXPECT_ERROR(&shell, "(shop.o) at /source/main.cc:30\n");
+    shell_run(&shell, "$J run --json shop.o 2>&1 | tr -d '\\n' | sed 's/  */ /g'");
+    static const char *const members[] = {
+        "\"function\": \"_ZN4shop4lookINS_4tillEEEiPT_\", \"demangled\": \"int shop::look<shop::till>(shop::till*)\"",
+        "\"file\": \"/source/shop.h\", \"line\": 13, \"inlined\": [ { \"function\": \"_ZN4shop4till4peekEi\", "
+        "\"demangled\": \"shop::till::peek(int)\", \"file\": \"/source/shop.h\", \"line\": 11 } ]",
+        "\"unit_id\": 1, \"section\": \".text._ZN4shop4lookINS_4tillEEEiPT_\", \"section_index\": ",
+    };
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
+        cr_expect(strstr((char *)shell.out.bytes, members[i]), "no %s in: %s", members[i], (char *)shell.out.bytes);
+    shell_close(&shell);
+}
+
+Test(jitctl, names_missing_symbols_as_the_source_has_them)
+{
+    struct shell shell = shell_open();
+    struct object_bytes object =
+        compile_cxx("#line 5 \"/source/a.cc\"\nnamespace shop { int gone(long); } int main() { return shop::gone(1); }",
+                    "-g -fPIC");
+    put(&shell, "a.o", object.bytes, object.length);
+    object_free(&object);
+    shell_run(&shell, "$J run a.o");
+    EXPECT_STATUS(&shell, 125);
+    EXPECT_ERROR(&shell, "undefined symbol '_ZN4shop4goneEl' [shop::gone(long)], needed by /source/a.cc:5 in a.o\n");
+    shell_close(&shell);
+}
+
+static void replace_in(struct object_bytes *object, const char *from, const char *to)
+{
+    size_t length = strlen(from);
+    for (size_t i = 0; i + length <= object->length; i++)
+        if (memcmp(object->bytes + i, from, length) == 0)
+            memcpy(object->bytes + i, to, length);
+}
+
+/* Functions, plain and mangled and inlined, and files whose names speak to the terminal. */
+Test(jitctl, shows_control_characters_of_names_as_numbers)
+{
+    struct shell shell = shell_open();
+    struct object_bytes object =
+        compile_cxx("#line 5 \"/source/escape.cc\"\n"
+                    "inline __attribute__((always_inline)) int inside(int *p) { return p[*p]; }\n"
+                    "__attribute__((noinline)) int escape(int *p) { return inside(p) + 1; }\n"
+                    "extern \"C\" __attribute__((noinline)) int escape_c(int *p) { return escape(p) + 1; }\n"
+                    "int main() { return escape_c(0) + 1; }\n",
+                    "-O1 -g -fPIC");
+    replace_in(&object, "escape", "e\033[31m");
+    replace_in(&object, "inside", "i\033[31m");
+    put(&shell, "a.o", object.bytes, object.length);
+    object_free(&object);
+    shell_run(&shell, "$J run a.o");
+    EXPECT_STATUS(&shell, 128 + SIGSEGV);
+    EXPECT_ERROR(&shell, "[i\\x1b[31m(int*)], inlined (a.o) at /source/e\\x1b[31m.cc:5\n");
+    EXPECT_ERROR(&shell, "[e\\x1b[31m(int*)] (a.o) at /source/e\\x1b[31m.cc:6\n");
+    EXPECT_ERROR(&shell, "in e\\x1b[31m_c+0x");
+    cr_expect_not(strchr((char *)shell.error.bytes, '\033'));
+    shell_close(&shell);
+}
+
+/* Debug information that is no debug information takes nothing else along. */
+Test(jitctl, reports_a_crash_whose_lines_cannot_be_read)
+{
+    struct shell shell = shell_open();
+    struct object_bytes object = compile_c(crash_source, "-O1 -g -fPIC -gz=zlib");
+    ((Elf64_Chdr *)elf_contents(&object, elf_section_named(&object, ".debug_info")))->ch_size = UINT64_C(1) << 50;
+    put(&shell, "a.o", object.bytes, object.length);
+    object_free(&object);
+    shell_run(&shell, "$J run a.o");
+    EXPECT_STATUS(&shell, 128 + SIGSEGV);
+    EXPECT_ERROR(&shell, "in inner+0x");
+    EXPECT_ERROR(&shell, "  a.o: its debug information is compressed, and more than 1 GiB when it is not\n");
+    shell_run(&shell, "$J run --json a.o");
+    EXPECT_ERROR(&shell, "\"problem\": \"its debug information is compressed, and");
     shell_close(&shell);
 }
 
