@@ -21,6 +21,7 @@
 #include "client/deadline.h"
 #include "common/bytes.h"
 #include "common/descriptor.h"
+#include "common/own_path.h"
 
 #define SPAWN_CHILD_SOCKET 3
 #define SPAWN_GRACE_MS     2000
@@ -38,10 +39,8 @@
 static bool spawn_find_neighbour(char path[static PATH_MAX])
 {
     static const char *const names[] = {"jitd", "../bin/jitd"};
-    ssize_t length = getauxval(AT_SECURE) ? -1 : readlink("/proc/self/exe", path, PATH_MAX - 1);
-    if (length <= 0)
+    if (getauxval(AT_SECURE) || !own_path(path, false))
         return false;
-    path[length] = '\0';
     char *file = strrchr(path, '/');
     bool found = false;
     for (size_t i = 0; i < ARRAY_LENGTH(names) && file && !found; i++) {
@@ -84,14 +83,15 @@ static const char **spawn_arguments(const char *path, const char *const *further
 }
 
 /* The order matters where the program runs with descriptors 0 to 2 closed and the socket has one of these numbers: it
-   is copied away first. A dup2 onto itself clears close-on-exec here (posix_spawn_file_actions_adddup2(3)). */
-static int spawn_actions(posix_spawn_file_actions_t *actions, int socket)
+   is copied away first. `null` is above all numbers that are used here. A dup2 onto itself clears close-on-exec here
+   (posix_spawn_file_actions_adddup2(3)). */
+static int spawn_actions(posix_spawn_file_actions_t *actions, int socket, int null)
 {
     int code = posix_spawn_file_actions_adddup2(actions, socket, SPAWN_CHILD_SOCKET);
     if (code == 0)
-        code = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+        code = posix_spawn_file_actions_adddup2(actions, null, STDIN_FILENO);
     if (code == 0)
-        code = posix_spawn_file_actions_addopen(actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+        code = posix_spawn_file_actions_adddup2(actions, null, STDOUT_FILENO);
     if (code == 0)
         code = posix_spawn_file_actions_addclosefrom_np(actions, SPAWN_CHILD_SOCKET + 1);
     return code;
@@ -115,7 +115,7 @@ static int spawn_attributes(posix_spawnattr_t *attributes, bool foreground)
 }
 
 /* 0 or an errno. */
-static int spawn_process(const char *path, const char **arguments, int socket, bool foreground, pid_t *pid)
+static int spawn_process(const char *path, const char **arguments, int socket, int null, bool foreground, pid_t *pid)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -125,7 +125,7 @@ static int spawn_process(const char *path, const char **arguments, int socket, b
     code = posix_spawnattr_init(&attributes);
     if (code != 0)
         goto out_actions;
-    code = spawn_actions(&actions, socket);
+    code = spawn_actions(&actions, socket, null);
     if (code == 0)
         code = spawn_attributes(&attributes, foreground);
     if (code == 0)
@@ -134,6 +134,47 @@ static int spawn_process(const char *path, const char **arguments, int socket, b
 out_actions:
     posix_spawn_file_actions_destroy(&actions);
     return code;
+}
+
+/* What the daemon has as standard input and output: its own number is above those that spawn_actions gives away. */
+static int spawn_open_null(struct error *error)
+{
+    int low = descriptor_open_null();
+    int fd = low < 0 ? -1 : fcntl(low, F_DUPFD_CLOEXEC, SPAWN_CHILD_SOCKET + 1);
+    if (fd < 0)
+        error_system(error, "cannot open /dev/null for the daemon, nor anything in its place");
+    descriptor_close(&low);
+    return fd;
+}
+
+/* How posix_spawn closes what the daemon must not inherit. */
+static bool spawn_can_close(void)
+{
+    return syscall(SYS_close_range, ~0u, ~0u, 0) == 0 || access("/proc/self/fd", R_OK) == 0;
+}
+
+/* ENOENT may be about another file than the daemon's, which execve(2) and posix_spawn do not tell. */
+static int spawn_failed(const char *path, int number, struct error *error)
+{
+    const char *missing = NULL;
+    if (number == ENOENT && access(path, F_OK) == 0)
+        missing = spawn_can_close() ? "the dynamic linker or interpreter that it names is not there"
+                                    : "close_range and /proc/self/fd, by which descriptors are closed, are not there";
+    if (missing)
+        return error_set(error, ERROR_SYSTEM, "cannot start the daemon '%s': %s", path, missing);
+    errno = number;
+    return error_system(error, "cannot start the daemon '%s' (set JITD to its path)", path);
+}
+
+static int spawn_connected(const char *path, const char **arguments, int socket, bool foreground, pid_t *pid,
+                           struct error *error)
+{
+    int null = spawn_open_null(error);
+    if (null < 0)
+        return ERROR_SYSTEM;
+    int number = spawn_process(path, arguments, socket, null, foreground, pid);
+    descriptor_close(&null);
+    return number == 0 ? 0 : spawn_failed(path, number, error);
 }
 
 int spawn_daemon(const struct jitd_options *options, struct spawned *out, int *socket_out, struct error *error)
@@ -151,10 +192,7 @@ int spawn_daemon(const struct jitd_options *options, struct spawned *out, int *s
         return error_system(error, "cannot make a socket pair for the daemon");
     }
     pid_t pid;
-    int code = 0;
-    errno = spawn_process(path, arguments, pair[1], options->foreground, &pid);
-    if (errno != 0)
-        code = error_system(error, "cannot start the daemon '%s' (set JITD to its path)", path);
+    int code = spawn_connected(path, arguments, pair[1], options->foreground, &pid, error);
     descriptor_close(&pair[1]);
     free(arguments);
     if (code != 0) {
@@ -215,9 +253,7 @@ bool spawn_describe_end(const struct spawned *spawned, char *text, size_t bytes)
 
 static void spawn_kill(const struct spawned *spawned)
 {
-    if (spawned->pidfd >= 0)
-        syscall(SYS_pidfd_send_signal, spawned->pidfd, SIGKILL, NULL, 0);
-    else
+    if (spawned->pidfd < 0 || (syscall(SYS_pidfd_send_signal, spawned->pidfd, SIGKILL, NULL, 0) != 0 && errno == ENOSYS))
         kill(spawned->pid, SIGKILL);
 }
 

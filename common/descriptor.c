@@ -6,11 +6,16 @@
  */
 #include "common/descriptor.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <linux/close_range.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -126,9 +131,21 @@ bool descriptor_take_event(int fd)
     return preadv2(fd, &part, 1, -1, RWF_NOWAIT) == (ssize_t)sizeof count;
 }
 
+/* A memfd counts as a file: making one larger than RLIMIT_FSIZE would raise SIGXFSZ, which kills by default. */
+static bool is_too_large(uint64_t bytes)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && bytes > limit.rlim_cur;
+}
+
 int descriptor_create_memfd(const char *name, uint64_t bytes, int *fd_out, struct error *error)
 {
     *fd_out = -1;
+    if (is_too_large(bytes)) {
+        errno = EFBIG;
+        return error_system(error, "memfd %s of %" PRIu64 " bytes, for which the limit on files is too low (ulimit -f)",
+                            name, bytes);
+    }
     int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
     if (fd < 0 && errno == EINVAL) /* before Linux 6.3 */
         fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -141,4 +158,61 @@ int descriptor_create_memfd(const char *name, uint64_t bytes, int *fd_out, struc
     }
     *fd_out = fd;
     return 0;
+}
+
+int descriptor_open_null(void)
+{
+    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (fd >= 0)
+        return fd;
+    int saved = errno;
+    if (descriptor_create_memfd("jitd-null", 0, &fd, NULL) != 0) {
+        errno = saved;
+        return -1;
+    }
+    fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+    return fd;
+}
+
+/* -1 for what is no number: "." and "..". */
+static int entry_number(const struct dirent64 *entry)
+{
+    int number = 0;
+    for (const char *at = entry->d_name; *at != '\0'; at++) {
+        if (*at < '0' || *at > '9')
+            return -1;
+        number = number * 10 + (*at - '0');
+    }
+    return number;
+}
+
+static int close_listed_on_exec(int list, int first)
+{
+    union {
+        struct dirent64 aligned;
+        char bytes[2048];
+    } entries;
+    ssize_t length;
+    while ((length = getdents64(list, &entries, sizeof entries)) > 0)
+        for (ssize_t at = 0; at < length;) {
+            const struct dirent64 *entry = (const void *)(entries.bytes + at);
+            int fd = entry_number(entry);
+            if (fd >= first && fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+                return -1;
+            at += entry->d_reclen;
+        }
+    return (int)length;
+}
+
+/* Linux before 5.11 refuses the flag, before 5.9 the call; so do filters that are older. */
+int descriptor_close_from_on_exec(int first)
+{
+    if (syscall(SYS_close_range, first, ~0u, CLOSE_RANGE_CLOEXEC) == 0)
+        return 0;
+    int list = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (list < 0)
+        return -1;
+    int status = close_listed_on_exec(list, first);
+    descriptor_close(&list);
+    return status;
 }

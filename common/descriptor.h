@@ -33,4 +33,12 @@ bool descriptor_take_event(int fd);
 /* A memfd with MFD_CLOEXEC | MFD_ALLOW_SEALING and, where the kernel knows it, MFD_NOEXEC_SEAL; of `bytes`, sparse. */
 int descriptor_create_memfd(const char *name, uint64_t bytes, int *fd_out, struct error *error);
 
+/* Opens /dev/null for reading and writing, close-on-exec. Where there is none: an empty memfd that is sealed, which is
+   read as empty too, but refuses what is written to it with EPERM. Makes system calls only; -1 with errno. */
+int descriptor_open_null(void);
+
+/* Marks all descriptors from `first` on close-on-exec, by close_range(2) or one by one, as /proc/self/fd lists them.
+   Makes system calls only; -1 with errno where neither is there. */
+int descriptor_close_from_on_exec(int first);
+
 #endif

@@ -12,6 +12,7 @@
 #include "client/jitctl/options.h"
 #include "client/jitd.h"
 #include "common/bytes.h"
+#include "common/descriptor.h"
 
 static const struct command {
     const char *name;
@@ -66,8 +67,8 @@ static int print_command_help(const char *name)
 static int open_standard_streams(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDIN_FILENO ? O_RDONLY : O_WRONLY) != fd)
-            return EXIT_JITCTL;
+        if (fcntl(fd, F_GETFD) < 0 && (descriptor_open_null() != fd || fcntl(fd, F_SETFD, 0) < 0))
+            return complain("there is nothing to open in the place of descriptor %d: %s", fd, strerror(errno));
     return 0;
 }
 

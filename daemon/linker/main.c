@@ -18,10 +18,11 @@ static int confine(struct session *session, struct error *error)
 {
     if (session->configuration->disabled_layers & 1u << JITD__PROTO__LAYER__LAYER_LINKER_SECCOMP)
         return 0;
-    int code = filter_install(FILTER_LINKER, error);
-    if (!code)
-        session->layers |= 1u << JITD__PROTO__LAYER__LAYER_LINKER_SECCOMP;
-    return code;
+    if (filter_install(FILTER_LINKER, error) != 0)
+        return error_prefix(error, "this kernel cannot confine the linker (jitd --disable-layer linker-seccomp goes on "
+                                   "without)");
+    session->layers |= 1u << JITD__PROTO__LAYER__LAYER_LINKER_SECCOMP;
+    return 0;
 }
 
 int main(int argc, char **argv)

@@ -64,7 +64,9 @@ static int live_filter(const struct runner *runner, struct error *error)
     };
     if (runner_layer_disabled(runner, JITD__PROTO__LAYER__LAYER_SECCOMP))
         return 0;
-    return filter_install(roles[runner->startup.profile], error);
+    if (filter_install(roles[runner->startup.profile], error) == 0)
+        return 0;
+    return stage_failed(error, "load the filter (jitd --disable-layer seccomp: without)");
 }
 
 /* What costs the life nothing while it waits for its turn, and would cost it time later. */

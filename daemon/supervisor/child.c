@@ -1,14 +1,16 @@
 /*
- * Starting and reaping children. Between clone3 and execve the child is a copy of the supervisor and makes system calls
+ * Starting and reaping children. Between clone and execve the child is a copy of the supervisor and makes system calls
  * only; what fails there travels as {stage, errno} through a close-on-exec pipe, whose end of file means success.
+ *
+ * A child's number stays its own until it is reaped, which happens here alone: so it may be waited for and killed by
+ * that number, and its pidfd is for the loop to poll.
  */
 #include "daemon/supervisor/child.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
-#include <linux/sched.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,6 +27,7 @@ enum stage {
     STAGE_NAMESPACE,
     STAGE_PARENT,
     STAGE_DESCRIPTORS,
+    STAGE_INHERITED,
     STAGE_LIMITS,
     STAGE_PRIVILEGES,
     STAGE_EXECUTE
@@ -35,6 +38,7 @@ static const char *const stage_names[] = {
     [STAGE_NAMESPACE] = "enter the user namespace",
     [STAGE_PARENT] = "follow the supervisor's death",
     [STAGE_DESCRIPTORS] = "arrange descriptors",
+    [STAGE_INHERITED] = "close what was inherited, by close_range or what /proc/self/fd lists",
     [STAGE_LIMITS] = "set limits",
     [STAGE_PRIVILEGES] = "set no_new_privs",
     [STAGE_EXECUTE] = "execute",
@@ -109,7 +113,7 @@ static int arrange_descriptors(const struct child_plan *plan)
     for (int i = 0; i < FD_INHERITED_END; i++) {
         int from = plan->descriptors[i];
         if (from < 0 && i <= STDERR_FILENO)
-            from = open("/dev/null", O_RDWR | O_CLOEXEC);
+            from = descriptor_open_null();
         sources[i] = from < 0 ? -1 : fcntl(from, F_DUPFD_CLOEXEC, FD_INHERITED_END);
         if (sources[i] < 0 && (plan->descriptors[i] >= 0 || i <= STDERR_FILENO))
             return -1;
@@ -120,7 +124,7 @@ static int arrange_descriptors(const struct child_plan *plan)
         else if (dup2(sources[i], i) < 0)
             return -1;
     }
-    return (int)syscall(SYS_close_range, FD_INHERITED_END, ~0u, CLOSE_RANGE_CLOEXEC);
+    return 0;
 }
 
 static int set_limits(const struct child_plan *plan)
@@ -162,6 +166,8 @@ _Noreturn static void become(const struct child_plan *plan, enum child_namespace
         fail(pipe, STAGE_PARENT);
     if (arrange_descriptors(plan) < 0)
         fail(pipe, STAGE_DESCRIPTORS);
+    if (descriptor_close_from_on_exec(FD_INHERITED_END) < 0)
+        fail(pipe, STAGE_INHERITED);
     if (set_limits(plan) < 0)
         fail(pipe, STAGE_LIMITS);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
@@ -172,11 +178,11 @@ _Noreturn static void become(const struct child_plan *plan, enum child_namespace
 
 /* ---- in the supervisor ---- */
 
+/* By clone(2), whose flags a filter can see: filters of containers answer ENOSYS to clone3 (moby,
+   seccomp/default.json), and nothing here needs it. The pidfd comes where CLONE_PARENT_SETTID would store. */
 static long clone_process(uint64_t flags, int *pidfd)
 {
-    struct clone_args arguments = {
-        .flags = CLONE_PIDFD | flags, .pidfd = (uint64_t)(uintptr_t)pidfd, .exit_signal = SIGCHLD};
-    return syscall(SYS_clone3, &arguments, sizeof arguments);
+    return syscall(SYS_clone, CLONE_PIDFD | flags | SIGCHLD, NULL, pidfd, NULL, 0);
 }
 
 /* As fork, with the strongest namespace that the kernel grants. */
@@ -258,7 +264,7 @@ static void pidfd_ready(uv_poll_t *poll, int status, int events)
     struct child *child = poll->data;
     (void)status, (void)events;
     child->status = (siginfo_t){0};
-    int answer = waitid(P_PIDFD, (id_t)child->pidfd, &child->status, WEXITED | WNOHANG);
+    int answer = waitid(P_PID, (id_t)child->pid, &child->status, WEXITED | WNOHANG);
     if (answer == 0 && child->status.si_pid == 0)
         return;
     uv_close((uv_handle_t *)&child->exit_poll, handle_closed);
@@ -281,7 +287,7 @@ static int watch(struct child *child, uv_loop_t *loop, uv_poll_t *poll, int fd, 
 static int give_up(struct child *child, struct error *error)
 {
     child_kill(child);
-    waitid(P_PIDFD, (id_t)child->pidfd, &child->status, WEXITED);
+    waitid(P_PID, (id_t)child->pid, &child->status, WEXITED);
     descriptor_close(&child->pidfd);
     descriptor_close(&child->exec_pipe);
     return error_set(error, ERROR_SYSTEM, "a new process cannot be watched");
@@ -332,5 +338,5 @@ void child_kill(struct child *child)
 {
     child->was_killed = true;
     if (child->pidfd >= 0)
-        syscall(SYS_pidfd_send_signal, child->pidfd, SIGKILL, NULL, 0);
+        kill(child->pid, SIGKILL);
 }

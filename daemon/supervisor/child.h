@@ -44,7 +44,7 @@ struct child_plan {
 struct child {
     uv_poll_t exit_poll;
     uv_poll_t exec_poll;
-    pid_t pid;     /* for people to read; 0 where there never was a child */
+    pid_t pid;     /* 0 where there never was a child */
     int pidfd;     /* owned; -1 once reaped, or where there is no child */
     int exec_pipe; /* owned; end of file: the program runs. A report: it does not. */
     unsigned open_handles;

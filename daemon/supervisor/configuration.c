@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/bytes.h"
+#include "common/own_path.h"
 #include "proto/message.h"
 
 const char configuration_help[] =
@@ -218,17 +219,16 @@ static int find_program(char *out, const char *name, struct error *error)
     if (out[0] != '\0')
         return 0;
     static const char *const places[] = {"", "../libexec/jitd/"};
-    char self[LIMIT_PATH_BYTES / 2];
-    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (length < 0)
-        return error_system(error, "find the folder of jitd");
-    self[length] = '\0';
+    char self[PATH_MAX];
+    if (!own_path(self, true))
+        return error_set(error, ERROR_NOT_FOUND, "the folder of jitd is not known without /proc; name %s with --%s",
+                         name, name + strlen("jitd-"));
     char *slash = strrchr(self, '/');
     if (slash)
         slash[1] = '\0';
     for (size_t i = 0; i < ARRAY_LENGTH(places); i++) {
-        snprintf(out, LIMIT_PATH_BYTES, "%s%s%s", self, places[i], name);
-        if (access(out, X_OK) == 0)
+        int length = snprintf(out, LIMIT_PATH_BYTES, "%s%s%s", self, places[i], name);
+        if (length < LIMIT_PATH_BYTES && access(out, X_OK) == 0)
             return 0;
     }
     return error_set(error, ERROR_NOT_FOUND, "there is no %s in %s or its ../libexec/jitd; name it with --%s", name,

@@ -52,7 +52,7 @@ static void turn_one_away(struct listener *listener)
     if (socket >= 0)
         farewell_send(socket, &error);
     descriptor_close(&socket);
-    listener->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    listener->reserve = descriptor_open_null();
 }
 
 static void listener_ready(uv_poll_t *poll, int status, int events)
@@ -169,7 +169,7 @@ static int open_own(struct listener *listener, const char *path, struct error *e
 
 static int watch(struct listener *listener, uv_loop_t *loop, struct error *error)
 {
-    listener->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    listener->reserve = descriptor_open_null();
     int status = uv_poll_init(loop, &listener->poll, listener->fd);
     if (status == 0)
         status = uv_poll_start(&listener->poll, UV_READABLE, listener_ready);

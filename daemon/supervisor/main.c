@@ -1,7 +1,6 @@
 /*
  * jitd, the supervisor: the command line, the loop, and which end of what ends the daemon.
  */
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -150,7 +149,7 @@ static void reset_signals(void)
 static void open_standard_streams(void)
 {
     int fd;
-    while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR_FILENO)
+    while ((fd = descriptor_open_null()) >= 0 && fd <= STDERR_FILENO)
         continue;
     descriptor_close(&fd);
 }

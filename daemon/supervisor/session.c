@@ -298,6 +298,14 @@ static void session_answer(struct session *session, const struct error *refused)
     session->has_runner = !refused;
 }
 
+/* execve(2) says ENOENT, too, of a file that is there and names a dynamic linker that is not. */
+static const char *why_not_started(const char *program, const struct error *failure)
+{
+    if (failure->os == ENOENT && access(program, F_OK) == 0)
+        return "the dynamic linker or interpreter that it names is not there";
+    return failure->text;
+}
+
 static void template_started(struct child *child, const struct error *failure)
 {
     struct session *session = session_of_template(child);
@@ -305,7 +313,8 @@ static void template_started(struct child *child, const struct error *failure)
         return; /* once this attempt has been reaped: template_ended */
     struct error error;
     if (failure)
-        error_set(&error, ERROR_SETUP, "%s: %s", session->set->configuration->runner, failure->text);
+        error_set(&error, ERROR_SETUP, "%s: %s", session->set->configuration->runner,
+                  why_not_started(session->set->configuration->runner, failure));
     if (failure)
         error.os = failure->os;
     session_answer(session, failure ? &error : NULL);
@@ -390,7 +399,8 @@ static void linker_started(struct child *child, const struct error *failure)
     if (!failure)
         return;
     session->failed = true;
-    error_set(&error, ERROR_SETUP, "%s could not be started: %s", session->set->configuration->linker, failure->text);
+    error_set(&error, ERROR_SETUP, "%s could not be started: %s", session->set->configuration->linker,
+              why_not_started(session->set->configuration->linker, failure));
     log_error("%s", error.text);
     farewell_send(session->controller, &error);
 }
