@@ -13,6 +13,7 @@
 #include "client/jitctl/allocate.h"
 #include "client/jitctl/complain.h"
 #include "client/jitctl/interruption.h"
+#include "client/jitctl/layers.h"
 
 void conversation_finish(struct conversation *conversation, int status)
 {
@@ -149,7 +150,7 @@ int conversation_open(struct conversation *conversation, const struct options *o
     conversation->interruption = interruption_open();
     if (conversation->interruption < 0)
         return complain("eventfd: %s", strerror(errno));
-    session->profile = options->profile;
+    session->profile = conversation->profile = options->profile;
     session->libraries = (const char *const *)inputs->libraries;
     session->working_directory = conversation->places.directory;
     if (conversation_start(conversation, options, inputs, session) == JITD_OK)
@@ -173,6 +174,15 @@ static void conversation_on_submitted(struct jitd_session *session, const uint64
     conversation->units_waiting = count;
 }
 
+static void conversation_see_welcome(struct conversation *conversation)
+{
+    const struct jitd_welcome *welcome = jitd_welcome(conversation->session);
+    if (conversation->welcomed || !welcome)
+        return;
+    conversation->welcomed = true;
+    layers_complain(conversation->profile, welcome->layers);
+}
+
 /* One turn of the loop. */
 static void conversation_turn(struct conversation *conversation)
 {
@@ -190,6 +200,7 @@ static void conversation_turn(struct conversation *conversation)
     }
     if (!interruption_signal() && polled[0].revents)
         jitd_dispatch(conversation->session);
+    conversation_see_welcome(conversation);
     if (interruption_signal())
         conversation_finish(conversation, 128 + interruption_signal());
 }

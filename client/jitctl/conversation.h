@@ -19,8 +19,10 @@
 struct conversation {
     struct jitd_session *session; /* owned */
     struct places places;
+    enum jitd_profile profile;
     int interruption;     /* borrowed; readable once a signal asks to end */
     size_t units_waiting; /* neither ready nor failed */
+    bool welcomed;        /* it is known which layers confine the program, and has been said */
     bool submitted;       /* the batch was accepted */
     bool finished;        /* nothing more is to be waited for */
     int status;           /* the command's exit status */

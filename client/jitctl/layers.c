@@ -1,0 +1,37 @@
+#include "client/jitctl/layers.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "client/jitctl/complain.h"
+#include "common/bytes.h"
+#include "common/log.h"
+#include "proto/message.h"
+
+/* Named as jitd --disable-layer names them. */
+static const struct {
+    unsigned layer;
+    const char *name;
+    bool of_trusted; /* profile `trusted` has it, too */
+} rows[] = {
+    {JITD__PROTO__LAYER__LAYER_NO_NEW_PRIVILEGES, "no-new-privileges", true},
+    {JITD__PROTO__LAYER__LAYER_SECCOMP, "seccomp", true},
+    {JITD__PROTO__LAYER__LAYER_RLIMITS, "rlimits", true},
+    {JITD__PROTO__LAYER__LAYER_LANDLOCK, "landlock", false},
+    {JITD__PROTO__LAYER__LAYER_PID_NAMESPACE, "pid-namespace", true},
+    {JITD__PROTO__LAYER__LAYER_LINKER_SECCOMP, "linker-seccomp", true},
+};
+
+void layers_complain(enum jitd_profile profile, uint32_t layers)
+{
+    char names[128] = "";
+    size_t length = 0;
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        bool expected = rows[i].of_trusted || profile != JITD_PROFILE_TRUSTED;
+        if (!expected || (layers & 1u << rows[i].layer) != 0)
+            continue;
+        length += (size_t)snprintf(names + length, sizeof names - length, "%s%s", length ? ", " : "", rows[i].name);
+    }
+    if (length != 0 && log_enabled(LOG_WARN, "layers"))
+        complain("warning: confined without %s, which the kernel or the daemon's command line does not provide", names);
+}
