@@ -45,6 +45,7 @@ INTEGRATION := $(call objects,$(call sources,tests/integration))
 MODEL      := $(call objects,$(call sources,tests/model))
 STRESSED   := $(call objects,$(call sources,tests/stress)) $(addprefix $(O)/obj/plain/tests/lib/,compile.o temp.o)
 TESTLIB    := $(call objects,$(call sources,tests/lib))
+UNDER      := $(call objects,$(call sources,tests/kernels))
 BENCH      := $(call objects,$(filter-out bench/peer% bench/soak%,$(call sources,bench)))
 EXAMPLES   := $(patsubst client/examples/%.c,$(O)/examples/%,$(wildcard client/examples/*.c)) $(O)/examples/calculator
 BINARIES   := $(addprefix $(O)/bin/,jitd jitd-linker jitd-runner jitctl)
@@ -190,6 +191,9 @@ $(O)/test/model: $(MODEL) $(O)/lib/libjitd.a
 $(O)/test/stress: $(STRESSED) $(O)/lib/libjitd.a
 	$(link) -o $@ $^ -lprotobuf-c
 
+$(O)/test/under: $(UNDER)
+	$(link) -o $@ $^
+
 .PHONY: setup test check demo bench bench-check model stress run-stress soak
 setup:
 	@tools/setup
@@ -216,7 +220,7 @@ tsan:
 	@+$(MAKE) --no-print-directory SAN=thread build/thread/test/threaded
 	build/thread/test/threaded
 
-check: all $(O)/test/unit $(O)/test/integration $(O)/test/model $(O)/test/stress
+check: all $(O)/test/unit $(O)/test/integration $(O)/test/model $(O)/test/stress $(O)/test/under
 	@O=$(O) T='$(T)' tests/run
 
 model: all $(O)/test/model
