@@ -4,6 +4,9 @@
 #ifndef TESTS_INTEGRATION_SHELL_H
 #define TESTS_INTEGRATION_SHELL_H
 
+#include <criterion/criterion.h>
+#include <stdlib.h>
+
 #include "tests/lib/compile.h"
 #include "tests/lib/temp.h"
 
@@ -22,5 +25,12 @@ int shell_run(struct shell *shell, const char *format, ...) __attribute__((forma
 
 /* A file whole, as a string; to be freed with object_free. */
 struct object_bytes shell_read_text(const char *path);
+
+/* Skips a test that has another program look at what is printed. */
+#define SKIP_WITHOUT(program)                                                                                          \
+    do {                                                                                                               \
+        if (system("command -v " program " >/dev/null") != 0)                                                          \
+            cr_skip_test(program " is not installed");                                                                 \
+    } while (0)
 
 #endif

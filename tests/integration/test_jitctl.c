@@ -362,11 +362,21 @@ Test(jitctl, writes_the_report_as_json_where_told)
     shell_run(&shell, "$J run --json --report report.json crash.o");
     EXPECT_STATUS(&shell, 128 + SIGSEGV);
     cr_expect_eq(shell.error.length, 0);
-    shell_run(&shell,
-              "cat report.json; command -v python3 >/dev/null || exit 0; python3 -m json.tool report.json >/dev/null");
-    EXPECT_STATUS(&shell, 0);
+    shell_run(&shell, "cat report.json");
     cr_expect(strstr((char *)shell.out.bytes, "\"signal_name\": \"SIGSEGV\""));
     cr_expect(strstr((char *)shell.out.bytes, "\"file\": \"/source/crash.c\""));
+    shell_close(&shell);
+}
+
+Test(jitctl, writes_reports_that_others_parse)
+{
+    SKIP_WITHOUT("python3");
+    struct shell shell = shell_open();
+    put_object(&shell, "crash.o", crash_source);
+    shell_run(&shell, "$J run --json --report report.json crash.o");
+    EXPECT_STATUS(&shell, 128 + SIGSEGV);
+    shell_run(&shell, "python3 -m json.tool report.json >/dev/null");
+    EXPECT_STATUS(&shell, 0);
     shell_close(&shell);
 }
 

@@ -38,18 +38,34 @@ struct refusal {
 };
 
 /* Kernels before 6.3, 5.11, 5.9; before 5.3 there was no way to hold a process by a descriptor. */
-#define NO_NOEXEC(condition)      {condition, SYS_memfd_create, EINVAL, WITH_BITS, 1, MFD_NOEXEC_SEAL}
-#define NO_CLOSE_RANGE(condition) {condition, SYS_close_range, ENOSYS, ALWAYS, 0, 0}
-#define NO_CLONE3(condition)      {condition, SYS_clone3, ENOSYS, ALWAYS, 0, 0}
+#define NO_NOEXEC(condition)                                                                                           \
+    {                                                                                                                  \
+        condition, SYS_memfd_create, EINVAL, WITH_BITS, 1, MFD_NOEXEC_SEAL                                             \
+    }
+#define NO_CLOSE_RANGE(condition)                                                                                      \
+    {                                                                                                                  \
+        condition, SYS_close_range, ENOSYS, ALWAYS, 0, 0                                                               \
+    }
+#define NO_CLONE3(condition)                                                                                           \
+    {                                                                                                                  \
+        condition, SYS_clone3, ENOSYS, ALWAYS, 0, 0                                                                    \
+    }
 #define NO_LANDLOCK(condition, error)                                                                                  \
     {condition, SYS_landlock_create_ruleset, error, ALWAYS, 0, 0},                                                     \
         {condition, SYS_landlock_add_rule, error, ALWAYS, 0, 0},                                                       \
-        {condition, SYS_landlock_restrict_self, error, ALWAYS, 0, 0}
+    {                                                                                                                  \
+        condition, SYS_landlock_restrict_self, error, ALWAYS, 0, 0                                                     \
+    }
 /* The flags of clone3 lie in memory, where no filter sees them: who forbids namespaces has no clone3 at all. */
 #define NO_NAMESPACES(condition, which)                                                                                \
     NO_CLONE3(condition), {condition, SYS_clone, EPERM, WITH_BITS, 0, (which)},                                        \
-        {condition, SYS_unshare, EPERM, WITH_BITS, 0, (which)}
-#define NEVER(condition, call, error) {condition, call, error, ALWAYS, 0, 0}
+    {                                                                                                                  \
+        condition, SYS_unshare, EPERM, WITH_BITS, 0, (which)                                                           \
+    }
+#define NEVER(condition, call, error)                                                                                  \
+    {                                                                                                                  \
+        condition, call, error, ALWAYS, 0, 0                                                                           \
+    }
 
 static const struct refusal refusals[] = {
     NO_LANDLOCK("no-landlock", ENOSYS),
@@ -131,7 +147,8 @@ static void emit_refusal(struct program *program, const struct refusal *refusal)
     bool always = refusal->how == ALWAYS;
     emit(program, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)refusal->call, 0, always ? 1 : 4);
     if (!always) {
-        emit(program, BPF_LD | BPF_W | BPF_ABS, (uint32_t)offsetof(struct seccomp_data, args) + 8 * refusal->argument, 0, 0);
+        emit(program, BPF_LD | BPF_W | BPF_ABS, (uint32_t)offsetof(struct seccomp_data, args) + 8 * refusal->argument,
+             0, 0);
         emit(program, BPF_JMP | BPF_K | (refusal->how == WITH_BITS ? BPF_JSET : BPF_JEQ), refusal->bits, 0, 1);
     }
     emit(program, BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)refusal->error, 0, 0);

@@ -27,7 +27,7 @@ static const struct {
     size_t bytes;
     uint64_t known[FIELDS];
 } versions[] = {
-    {0, {0, 0, 0}},        {8, {0x1fff, 0, 0}},     {8, {0x3fff, 0, 0}},   {8, {0x7fff, 0, 0}},
+    {0, {0, 0, 0}},         {8, {0x1fff, 0, 0}},    {8, {0x3fff, 0, 0}},      {8, {0x7fff, 0, 0}},
     {16, {0x7fff, 0x3, 0}}, {16, {0xffff, 0x3, 0}}, {24, {0xffff, 0x3, 0x3}},
 };
 #define VERSIONS (sizeof versions / sizeof versions[0])

@@ -19,8 +19,8 @@ static const struct {
     const char *name;
     __rlimit_resource_t resource;
 } limits[] = {
-    {"limit-nofile=", RLIMIT_NOFILE}, {"limit-nproc=", RLIMIT_NPROC}, {"limit-as=", RLIMIT_AS},
-    {"limit-data=", RLIMIT_DATA},     {"limit-fsize=", RLIMIT_FSIZE}, {"limit-stack=", RLIMIT_STACK},
+    {"limit-nofile=", RLIMIT_NOFILE},   {"limit-nproc=", RLIMIT_NPROC}, {"limit-as=", RLIMIT_AS},
+    {"limit-data=", RLIMIT_DATA},       {"limit-fsize=", RLIMIT_FSIZE}, {"limit-stack=", RLIMIT_STACK},
     {"limit-memlock=", RLIMIT_MEMLOCK},
 };
 
@@ -90,7 +90,8 @@ const struct condition start_conditions[] = {
     {"limit-nofile=", "at most so many descriptors", impose_limit},
     {"limit-nproc=", "at most so many processes of the user", impose_limit},
     {"limit-as=", "at most so many bytes of addresses", impose_limit},
-    {"limit-data=", "at most so many bytes that can be written to: as strict overcommit, but for each process", impose_limit},
+    {"limit-data=", "at most so many bytes that can be written to: as strict overcommit, but for each process",
+     impose_limit},
     {"limit-fsize=", "files of at most so many bytes", impose_limit},
     {"limit-stack=", "stacks of so many bytes", impose_limit},
     {"limit-memlock=", "at most so many bytes locked", impose_limit},

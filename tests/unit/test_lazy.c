@@ -8,6 +8,8 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -273,37 +275,96 @@ static uint64_t add_way(struct runner_fixture *runner, uint64_t target)
     return stub;
 }
 
+struct register_test {
+    uint64_t caller, function, disturb, close_function, stub, errno_address;
+};
+
+static struct register_test make_register_test(struct runner_fixture *runner,
+                                               uint64_t (*add_function)(struct runner_fixture *runner))
+{
+    return (struct register_test){
+        .caller = runner_fixture_add_code(runner, lazy_caller, (size_t)(lazy_caller_end - lazy_caller)),
+        .function = add_function(runner),
+        .disturb = runner_fixture_add_code(runner, lazy_disturb, (size_t)(lazy_disturb_end - lazy_disturb)),
+        .close_function = runner_fixture_symbol(runner, "close"),
+        .stub = add_stub(runner, 1),
+        .errno_address = CALL(runner, runner_fixture_symbol(runner, "__errno_location"), 0)};
+}
+
+/* What is used up to `level` by the caller, and up to `disturbed` by others while it waits. */
+static void expect_kept_at(struct runner_fixture *runner, const struct register_test *test, uint64_t level,
+                           uint64_t disturbed)
+{
+    struct lazy_registers set = make_registers(level), seen;
+    uint64_t out = zeros(runner);
+    set.function = test->stub;
+    set.errno_address = test->errno_address;
+    uint64_t in = put_constants(runner, &set, sizeof set);
+    runner_fixture_send(&runner->channel->main,
+                        runner_fixture_call_with(runner, test->caller, 2, (const uint64_t[]){in, out}));
+    expect_lazy(runner, 0, 1);
+    cr_expect((uint32_t)ask(runner, 0, runner_fixture_call(runner, test->close_function, UINT32_MAX)).a == UINT32_MAX);
+    ask(runner, 0, runner_fixture_call(runner, test->disturb, disturbed));
+    resume(runner, 0, test->function);
+    expect_result(runner, 4711);
+    peek(runner, out, &seen, sizeof seen);
+    expect_registers(&seen, &set);
+}
+
 /* At each level that the CPU has: what it has beyond is as it was all the same, but this is what callers use. */
 static void expect_registers_kept(uint64_t (*add_function)(struct runner_fixture *runner))
 {
     struct runner_fixture runner = open_lazy();
-    uint64_t caller = runner_fixture_add_code(&runner, lazy_caller, (size_t)(lazy_caller_end - lazy_caller));
-    uint64_t function = add_function(&runner);
-    uint64_t disturb = runner_fixture_add_code(&runner, lazy_disturb, (size_t)(lazy_disturb_end - lazy_disturb));
-    uint64_t close_function = runner_fixture_symbol(&runner, "close");
-    uint64_t stub = add_stub(&runner, 1), out = zeros(&runner);
-    uint64_t errno_address = CALL(&runner, runner_fixture_symbol(&runner, "__errno_location"), 0);
-    for (uint64_t level = 0; level <= cpu_level(); level++) {
-        struct lazy_registers set = make_registers(level), seen;
-        set.function = stub;
-        set.errno_address = errno_address;
-        uint64_t in = put_constants(&runner, &set, sizeof set);
-        runner_fixture_send(&runner.channel->main,
-                            runner_fixture_call_with(&runner, caller, 2, (const uint64_t[]){in, out}));
-        expect_lazy(&runner, 0, 1);
-        cr_expect((uint32_t)ask(&runner, 0, runner_fixture_call(&runner, close_function, UINT32_MAX)).a == UINT32_MAX);
-        ask(&runner, 0, runner_fixture_call(&runner, disturb, cpu_level()));
-        resume(&runner, 0, function);
-        expect_result(&runner, 4711);
-        peek(&runner, out, &seen, sizeof seen);
-        expect_registers(&seen, &set);
-    }
+    struct register_test test = make_register_test(&runner, add_function);
+    for (uint64_t level = 0; level <= cpu_level(); level++)
+        expect_kept_at(&runner, &test, level, cpu_level());
     runner_fixture_close(&runner);
 }
 
 Test(lazy, keeps_every_register_that_the_caller_has_set)
 {
     expect_registers_kept(add_callee);
+}
+
+/* Where a variable of the runner's lies, which no library exports: as far from lazy_entry as in its file. */
+static uint64_t find_variable(const struct runner_fixture *runner, const char *wanted)
+{
+    char command[512], name[128];
+    uint64_t value, entry = 0, found = 0;
+    const char *build = getenv("O");
+    snprintf(command, sizeof command, "nm '%s/bin/jitd-runner'", build ? build : "build");
+    FILE *symbols = popen(command, "r");
+    cr_assert(symbols);
+    for (char line[512]; fgets(line, sizeof line, symbols);) {
+        if (sscanf(line, "%lx %*c %127s", &value, name) != 2)
+            continue;
+        entry = strcmp(name, "lazy_entry") == 0 ? value : entry;
+        found = strcmp(name, wanted) == 0 ? value : found;
+    }
+    pclose(symbols);
+    cr_assert(entry != 0 && found != 0, "jitd-runner has no %s", wanted);
+    return runner->lazy_entry + found - entry;
+}
+
+/* What lazy_open finds out on CPUs, and under hypervisors, that have less than this one. */
+Test(lazy, keeps_registers_on_cpus_without_xsave_or_avx)
+{
+    static const struct {
+        uint64_t mask, bytes, level;
+    } cpus[] = {{0, 512, LEVEL_SSE}, {3, 576, LEVEL_SSE}, {7, 832, LEVEL_AVX}};
+    struct runner_fixture runner = open_lazy();
+    struct register_test test = make_register_test(&runner, add_callee);
+    uint64_t store = ADD_CODE(&runner, 0x48, 0x89, 0x37, 0xc3); /* mov %rsi, (%rdi); ret */
+    uint64_t store_half = ADD_CODE(&runner, 0x89, 0x37, 0xc3);  /* mov %esi, (%rdi); ret */
+    uint64_t mask = find_variable(&runner, "lazy_state_mask"), bytes = find_variable(&runner, "lazy_state_bytes");
+    for (size_t i = 0; i < ARRAY_LENGTH(cpus) && cpus[i].level <= cpu_level(); i++) {
+        runner_fixture_perform(
+            &runner, runner_fixture_call_with(&runner, store_half, 2, (const uint64_t[]){mask, cpus[i].mask}));
+        runner_fixture_perform(&runner,
+                               runner_fixture_call_with(&runner, store, 2, (const uint64_t[]){bytes, cpus[i].bytes}));
+        expect_kept_at(&runner, &test, cpus[i].level, cpus[i].level);
+    }
+    runner_fixture_close(&runner);
 }
 
 static uint64_t add_way_to_callee(struct runner_fixture *runner)
