@@ -194,7 +194,7 @@ $(O)/test/stress: $(STRESSED) $(O)/lib/libjitd.a
 $(O)/test/under: $(UNDER)
 	$(link) -o $@ $^
 
-.PHONY: setup test check demo bench bench-check model stress run-stress soak
+.PHONY: setup test check kernels demo bench bench-check model stress run-stress soak
 setup:
 	@tools/setup
 
@@ -222,6 +222,10 @@ tsan:
 
 check: all $(O)/test/unit $(O)/test/integration $(O)/test/model $(O)/test/stress $(O)/test/under
 	@O=$(O) T='$(T)' tests/run
+
+# Everything again, as on other kernels and in containers. CONDITIONS='container*' for some of them.
+kernels: all $(O)/test/unit $(O)/test/integration $(O)/test/model $(O)/test/stress $(O)/test/under
+	@O=$(O) T='$(T)' CONDITIONS='$(CONDITIONS)' tests/kernels/run
 
 model: all $(O)/test/model
 	@O=$(O) MODEL_SEED='$(or $(SEED),$(shell date +%s))' MODEL_OPS='$(OPS)' MODEL_REPLAY='$(REPLAY)' MODEL_TALLY='$(V)' $(O)/test/model
@@ -321,6 +325,7 @@ help:
 	@echo "test       install what is missing, build, run all tests (SAN=address: under ASan and UBSan)"
 	@echo "check      the tests alone          bench     measure, beside peers (QUICK=1 JSON= UPDATE=1)"
 	@echo "model      random operations against a model of a session (SEED= OPS= REPLAY=FILE V=1)"
+	@echo "kernels    all tests as on kernels and in containers that lack something (CONDITIONS= T=)"
 	@echo "stress     threads of a program while its functions come and go, with pauses at random (SEED= SECONDS=)"
 	@echo "tsan       what has threads, under ThreadSanitizer"
 	@echo "bench-check  instructions per unit and call, held against a record (UPDATE=1 rewrites it)"

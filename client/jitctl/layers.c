@@ -32,6 +32,9 @@ void layers_complain(enum jitd_profile profile, uint32_t layers)
             continue;
         length += (size_t)snprintf(names + length, sizeof names - length, "%s%s", length ? ", " : "", rows[i].name);
     }
-    if (length != 0 && log_enabled(LOG_WARN, "layers"))
+    if (length == 0)
+        return;
+    log_open("jitctl");
+    if (log_enabled(LOG_WARN, "layers"))
         complain("warning: confined without %s, which the kernel or the daemon's command line does not provide", names);
 }

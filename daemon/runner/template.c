@@ -120,7 +120,8 @@ static int template_prepare(struct runner *runner, struct lifecycle *ready, stru
         return code;
     if (!runner_layer_disabled(runner, JITD__PROTO__LAYER__LAYER_SECCOMP))
         runner->layers |= 1u << JITD__PROTO__LAYER__LAYER_SECCOMP;
-    close_range(FD_CHANNEL, FD_INHERITED_END - 1, 0);
+    for (int fd = FD_CHANNEL; fd < FD_INHERITED_END; fd++)
+        close(fd);
     return 0;
 }
 

@@ -23,7 +23,7 @@ static pid_t start_daemon(int socket)
     const char *log = getenv("PEER_LOG");
     dup2(open(log ? log : "/dev/null", O_WRONLY | O_CREAT | O_APPEND, 0600), STDERR_FILENO);
     dup2(socket, 3);
-    close_range(4, ~0u, 0);
+    closefrom(4);
     execl(harness_daemon_path(), "jitd", "--fd", "3", NULL);
     _exit(127);
 }

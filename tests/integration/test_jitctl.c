@@ -46,7 +46,7 @@ Test(jitctl, passes_arguments_streams_and_the_exit_status)
                "#include <stdio.h>\n"
                "int main(int argc, char **argv) { int c; for (int i = 0; i < argc; i++) puts(argv[i]);\n"
                "    while ((c = getchar()) != EOF) putchar(c); fputs(\"to stderr\", stderr); return argc + 40; }");
-    shell_run(&shell, "echo from stdin | $J run ./echo.o -- one --two '' ");
+    shell_run(&shell, "echo from stdin | JITD_LOG=error $J run ./echo.o -- one --two '' ");
     EXPECT_STATUS(&shell, 44);
     EXPECT_OUT(&shell, "./echo.o\none\n--two\n\nfrom stdin\n");
     cr_expect_str_eq((char *)shell.error.bytes, "to stderr");
@@ -359,7 +359,7 @@ Test(jitctl, writes_the_report_as_json_where_told)
 {
     struct shell shell = shell_open();
     put_object(&shell, "crash.o", crash_source);
-    shell_run(&shell, "$J run --json --report report.json crash.o");
+    shell_run(&shell, "JITD_LOG=error $J run --json --report report.json crash.o");
     EXPECT_STATUS(&shell, 128 + SIGSEGV);
     cr_expect_eq(shell.error.length, 0);
     shell_run(&shell, "cat report.json");

@@ -93,15 +93,6 @@ static const struct refusal refusals[] = {
     NEVER("linux-5.10", SYS_epoll_pwait2, ENOSYS),
     NEVER("linux-5.10", SYS_mount_setattr, ENOSYS),
 
-    NO_LANDLOCK("linux-5.4", ENOSYS),
-    NO_NOEXEC("linux-5.4"),
-    NO_CLOSE_RANGE("linux-5.4"),
-    NEVER("linux-5.4", SYS_epoll_pwait2, ENOSYS),
-    NEVER("linux-5.4", SYS_mount_setattr, ENOSYS),
-    NEVER("linux-5.4", SYS_openat2, ENOSYS),
-    NEVER("linux-5.4", SYS_faccessat2, ENOSYS),
-    NEVER("linux-5.4", SYS_pidfd_getfd, ENOSYS),
-
     /* What Docker's and Podman's profiles keep from a container without privileges, older ones Landlock too. */
     NO_NAMESPACES("container", NAMESPACES),
     NO_LANDLOCK("container", EPERM),
@@ -191,7 +182,6 @@ const struct condition call_conditions[] = {
     {"no-seccomp", "filters cannot be loaded", impose_refusals},
     {"no-rseq", "restartable sequences are refused", impose_refusals},
     {"linux-5.10", "calls younger than Linux 5.10 are missing", impose_refusals},
-    {"linux-5.4", "calls younger than Linux 5.4 are missing", impose_refusals},
     {"container", "what a container without privileges is refused", impose_refusals},
     {NULL, NULL, NULL},
 };

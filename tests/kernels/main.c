@@ -36,9 +36,11 @@ void go_on_in_child(void)
     if (child == 0)
         return;
     signal(SIGINT, SIG_IGN);
+    /* The first process of a pid namespace inherits everybody's orphans. */
     int status = 0;
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-        continue;
+    for (pid_t ended; (ended = waitpid(-1, &status, 0)) != child;)
+        if (ended < 0 && errno != EINTR)
+            _exit(STATUS_CANNOT);
     _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 }
 

@@ -47,6 +47,10 @@ expect_works() {
     local said=$1
     [[ $status == 7 && $(<"$work/out") == 'hello 6' ]] || { fail "hello ended with status $status"; return; }
     [[ $(<"$work/error") == "$said" ]] || { fail "standard error is not '$said'"; return; }
+    if [[ -n $said ]]; then
+        JITD_LOG=error under "$build/bin/jitctl" run "$work/hello.o"
+        [[ $status == 7 && ! -s $work/error ]] || { fail "JITD_LOG=error does not silence it"; return; }
+    fi
     under "$build/bin/jitctl" run "$work/crash.o"
     [[ $status == 139 && $(<"$work/error") == *'address 0x10'*'in main+'*'crash.c:1'* ]] ||
         { fail "the crash ended with status $status"; return; }

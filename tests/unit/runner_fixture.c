@@ -67,7 +67,7 @@ static void execute(const int fds[FD_INHERITED_END])
         moved[i] = fcntl(fds[i], F_DUPFD, TEMPORARY);
     for (int i = FD_LIFECYCLE; i < FD_INHERITED_END; i++)
         dup2(moved[i], i);
-    close_range(FD_INHERITED_END, ~0u, 0);
+    closefrom(FD_INHERITED_END);
     execle(path, "jitd-runner", "0", "0", (char *)NULL, (char *[]){NULL});
     _exit(127);
 }

@@ -362,11 +362,25 @@ Test(filter, kills_calls_of_other_architectures_and_numbers_outside_the_table)
     cr_expect_eq(decide_call(COMPUTE, 400, NULL), CRASH);
 }
 
+/* Of this process: a container's may be there already. -1 on kernels that do not tell (before Linux 5.9). */
+static long count_filters(void)
+{
+    long count = -1;
+    FILE *file = fopen("/proc/self/status", "r");
+    for (char line[256]; file && fgets(line, sizeof line, file);)
+        if (sscanf(line, "Seccomp_filters: %ld", &count) == 1)
+            break;
+    if (file)
+        fclose(file);
+    return count;
+}
+
 Test(filter, refuses_a_role_that_there_is_not)
 {
     struct error error;
+    long before = count_filters();
     cr_expect_eq(filter_install(FILTER_ROLE_COUNT, &error), ERROR_INVALID);
-    cr_expect_eq(prctl(PR_GET_SECCOMP), 0);
+    cr_expect_eq(count_filters(), before);
 }
 
 /* ---- with the kernel ---- */
