@@ -27,7 +27,7 @@
 #define CHANNEL_QUEUE_RECORDS 256u /* a power of two */
 
 enum channel_request {
-    /* Copy bytes of zone D's pristine image into the runner's private pages: a = offset in D, b = bytes. Sent for
+    /* Have bytes of zone D writable, and copy them from its pristine image: a = offset in D, b = bytes. Sent for
        every unit with initialised data: a page that the runner has written no longer sees the linker's stores. */
     CHANNEL_COPY_DATA = 1,
     /* Call each pointer of an array in zone R, in order, as an initialiser (argc, argv, envp): a = address, b = count.
@@ -45,7 +45,9 @@ enum channel_request {
     /* Run and forget what was registered with __cxa_atexit for an object: a = its __dso_handle. With a publication in c
        only where its actions have failed. */
     CHANNEL_FINALISE_OBJECT,
-    /* Fill bytes of zone Z with zeros, which a removed unit has used before: a = offset in Z, b = bytes. */
+    /* Fill bytes of zone Z with zeros, which a removed unit has used before, and have them writable: a = offset in Z, b
+       = bytes. As with CHANNEL_COPY_DATA, status is NO_MEMORY where they cannot be; the rest of publication c is passed
+       over then. */
     CHANNEL_ZERO,
     /* Make the publishing calls of a unit's actions in order, and remember them to be undone at exit, after finalisers:
        a = address of an array of struct channel_action in zone R, b = count, c = the publication, a number other than 0
@@ -154,6 +156,8 @@ struct channel_startup {
 struct channel {
     _Alignas(64) _Atomic uint32_t epoch; /* futex; the linker's; the template clears it between lives */
     _Atomic uint32_t threads;            /* of the program's own, the main one not among them: the runner's word */
+    _Atomic uint64_t
+        writable[2]; /* how much of D and of Z a life is to be able to write when it begins; the linker's */
     _Alignas(64) struct channel_queue main;
     struct channel_queue agent;
     struct channel_queue replies;

@@ -57,6 +57,11 @@ enum zone { ZONE_X, ZONE_S, ZONE_R, ZONE_D, ZONE_Z, ZONE_COUNT };
 #define ZONE_Z_OFFSET MIB(768)
 #define ZONE_Z_BYTES  MIB(256)
 
+/* Memory that can be written privately counts against limits whether it is used or not (vm.overcommit_memory 2,
+   RLIMIT_DATA), once for each process. So a life can write this much of D and Z from the start, and as much more at a
+   time as units need. */
+#define ZONE_WRITABLE_STEP MIB(8)
+
 /* Unwinding: zone R begins with the granule map, one u32 for each 16 bytes of X, in X's order: the offset in R, divided
    by 4, of the .eh_frame_hdr of the unit whose code covers that granule; 0 where there is none. The linker writes it
    with release stores at publish. Only the pages for as much of X as is in use exist. The zone's payload lies behind

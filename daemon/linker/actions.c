@@ -170,7 +170,10 @@ int actions_read_reply(const struct unit *unit, const struct channel_record *rep
     const struct symbol *function = NULL;
 
     if (reply->status != 0) {
-        error_set(error, ERROR_NO_MEMORY, "%s: the runner has no memory for its actions", unit->name);
+        error_set(error, ERROR_NO_MEMORY, "%s: the runner has no memory for its %s", unit->name,
+                  reply->kind == CHANNEL_COPY_DATA || reply->kind == CHANNEL_ZERO
+                      ? "data (RLIMIT_DATA, vm.overcommit_memory)"
+                      : "actions");
         error_set_unit(error, unit->name);
         return ERROR_NO_MEMORY;
     }

@@ -24,6 +24,7 @@ struct zone_state {
     uint64_t first;      /* where the first allocation may lie */
     uint64_t bump;       /* everything at or above it is free */
     uint64_t stale;      /* Z: below it freed bytes may hold what the runner wrote */
+    uint64_t writable;   /* Z: so much of it the runner can write */
     uint64_t touched;    /* pages below it exist and hold the fill byte where free */
     uint8_t fill;        /* what free bytes hold */
     struct extents free; /* below the bump pointer */
@@ -69,6 +70,7 @@ static int open_zone(struct zone_state *zone, int which, int fd, uint8_t fill, s
     zone->limit = zone_table[which].bytes;
     zone->first = zone->bump = zone->touched = zone_table[which].first;
     zone->fill = fill;
+    zone->writable = ZONE_WRITABLE_STEP;
     if (which == ZONE_Z || map_and_seal(fd, zone->limit, &zone->bytes, error) == 0)
         return 0;
     return error_prefix(error, "zone %s", zone_names[which]);
@@ -218,11 +220,28 @@ void arena_renew(struct arena *arena)
     arena->zones[ZONE_Z].stale = 0;
 }
 
+uint64_t arena_writable_at_first(struct arena *arena, enum zone zone)
+{
+    struct zone_state *state = &arena->zones[zone];
+
+    state->writable = min_u64(align_up(state->bump, ZONE_WRITABLE_STEP), state->limit);
+    return state->writable;
+}
+
+void arena_is_writable_to(struct arena *arena, uint64_t end)
+{
+    struct zone_state *zone = &arena->zones[ZONE_Z];
+
+    zone->writable = max_u64(zone->writable, min_u64(align_up(end, ZONE_WRITABLE_STEP), zone->limit));
+}
+
 bool arena_is_stale(const struct arena *arena, const struct arena_block *block)
 {
     const struct arena_extent *extent = &block->extent[ZONE_Z];
+    const struct zone_state *zone = &arena->zones[ZONE_Z];
 
-    return extent->bytes > 0 && extent->offset < arena->zones[ZONE_Z].stale;
+    return extent->bytes > 0 &&
+           (extent->offset < zone->stale || (uint64_t)extent->offset + extent->bytes > zone->writable);
 }
 
 static uint64_t bytes_below_bump(const struct zone_state *zone)

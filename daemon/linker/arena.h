@@ -66,10 +66,17 @@ bool arena_find(const struct arena *arena, uint64_t address, enum zone *zone, ui
 int arena_allocate(struct arena *arena, const struct arena_need needs[ZONE_COUNT], struct arena_block *out,
                    struct error *error);
 
-/* A new life of the runner begins: what units have written in Z is gone. */
+/* A life of the runner is over: what units have written in Z is gone. */
 void arena_renew(struct arena *arena);
 
-/* Whether the block's room in Z may hold what a removed unit has written there. */
+/* How much of D or Z a life that begins must be able to write, for all blocks that there are. */
+uint64_t arena_writable_at_first(struct arena *arena, enum zone zone);
+
+/* The runner can write Z up to there now. */
+void arena_is_writable_to(struct arena *arena, uint64_t end);
+
+/* Whether the runner must prepare the block's room in Z: it may hold what a removed unit has written there, or cannot
+   be written yet. */
 bool arena_is_stale(const struct arena *arena, const struct arena_block *block);
 
 /* Gives a block back: X gets traps, S, R and D get zeros, bump pointers move back where they can. */

@@ -206,6 +206,8 @@ static void ended(struct session *session, int status)
 static void begin(struct session *session, uint32_t epoch)
 {
     publish_replay(session);
+    runner_set_writable(session->runner, arena_writable_at_first(session->arena, ZONE_D),
+                        arena_writable_at_first(session->arena, ZONE_Z));
     runner_begin(session->runner, epoch);
     publish_send(session);
     call_next(session);

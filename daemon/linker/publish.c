@@ -250,6 +250,20 @@ static void fail_publication(struct session *session, struct publication *public
     publish_fail_actions(session, &failure);
 }
 
+/* An action that went wrong, or memory that is not to be had. */
+static bool has_failed(const struct task *task, const struct channel_record *reply)
+{
+    switch (task->kind) {
+    case CHANNEL_ACTIONS:
+        return reply->status || reply->a;
+    case CHANNEL_COPY_DATA:
+    case CHANNEL_ZERO:
+        return reply->status;
+    default:
+        return false;
+    }
+}
+
 static void publication_answered(struct session *session, const struct task *task, const struct channel_record *reply)
 {
     struct publication *publication = task->publication;
@@ -257,7 +271,9 @@ static void publication_answered(struct session *session, const struct task *tas
 
     if (publication->expired_ms)
         return;
-    if (task->kind == CHANNEL_ACTIONS && (reply->status || reply->a) && !publication->failure.unit)
+    if (task->kind == CHANNEL_ZERO && !reply->status)
+        arena_is_writable_to(session->arena, task->a + task->b);
+    if (has_failed(task, reply) && !publication->failure.unit)
         publication->failure = (struct action_failure){task->unit, *reply};
     if (--publication->outstanding > 0)
         return;

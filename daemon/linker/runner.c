@@ -178,6 +178,12 @@ bool runner_queue_may_wait(const struct runner *runner, enum runner_queue queue)
     return runner->queues[queue].running > 0;
 }
 
+void runner_set_writable(struct runner *runner, uint64_t data, uint64_t zeros)
+{
+    atomic_store(&runner->channel->writable[0], data);
+    atomic_store(&runner->channel->writable[1], zeros);
+}
+
 void runner_begin(struct runner *runner, uint32_t epoch)
 {
     struct channel *channel = runner->channel;

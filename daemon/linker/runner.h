@@ -47,6 +47,9 @@ void runner_close(struct runner *runner); /* NULL is allowed */
 
 struct channel_startup *runner_startup(struct runner *runner);
 
+/* How much of D and Z the next life is to be able to write when it begins. */
+void runner_set_writable(struct runner *runner, uint64_t data, uint64_t zeros);
+
 /* A life of the runner begins: the rings are empty, tasks may be sent. Wakes it. */
 void runner_begin(struct runner *runner, uint32_t epoch);
 bool runner_is_live(const struct runner *runner);

@@ -121,7 +121,7 @@ struct pending {
     uint64_t common_offset; /* of the unit's common symbols in zone Z */
     uint64_t own_commons;   /* ...and in them of those that are the unit's own */
     uint64_t data_offset, data_bytes; /* what the runner must copy in zone D */
-    bool stale_zeros;                 /* zone Z must be cleared: a removed unit had it before */
+    bool stale_zeros;                 /* the runner must prepare zone Z (arena_is_stale) */
 
     struct publication *publication; /* borrowed; of the component, in its root; NULL: none */
 };

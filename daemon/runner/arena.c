@@ -12,6 +12,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -35,10 +36,11 @@ static const struct zone_mapping zone_mappings[ZONE_COUNT] = {
     [ZONE_X] = {ZONE_X_OFFSET, ZONE_X_BYTES, FD_ZONE_X, PROT_READ | PROT_EXEC, MAP_SHARED, "map zone X"},
     [ZONE_S] = {ZONE_S_OFFSET, ZONE_S_BYTES, FD_ZONE_S, PROT_READ, MAP_SHARED, "map zone S"},
     [ZONE_R] = {ZONE_R_OFFSET, ZONE_R_BYTES, FD_ZONE_R, PROT_READ, MAP_SHARED, "map zone R"},
-    [ZONE_D] = {ZONE_D_OFFSET, ZONE_D_BYTES, FD_ZONE_D, PROT_READ | PROT_WRITE, MAP_PRIVATE, "map zone D"},
-    [ZONE_Z] = {ZONE_Z_OFFSET, ZONE_Z_BYTES, -1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                "map zone Z"},
+    [ZONE_D] = {ZONE_D_OFFSET, ZONE_D_BYTES, FD_ZONE_D, PROT_NONE, MAP_PRIVATE, "map zone D"},
+    [ZONE_Z] = {ZONE_Z_OFFSET, ZONE_Z_BYTES, -1, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, "map zone Z"},
 };
+
+static _Atomic uint64_t zone_writable[ZONE_COUNT]; /* bytes from the beginning of D and Z */
 
 static int span_add(struct dl_phdr_info *image, size_t size, void *data)
 {
@@ -95,6 +97,25 @@ static int zone_map(const struct arena *arena, const struct zone_mapping *zone, 
     return 0;
 }
 
+uint64_t arena_writable(enum zone zone)
+{
+    return atomic_load(&zone_writable[zone]);
+}
+
+/* Of threads that come at once each does all that it needs, which harms none. */
+int arena_let_write(const struct arena *arena, enum zone zone, uint64_t end)
+{
+    uint64_t from = arena_writable(zone), to = min_u64(align_up(end, ZONE_WRITABLE_STEP), zone_mappings[zone].bytes);
+    if (to <= from)
+        return 0;
+    void *address = (void *)(arena->base + zone_mappings[zone].offset + from);
+    if (mprotect(address, to - from, PROT_READ | PROT_WRITE) != 0)
+        return ERROR_NO_MEMORY;
+    while (from < to && !atomic_compare_exchange_weak(&zone_writable[zone], &from, to))
+        continue;
+    return 0;
+}
+
 int arena_map(struct arena *arena, struct error *error)
 {
     int code = arena_reserve(arena, error);
@@ -102,6 +123,10 @@ int arena_map(struct arena *arena, struct error *error)
         code = zone_map(arena, &zone_mappings[i], error);
     if (code != 0)
         return code;
+    if (arena_let_write(arena, ZONE_D, 1) != 0)
+        return stage_failed(error, zone_mappings[ZONE_D].stage);
+    if (arena_let_write(arena, ZONE_Z, 1) != 0)
+        return stage_failed(error, zone_mappings[ZONE_Z].stage);
     void *image = mmap(NULL, ZONE_D_BYTES, PROT_READ, MAP_SHARED, FD_ZONE_D, 0);
     if (image == MAP_FAILED)
         return stage_failed(error, "map the image of zone D");

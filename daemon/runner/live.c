@@ -17,8 +17,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "common/bytes.h"
 #include "common/delay.h"
 #include "daemon/runner/crash_handler.h"
 #include "daemon/runner/finalisers.h"
@@ -33,6 +35,8 @@
 #include "proto/message.h"
 
 #define EXIT_SETUP_FAILED 125
+#define MEMORY_ATTEMPTS   200
+#define MEMORY_PAUSE_NS   10000000
 
 /* The death signal is sent when the template ends, but not if it ended before. */
 static int live_tie_to_template(const struct runner *runner, struct error *error)
@@ -90,6 +94,26 @@ static void live_wait_for_turn(const struct runner *runner, uint32_t epoch)
     }
 }
 
+/* As much as the former life's units need. That life's own memory has only just been given back: what cannot be had at
+   once may come within a moment. */
+static void live_let_write(const struct runner *runner)
+{
+    static const enum zone zones[] = {ZONE_D, ZONE_Z};
+    static const char text[] =
+        "jitd: the program cannot begin again: there is no memory for its units' data (RLIMIT_DATA, "
+        "vm.overcommit_memory)\n";
+    unsigned attempts = MEMORY_ATTEMPTS;
+    for (size_t i = 0; i < ARRAY_LENGTH(zones); i++)
+        while (arena_let_write(&runner->arena, zones[i], atomic_load(&runner->channel->writable[i])) != 0) {
+            if (attempts-- == 0) {
+                ssize_t written = write(STDERR_FILENO, text, sizeof text - 1);
+                (void)written;
+                _exit(EXIT_SETUP_FAILED);
+            }
+            nanosleep(&(struct timespec){.tv_nsec = MEMORY_PAUSE_NS}, NULL);
+        }
+}
+
 static void live_wait_for_epoch(const struct runner *runner, uint32_t epoch)
 {
     _Atomic uint32_t *word = &runner->channel->epoch;
@@ -97,6 +121,7 @@ static void live_wait_for_epoch(const struct runner *runner, uint32_t epoch)
         DELAY();
         futex_wait(word, now);
     }
+    live_let_write(runner);
     atomic_store(&live_begun, 1);
     futex_wake(&live_begun);
 }

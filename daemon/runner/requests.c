@@ -103,6 +103,13 @@ static bool server_has_failed(const struct server *server, const struct channel_
     return request->c != 0 && request->c == server->failed;
 }
 
+/* What follows in the request's publication is passed over. */
+static int server_fail(struct server *server, const struct channel_record *request, int code)
+{
+    server->failed = request->c;
+    return code;
+}
+
 /* Pages that are equal stay shared with the image: it is only those the runner has written that do not follow it. */
 static int perform_copy_data(struct server *server, const struct channel_record *request, struct channel_record *reply)
 {
@@ -111,6 +118,8 @@ static int perform_copy_data(struct server *server, const struct channel_record 
     uint64_t offset = request->a, end = offset + request->b;
     if (!range_within(offset, request->b, ZONE_D_BYTES))
         return ERROR_INVALID;
+    if (arena_let_write(arena, ZONE_D, end) != 0)
+        return server_fail(server, request, ERROR_NO_MEMORY);
     while (offset < end) {
         size_t piece = min_u64(end - offset, COMPARE_BYTES - offset % COMPARE_BYTES);
         unsigned char *data = (unsigned char *)(arena->base + ZONE_D_OFFSET + offset);
@@ -166,12 +175,18 @@ static int perform_finalise_object(struct server *server, const struct channel_r
     return 0;
 }
 
+/* What no life could write yet is zero. */
 static int perform_zero(struct server *server, const struct channel_record *request, struct channel_record *reply)
 {
     (void)reply;
+    const struct arena *arena = &server->runner->arena;
+    uint64_t end = request->a + request->b, written = min_u64(arena_writable(ZONE_Z), end);
     if (!range_within(request->a, request->b, ZONE_Z_BYTES))
         return ERROR_INVALID;
-    memset((void *)(server->runner->arena.base + ZONE_Z_OFFSET + request->a), 0, request->b);
+    if (arena_let_write(arena, ZONE_Z, end) != 0)
+        return server_fail(server, request, ERROR_NO_MEMORY);
+    if (written > request->a)
+        memset((void *)(arena->base + ZONE_Z_OFFSET + request->a), 0, written - request->a);
     return 0;
 }
 
