@@ -253,7 +253,8 @@ bool spawn_describe_end(const struct spawned *spawned, char *text, size_t bytes)
 
 static void spawn_kill(const struct spawned *spawned)
 {
-    if (spawned->pidfd < 0 || (syscall(SYS_pidfd_send_signal, spawned->pidfd, SIGKILL, NULL, 0) != 0 && errno == ENOSYS))
+    if (spawned->pidfd < 0 ||
+        (syscall(SYS_pidfd_send_signal, spawned->pidfd, SIGKILL, NULL, 0) != 0 && errno == ENOSYS))
         kill(spawned->pid, SIGKILL);
 }
 

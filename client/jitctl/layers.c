@@ -6,20 +6,19 @@
 #include "client/jitctl/complain.h"
 #include "common/bytes.h"
 #include "common/log.h"
-#include "proto/message.h"
 
 /* Named as jitd --disable-layer names them. */
 static const struct {
-    unsigned layer;
+    enum jitd_layer layer;
     const char *name;
     bool of_trusted; /* profile `trusted` has it, too */
 } rows[] = {
-    {JITD__PROTO__LAYER__LAYER_NO_NEW_PRIVILEGES, "no-new-privileges", true},
-    {JITD__PROTO__LAYER__LAYER_SECCOMP, "seccomp", true},
-    {JITD__PROTO__LAYER__LAYER_RLIMITS, "rlimits", true},
-    {JITD__PROTO__LAYER__LAYER_LANDLOCK, "landlock", false},
-    {JITD__PROTO__LAYER__LAYER_PID_NAMESPACE, "pid-namespace", true},
-    {JITD__PROTO__LAYER__LAYER_LINKER_SECCOMP, "linker-seccomp", true},
+    {JITD_LAYER_NO_NEW_PRIVILEGES, "no-new-privileges", true},
+    {JITD_LAYER_SECCOMP, "seccomp", true},
+    {JITD_LAYER_RLIMITS, "rlimits", true},
+    {JITD_LAYER_LANDLOCK, "landlock", false},
+    {JITD_LAYER_PID_NAMESPACE, "pid-namespace", true},
+    {JITD_LAYER_LINKER_SECCOMP, "linker-seccomp", true},
 };
 
 void layers_complain(enum jitd_profile profile, uint32_t layers)

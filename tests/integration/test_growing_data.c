@@ -1,6 +1,6 @@
 /*
- * Data beyond what a life of the runner can write from the start (ZONE_WRITABLE_STEP): it can be written when its unit is
- * ready, in later lives too, and what cannot be had fails its unit alone.
+ * Data beyond what a life of the runner can write from the start (ZONE_WRITABLE_STEP): it can be written when its unit
+ * is ready, in later lives too, and what cannot be had fails its unit alone.
  */
 #include <criterion/criterion.h>
 #include <inttypes.h>
@@ -19,10 +19,11 @@
 TestSuite(growing_data, .timeout = 60);
 
 /* `use` writes the last bytes of both and gives the sum of what was there. */
-static const char large_source[] = "static char zeros[20 << 20]; static char data[12 << 20] = {[(12 << 20) - 1] = 5};\n"
-                                   "long use(long x) { volatile char *z = zeros + sizeof zeros - 1, *d = data + sizeof data - 1;\n"
-                                   "    long sum = *z + *d; *z += x; *d += x; return sum; }\n"
-                                   "long die(long x) { return *(volatile long *)x; }\n";
+static const char large_source[] =
+    "static char zeros[20 << 20]; static char data[12 << 20] = {[(12 << 20) - 1] = 5};\n"
+    "long use(long x) { volatile char *z = zeros + sizeof zeros - 1, *d = data + sizeof data - 1;\n"
+    "    long sum = *z + *d; *z += x; *d += x; return sum; }\n"
+    "long die(long x) { return *(volatile long *)x; }\n";
 
 Test(growing_data, is_there_in_each_life)
 {
@@ -66,8 +67,8 @@ Test(growing_data, that_a_removed_unit_has_written_is_zero_for_the_next)
     harness_close(harness);
 }
 
-/* RLIMIT_DATA counts for a process what strict overcommit (vm.overcommit_memory 2) counts for all. The compiler is not to
-   be limited. */
+/* RLIMIT_DATA counts for a process what strict overcommit (vm.overcommit_memory 2) counts for all. The compiler is not
+   to be limited. */
 static struct harness *open_with_limit(rlim_t bytes)
 {
     struct rlimit limit;
