@@ -6,7 +6,8 @@
  * refused: mapped too early it would give this process the right to mprotect its own code.
  *
  * Placement needs no address hint: mmap works downwards from the libraries, so a large reservation made before anything
- * else lands directly below them. What is left of it at both ends for the sake of alignment stays reserved, as guard.
+ * else lands directly below them; above them where mappings grow upwards (vm.legacy_va_layout, setarch -L), which
+ * reaches as well. What is left of it at both ends for the sake of alignment stays reserved, as guard.
  */
 #include "daemon/runner/arena.h"
 

@@ -61,12 +61,12 @@ static void impose_closed(const char *name, const char *value)
 static void impose_bare_environment(const char *name, const char *value)
 {
     (void)name, (void)value;
-    static const char *const kept[] = {"O", "PATH"};
-    char *values[2];
-    for (size_t i = 0; i < 2; i++)
+    static const char *const kept[] = {"O", "T", "CC", "PATH"};
+    char *values[sizeof kept / sizeof kept[0]];
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
         values[i] = getenv(kept[i]);
     clearenv();
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
         if (values[i])
             setenv(kept[i], values[i], 1);
 }
@@ -98,7 +98,7 @@ const struct condition start_conditions[] = {
     {"ordinary-user", "a user without privileges", impose_user},
     {"umask=", "that mask, in octal digits", impose_umask},
     {"closed=", "those of the descriptors 0, 1, 2 are closed", impose_closed},
-    {"bare-environment", "no HOME, no TMPDIR, nothing but PATH and O", impose_bare_environment},
+    {"bare-environment", "no HOME, no TMPDIR, nothing but PATH and what tests/run takes", impose_bare_environment},
     {"legacy-layout", "mappings from the bottom up", impose_legacy_layout},
     {"no-randomization", "addresses that are the same each time", impose_no_randomization},
     {NULL, NULL, NULL},
