@@ -20,10 +20,11 @@ struct library {
     uint32_t symbol_count;
     const char *strings;
     uint64_t strings_bytes;
-    const uint16_t *versions; /* NULL: none are hidden */
-    const uint64_t *bloom;
+    const uint16_t *versions;         /* NULL: none are hidden */
+    const uint64_t *bloom;            /* NULL: the hash is DT_HASH's */
     const uint32_t *buckets, *chains; /* chains[i] belongs to symbol first_hashed + i */
-    uint32_t bucket_count, first_hashed, bloom_words, bloom_shift;
+    uint32_t bucket_count;            /* 0: the library has no names */
+    uint32_t first_hashed, bloom_words, bloom_shift;
 };
 
 struct process_symbols {
@@ -50,8 +51,7 @@ static bool open_hash(const struct process_symbols *symbols, struct library *lib
     library->first_hashed = words[1];
     library->bloom_words = words[2];
     library->bloom_shift = words[3] & 63;
-    if (!is_power_of_two(library->bloom_words) || library->bucket_count == 0 ||
-        library->first_hashed > library->symbol_count)
+    if (!is_power_of_two(library->bloom_words) || library->first_hashed > library->symbol_count)
         return false;
     uint64_t chains = library->symbol_count - library->first_hashed;
     if (16 + library->bloom_words * 8ull + library->bucket_count * 4ull + chains * 4 > from->hash_bytes)
@@ -62,28 +62,55 @@ static bool open_hash(const struct process_symbols *symbols, struct library *lib
     return true;
 }
 
+/* DT_HASH: two words, the buckets, the chains. */
+static bool open_sysv_hash(const struct process_symbols *symbols, struct library *library)
+{
+    const struct process_library *from = library->description;
+
+    if (!table_within(symbols, from->sysv, from->sysv_bytes, 1) || from->sysv_bytes < 8)
+        return false;
+    const uint32_t *words = (const uint32_t *)(const void *)(symbols->view + from->sysv);
+    library->bucket_count = words[0];
+    if (words[1] != library->symbol_count || 8 + (words[0] + (uint64_t)words[1]) * 4 > from->sysv_bytes)
+        return false;
+    library->buckets = words + 2;
+    library->chains = library->buckets + library->bucket_count;
+    return true;
+}
+
 static bool string_ends_within(const char *strings, uint64_t bytes)
 {
     return bytes > 0 && strings[bytes - 1] == '\0';
+}
+
+static bool open_tables(const struct process_symbols *symbols, struct library *library)
+{
+    const struct process_library *from = library->description;
+
+    if (!table_within(symbols, from->symbols, from->symbol_count, sizeof(Elf64_Sym)) ||
+        from->symbol_count > UINT32_MAX || !table_within(symbols, from->strings, from->strings_bytes, 1) ||
+        (from->versions && !table_within(symbols, from->versions, from->symbol_count, 2)))
+        return false;
+    library->symbols = (const Elf64_Sym *)(const void *)(symbols->view + from->symbols);
+    library->symbol_count = (uint32_t)from->symbol_count;
+    library->strings = (const char *)symbols->view + from->strings;
+    library->strings_bytes = from->strings_bytes;
+    library->versions = from->versions ? (const uint16_t *)(const void *)(symbols->view + from->versions) : NULL;
+    if (!string_ends_within(library->strings, library->strings_bytes))
+        return false;
+    return from->hash ? open_hash(symbols, library) : open_sysv_hash(symbols, library);
 }
 
 static bool open_library(const struct process_symbols *symbols, struct library *library)
 {
     const struct process_library *from = library->description;
 
-    if (!table_within(symbols, from->name, from->name_bytes, 1) ||
-        !table_within(symbols, from->symbols, from->symbol_count, sizeof(Elf64_Sym)) ||
-        from->symbol_count > UINT32_MAX || !table_within(symbols, from->strings, from->strings_bytes, 1) ||
-        (from->versions && !table_within(symbols, from->versions, from->symbol_count, 2)))
+    if (!table_within(symbols, from->name, from->name_bytes, 1))
         return false;
     library->name = (const char *)symbols->view + from->name;
-    library->symbols = (const Elf64_Sym *)(const void *)(symbols->view + from->symbols);
-    library->symbol_count = (uint32_t)from->symbol_count;
-    library->strings = (const char *)symbols->view + from->strings;
-    library->strings_bytes = from->strings_bytes;
-    library->versions = from->versions ? (const uint16_t *)(const void *)(symbols->view + from->versions) : NULL;
-    return string_ends_within(library->name, from->name_bytes) &&
-           string_ends_within(library->strings, library->strings_bytes) && open_hash(symbols, library);
+    if (!string_ends_within(library->name, from->name_bytes))
+        return false;
+    return (!from->hash && !from->sysv) || open_tables(symbols, library);
 }
 
 int process_symbols_open(int fd, uint64_t bytes, struct process_symbols **out, struct error *error)
@@ -139,6 +166,18 @@ static uint32_t gnu_hash(const char *name)
     return hash;
 }
 
+/* The hash of DT_HASH: gABI, "Hash Table". */
+static uint32_t sysv_hash(const char *name)
+{
+    uint32_t hash = 0;
+
+    for (; *name; name++) {
+        hash = (hash << 4) + (uint8_t)*name;
+        hash = (hash ^ (hash >> 24 & 0xf0)) & 0x0fffffff;
+    }
+    return hash;
+}
+
 static const char *symbol_name(const struct library *library, const Elf64_Sym *symbol)
 {
     return symbol->st_name < library->strings_bytes ? library->strings + symbol->st_name : "";
@@ -154,8 +193,13 @@ static bool is_offered(const struct library *library, uint32_t index)
            (!library->versions || !(library->versions[index] & HIDDEN_VERSION));
 }
 
+static bool is_called(const struct library *library, uint32_t index, const char *name)
+{
+    return is_offered(library, index) && strcmp(symbol_name(library, &library->symbols[index]), name) == 0;
+}
+
 /* The index of the symbol, or 0. */
-static uint32_t find_in_library(const struct library *library, const char *name, uint32_t hash)
+static uint32_t find_in_gnu_hash(const struct library *library, const char *name, uint32_t hash)
 {
     uint64_t word = library->bloom[(hash / 64) & (library->bloom_words - 1)];
     uint64_t mask = 1ull << (hash % 64) | 1ull << ((hash >> library->bloom_shift) % 64);
@@ -168,11 +212,23 @@ static uint32_t find_in_library(const struct library *library, const char *name,
     for (; index < library->symbol_count; index++) {
         uint32_t chain = library->chains[index - library->first_hashed];
 
-        if ((chain | 1) == (hash | 1) && is_offered(library, index) &&
-            strcmp(symbol_name(library, &library->symbols[index]), name) == 0)
+        if ((chain | 1) == (hash | 1) && is_called(library, index, name))
             return index;
         if (chain & 1)
             break;
+    }
+    return 0;
+}
+
+/* A chain may lead in a circle: it has at most as many links as there are symbols. */
+static uint32_t find_in_sysv_hash(const struct library *library, const char *name, uint32_t hash)
+{
+    uint32_t index = library->buckets[hash % library->bucket_count];
+
+    for (uint32_t i = 0; i < library->symbol_count && index != 0 && index < library->symbol_count; i++) {
+        if (is_called(library, index, name))
+            return index;
+        index = library->chains[index];
     }
     return 0;
 }
@@ -183,7 +239,9 @@ bool process_symbols_find(const struct process_symbols *symbols, const char *nam
 
     for (uint32_t i = 0; i < symbols->count; i++) {
         const struct library *library = &symbols->libraries[i];
-        uint32_t index = find_in_library(library, name, hash);
+        uint32_t index = library->bucket_count == 0 ? 0
+                         : library->bloom           ? find_in_gnu_hash(library, name, hash)
+                                                    : find_in_sysv_hash(library, name, sysv_hash(name));
 
         if (index == 0)
             continue;

@@ -1,12 +1,13 @@
 /*
- * Copies .gnu.hash, .dynsym, .dynstr and .gnu.version of each loaded object into the symbols memfd.
+ * Copies .gnu.hash or .hash, .dynsym, .dynstr and .gnu.version of each loaded object into the symbols memfd.
  *
  * Two passes over the objects: the first finds the tables and gives each its place, the second writes them straight
  * from where ld.so has them mapped, by pwritev, since touching fresh pages through a mapping costs more than copying.
  * Only STT_GNU_IFUNC entries differ from the original; the run of symbols is cut around each.
  *
- * Nothing states the number of dynamic symbols where section headers are not loaded: the longest chain of the hash
- * table ends with the last of them. A library that has no DT_GNU_HASH is described without tables.
+ * DT_HASH states the number of dynamic symbols; of a library with DT_GNU_HASH nothing does that is loaded: there the
+ * longest chain ends with the last of them. A table must end with the segment in which it begins: what is wrong with a
+ * library is said here, before anything reads past it.
  */
 #include "daemon/runner/process_symbols.h"
 
@@ -30,7 +31,7 @@
 struct image {
     struct process_library library;
     const char *name;
-    const void *hash, *strings, *versions;
+    const void *hash, *sysv, *strings, *versions; /* `sysv` only without `hash` */
     const Elf64_Sym *symbols;
 };
 
@@ -38,27 +39,71 @@ struct images {
     struct image *list; /* owned */
     size_t count, room;
     bool no_memory;
+    const char *malformed; /* the name of a library whose tables are; NULL for none */
 };
 
-/* The parts of DT_GNU_HASH behind its four words: bloom filter, buckets, chains. */
-static uint64_t hash_symbol_count(const uint32_t *hash)
+/* How many bytes of the object are mapped from here on. */
+static uint64_t readable_from(const struct dl_phdr_info *info, const void *address)
 {
-    uint32_t bucket_count = hash[0], first = hash[1], bloom_words = hash[2];
-    const uint32_t *buckets = hash + 4 + (size_t)bloom_words * 2;
-    const uint32_t *chains = buckets + bucket_count;
-    uint32_t last = 0;
-    for (uint32_t i = 0; i < bucket_count; i++)
-        last = buckets[i] > last ? buckets[i] : last;
-    if (last < first)
-        return first;
-    while ((chains[last - first] & 1) == 0)
-        last++;
-    return (uint64_t)last + 1;
+    uint64_t at = (uintptr_t)address - info->dlpi_addr;
+    for (size_t i = 0; i < info->dlpi_phnum; i++) {
+        const Elf64_Phdr *segment = &info->dlpi_phdr[i];
+        if (segment->p_type == PT_LOAD && (segment->p_flags & PF_R) && at >= segment->p_vaddr &&
+            at - segment->p_vaddr < segment->p_memsz)
+            return segment->p_memsz - (at - segment->p_vaddr);
+    }
+    return 0;
 }
 
-static uint64_t hash_bytes(const uint32_t *hash, uint64_t symbol_count)
+static bool is_readable(const struct dl_phdr_info *info, const void *table, uint64_t count, uint64_t size)
 {
-    return 16 + (uint64_t)hash[2] * 8 + (uint64_t)hash[0] * 4 + (symbol_count - hash[1]) * 4;
+    return count <= readable_from(info, table) / size;
+}
+
+/* DT_GNU_HASH is four words, bloom filter, buckets, chains. */
+static bool image_measure_hash(struct image *image, const struct dl_phdr_info *info)
+{
+    const uint32_t *hash = image->hash;
+    uint64_t words = readable_from(info, hash) / sizeof *hash;
+    if (words < 4)
+        return false;
+    uint64_t bucket_count = hash[0], first = hash[1], start = 4 + (uint64_t)hash[2] * 2;
+    uint64_t last = 0, chains = start + bucket_count;
+    if (chains > words)
+        return false;
+    for (uint64_t i = start; i < chains; i++)
+        last = hash[i] > last ? hash[i] : last;
+    uint64_t count = first;
+    if (last >= first) {
+        while (last - first < words - chains && (hash[chains + last - first] & 1) == 0)
+            last++;
+        count = last + 1;
+    }
+    image->library.symbol_count = count;
+    image->library.hash_bytes = (chains + count - first) * sizeof *hash;
+    return count - first <= words - chains;
+}
+
+/* gABI, "Hash Table": nbucket, nchain, which is the number of symbols, buckets, chains. */
+static bool image_measure_sysv(struct image *image, const struct dl_phdr_info *info)
+{
+    const uint32_t *hash = image->sysv;
+    uint64_t words = readable_from(info, hash) / sizeof *hash;
+    if (words < 2 || 2 + (uint64_t)hash[0] + hash[1] > words)
+        return false;
+    image->library.symbol_count = hash[1];
+    image->library.sysv_bytes = (2 + (uint64_t)hash[0] + hash[1]) * sizeof *hash;
+    return true;
+}
+
+static bool image_measure(struct image *image, const struct dl_phdr_info *info)
+{
+    struct process_library *library = &image->library;
+    if (image->hash != NULL ? !image_measure_hash(image, info) : !image_measure_sysv(image, info))
+        return false;
+    return is_readable(info, image->symbols, library->symbol_count, sizeof *image->symbols) &&
+           is_readable(info, image->strings, library->strings_bytes, 1) &&
+           (image->versions == NULL || is_readable(info, image->versions, library->symbol_count, sizeof(uint16_t)));
 }
 
 /* glibc relocates the addresses in a dynamic section in place, unless that section is read-only. */
@@ -76,6 +121,9 @@ static void image_read_dynamic(struct image *image, const Elf64_Dyn *dynamic)
         case DT_GNU_HASH:
             image->hash = dynamic_pointer(library, entry);
             break;
+        case DT_HASH:
+            image->sysv = dynamic_pointer(library, entry);
+            break;
         case DT_SYMTAB:
             image->symbols = dynamic_pointer(library, entry);
             break;
@@ -90,16 +138,17 @@ static void image_read_dynamic(struct image *image, const Elf64_Dyn *dynamic)
             break;
         }
     }
-    if (image->hash == NULL || image->symbols == NULL || image->strings == NULL) {
-        image->hash = NULL;
-        library->strings_bytes = 0;
-        return;
-    }
-    library->symbol_count = hash_symbol_count(image->hash);
-    library->hash_bytes = hash_bytes(image->hash, library->symbol_count);
+    if (image->hash != NULL)
+        image->sysv = NULL;
 }
 
-static void image_describe(struct image *image, const struct dl_phdr_info *info)
+static bool image_has_names(const struct image *image)
+{
+    return image->hash != NULL || image->sysv != NULL;
+}
+
+/* False if the tables are malformed. */
+static bool image_describe(struct image *image, const struct dl_phdr_info *info)
 {
     *image = (struct image){.library.base = info->dlpi_addr, .name = info->dlpi_name};
     image->library.name_bytes = strlen(info->dlpi_name) + 1;
@@ -109,6 +158,11 @@ static void image_describe(struct image *image, const struct dl_phdr_info *info)
     for (size_t i = 0; i < info->dlpi_phnum; i++)
         if (info->dlpi_phdr[i].p_type == PT_DYNAMIC)
             image_read_dynamic(image, (const void *)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr));
+    if (image->symbols != NULL && image->strings != NULL && image_has_names(image))
+        return image_measure(image, info);
+    image->hash = image->sysv = NULL;
+    image->library.strings_bytes = 0;
+    return true;
 }
 
 static int images_add(struct dl_phdr_info *info, size_t size, void *data)
@@ -127,8 +181,10 @@ static int images_add(struct dl_phdr_info *info, size_t size, void *data)
         images->list = list;
         images->room = room;
     }
-    image_describe(&images->list[images->count++], info);
-    return 0;
+    if (image_describe(&images->list[images->count++], info))
+        return 0;
+    images->malformed = info->dlpi_name;
+    return 1;
 }
 
 static uint64_t place(uint64_t *end, uint64_t bytes)
@@ -146,9 +202,12 @@ static uint64_t images_place(struct images *images)
         struct image *image = &images->list[i];
         struct process_library *library = &image->library;
         library->name = place(&end, library->name_bytes);
-        if (image->hash == NULL)
+        if (!image_has_names(image))
             continue;
-        library->hash = place(&end, library->hash_bytes);
+        if (image->hash != NULL)
+            library->hash = place(&end, library->hash_bytes);
+        else
+            library->sysv = place(&end, library->sysv_bytes);
         library->symbols = place(&end, library->symbol_count * sizeof(Elf64_Sym));
         library->strings = place(&end, library->strings_bytes);
         if (image->versions != NULL)
@@ -243,9 +302,10 @@ static void image_write(struct writer *writer, const struct image *image)
 {
     const struct process_library *library = &image->library;
     writer_put_table(writer, image->name, library->name_bytes);
-    if (image->hash == NULL)
+    if (!image_has_names(image))
         return;
     writer_put_table(writer, image->hash, library->hash_bytes);
+    writer_put_table(writer, image->sysv, library->sysv_bytes);
     writer_put_symbols(writer, image);
     writer_put_table(writer, image->strings, library->strings_bytes);
     if (image->versions != NULL)
@@ -271,6 +331,10 @@ int process_symbols_write(int memfd, uint64_t *bytes, struct error *error)
     dl_iterate_phdr(images_add, &images);
     if (images.no_memory) {
         code = error_set(error, ERROR_NO_MEMORY, WRITE_STAGE);
+        goto out;
+    }
+    if (images.malformed != NULL) {
+        code = error_set(error, ERROR_SETUP, "%s: its symbol tables are malformed", images.malformed);
         goto out;
     }
     *bytes = images_place(&images);
