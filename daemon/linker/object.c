@@ -29,7 +29,8 @@ struct foreign_format {
 static const struct foreign_format foreign_formats[] = {
     {"!<arch>\n", "an archive; submit its members one by one"},
     {"!<thin>\n", "a thin archive; submit the objects it names one by one"},
-    {"BC\xc0\xde", "LLVM bitcode; compile it to an object (without -flto or -emit-llvm)"},
+    {"BC\xc0\xde", "LLVM bitcode; compile it without -flto and -emit-llvm, or with -ffat-lto-objects"},
+    {"\xde\xc0\x17\x0b", "LLVM bitcode; compile it without -flto and -emit-llvm, or with -ffat-lto-objects"},
 };
 
 static int refuse_foreign(const uint8_t *bytes, size_t length, struct error *error)
@@ -347,6 +348,8 @@ static int check_section(struct opening *opening, uint32_t index, const Elf64_Sh
         return object_refuse_section(opening, index, ERROR_EXECUTABLE_STACK,
                                      "asks for an executable stack, which no program gets here; "
                                      "avoid nested functions whose address is taken, or mark the assembly source");
+    if ((section->flags & SHF_EXCLUDE) && strncmp(section->name, ".gnu.lto_", 9) == 0)
+        opening->lto = true;
     return loaded ? check_loaded_section(opening, index) : 0;
 }
 

@@ -65,7 +65,7 @@ struct object {
    shared object, a core file; says which and what to do), OBJECT_TRUNCATED (something lies past the end; says what and
    by how much), OBJECT_SECTION, OBJECT_SYMBOL, OBJECT_RELOCATION, EXECUTABLE_STACK, LIMIT, NO_MEMORY, UNSUPPORTED
    (SHT_REL and SHT_CREL for a loaded section, SHT_RELR, compressed or unknown loaded sections, thread-local data,
-   STT_GNU_IFUNC). The unit's name is the caller's. */
+   STT_GNU_IFUNC, an object of -flto with code for a compiler alone). The unit's name is the caller's. */
 int object_open(struct object *object, struct pool *pool, const void *bytes, size_t length, uint16_t machine,
                 struct error *error);
 

@@ -20,6 +20,7 @@ struct opening {
     uint32_t symbol_table; /* section index; 0 for none */
     uint32_t group_sections;
     uint64_t relocations; /* of loaded sections, counted so far */
+    bool lto;             /* there are sections of GCC's intermediate code */
 };
 
 /* "section 5 '.text': WHAT", with the section in its field. Returns code. */

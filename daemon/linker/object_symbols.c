@@ -136,6 +136,19 @@ static int check_place(struct opening *opening, uint32_t index, const Elf64_Sym 
     return 0;
 }
 
+/* GCC marks an object that has intermediate code alone by a symbol: nothing else in its symbol table is of the program.
+ */
+static int check_lto(struct opening *opening)
+{
+    const struct object *object = opening->object;
+    for (uint32_t i = object->first_global; i < object->symbol_count && opening->lto; i++)
+        if (strcmp(object->names + object->symbols[i].st_name, "__gnu_lto_slim") == 0)
+            return error_set(opening->error, ERROR_UNSUPPORTED,
+                             "holds intermediate code of GCC alone (-flto): compile it with -ffat-lto-objects, or "
+                             "without -flto");
+    return 0;
+}
+
 int object_check_symbols(struct opening *opening)
 {
     const struct object *object = opening->object;
@@ -156,5 +169,5 @@ int object_check_symbols(struct opening *opening)
         if (code)
             return code;
     }
-    return 0;
+    return check_lto(opening);
 }

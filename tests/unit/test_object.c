@@ -2,6 +2,7 @@
  * linker/object: what is in an object, and every way in which one can be broken.
  */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/bytes.h"
@@ -144,6 +145,7 @@ static const struct foreign foreigners[] = {
     {"#include", 8, ERROR_OBJECT_FORMAT, "begins with 23 69 6e 63"},
     {"!<arch>\nfoo", 11, ERROR_OBJECT_FORMAT, "an archive"},
     {"BC\xc0\xde....", 8, ERROR_OBJECT_FORMAT, "bitcode"},
+    {"\xde\xc0\x17\x0b....", 8, ERROR_OBJECT_FORMAT, "-ffat-lto-objects"},
 };
 
 Test(object, files_of_other_formats_are_called_by_name)
@@ -154,6 +156,36 @@ Test(object, files_of_other_formats_are_called_by_name)
         fixture_make(&fixture, object_copy(&bytes));
         cr_expect_eq(fixture_open(&fixture), foreigners[i].code, "row %zu", i);
         cr_expect(strstr(fixture.error.text, foreigners[i].text), "%s", fixture.error.text);
+        fixture_free(&fixture);
+    }
+}
+
+Test(object, code_for_a_compiler_alone_is_refused)
+{
+    static const struct {
+        const char *flags;
+        int code;
+    } rows[] = {{"-flto", ERROR_UNSUPPORTED}, {"-flto -ffat-lto-objects", 0}};
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct object_fixture fixture;
+        fixture_make(&fixture, compile_c("int f(void) { return 1; }", rows[i].flags));
+        cr_expect_eq(fixture_open(&fixture), rows[i].code, "%s: %s", rows[i].flags, fixture.error.text);
+        cr_expect(rows[i].code == 0 || strstr(fixture.error.text, "-ffat-lto-objects"), "%s", fixture.error.text);
+        fixture_free(&fixture);
+    }
+}
+
+/* GCC's mark is a symbol beside sections of its intermediate code. Either alone is somebody else's. */
+Test(object, the_mark_of_code_for_a_compiler_is_both_symbol_and_section)
+{
+    static const char section[] = ".section .gnu.lto_f,\"e\",@progbits\n.long 1\n";
+    static const char symbol[] = ".comm __gnu_lto_slim,1,1\n";
+    for (unsigned which = 0; which < 4; which++) {
+        char source[256];
+        struct object_fixture fixture;
+        snprintf(source, sizeof source, "%s%s", which & 1 ? section : "", which & 2 ? symbol : "");
+        fixture_make(&fixture, compile_assembly(source, NULL));
+        cr_expect_eq(fixture_open(&fixture), which == 3 ? ERROR_UNSUPPORTED : 0, "%s", fixture.error.text);
         fixture_free(&fixture);
     }
 }
