@@ -33,7 +33,7 @@
 #define LIMIT_UNITS_PER_BATCH   65536
 #define LIMIT_UNITS_PER_SESSION 4194304
 #define LIMIT_OBJECT_BYTES      MIB(256)
-#define LIMIT_NAME_BYTES        KIB(64)  /* one symbol's name */
+#define LIMIT_NAME_BYTES        MIB(1)   /* one symbol's name: templates make names of more than 64 KiB */
 #define LIMIT_UNIT_NAME_BYTES   KIB(4)   /* one unit's name: a path */
 #define LIMIT_SECTIONS          1048576  /* of one object */
 #define LIMIT_SYMBOLS           4194304  /* of one object */

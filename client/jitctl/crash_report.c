@@ -28,12 +28,16 @@ size_t crash_report_locate(const struct jitd_frame *frame, struct places *places
     return places_find(places, &key, found);
 }
 
+/* Of a name that fills the screen its beginning; JSON has it whole. */
+#define CRASH_REPORT_TEXT_SHOWN 400
+
 /* Names are the program's, or the daemon's: neither may speak to the terminal. */
 static void crash_report_put(FILE *out, const char *before, const char *text, const char *after)
 {
+    size_t shown = strnlen(text, CRASH_REPORT_TEXT_SHOWN);
     fputs(before, out);
-    name_print(out, text, strlen(text));
-    fputs(after, out);
+    name_print(out, text, shown);
+    fprintf(out, "%s%s", text[shown] ? "..." : "", after);
 }
 
 static void crash_report_print_whose(FILE *out, const struct jitd_end *end)

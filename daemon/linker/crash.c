@@ -18,10 +18,15 @@ static ProtobufCBinaryData text(const char *string)
     return (ProtobufCBinaryData){strlen(string), (uint8_t *)(uintptr_t)string};
 }
 
+static ProtobufCBinaryData beginning(const char *string, size_t most)
+{
+    return (ProtobufCBinaryData){strnlen(string, most), (uint8_t *)(uintptr_t)string};
+}
+
 /* The unit's section and the function around an offset in zone X; a function of size 0, as an assembler's labels are,
    reaches to the next one in its section. Of two names at one address the later one is taken: symbol tables list local
-   aliases (f.localalias) before globals. */
-static void describe_in_unit(const struct unit *unit, uint64_t offset, Jitd__Proto__StackFrame *frame)
+   aliases (f.localalias) before globals. A name has at most `most` bytes. */
+static void describe_in_unit(const struct unit *unit, uint64_t offset, size_t most, Jitd__Proto__StackFrame *frame)
 {
     const struct code_range *section = NULL, *function = NULL;
 
@@ -42,17 +47,18 @@ static void describe_in_unit(const struct unit *unit, uint64_t offset, Jitd__Pro
     frame->unit_id = unit->id;
     if (section) {
         frame->section_index = code_map_section_index(unit, (uint32_t)(section - unit->ranges));
-        frame->section = text(section->name);
+        frame->section = beginning(section->name, most);
         frame->section_offset = offset - section->offset;
     }
     if (function) {
-        frame->function = text(function->name);
+        frame->function = beginning(function->name, most);
         frame->function_offset = offset - function->offset;
     }
 }
 
 /* A return address belongs to the call before it, which may be the last instruction of its function. */
-static void describe_frame(const struct session *session, uint64_t pc, bool exact, Jitd__Proto__StackFrame *frame)
+static void describe_frame(const struct session *session, uint64_t pc, bool exact, size_t most,
+                           Jitd__Proto__StackFrame *frame)
 {
     uint64_t back = exact ? 0 : 1, offset;
     const struct unit *unit = link_find_code(&session->linker, pc - back, NULL);
@@ -62,7 +68,7 @@ static void describe_frame(const struct session *session, uint64_t pc, bool exac
     frame->pc = pc;
     frame->exact = exact;
     if (unit && arena_find(session->arena, pc - back, &zone, &offset)) {
-        describe_in_unit(unit, offset, frame);
+        describe_in_unit(unit, offset, most, frame);
         frame->section_offset += frame->section.len ? back : 0;
         frame->function_offset += frame->function.len ? back : 0;
         return;
@@ -70,7 +76,7 @@ static void describe_frame(const struct session *session, uint64_t pc, bool exac
     if (!process_symbols_describe(session->linker.process, pc - back, &library, &function, &offset))
         return;
     frame->unit = text(*library ? library : "jitd-runner");
-    frame->function = text(function);
+    frame->function = beginning(function, most);
     frame->function_offset = *function ? offset + back : 0;
 }
 
@@ -78,11 +84,13 @@ static void describe_frames(const struct session *session, const struct channel_
                             Jitd__Proto__Ended *out)
 {
     Jitd__Proto__StackFrame *frames = pool_allocate_array(pool, crash->frame_count, sizeof *frames);
+    /* A frame names a function and a section, and the names of all frames are to fit into half a message. */
+    size_t most = LIMIT_MESSAGE_BYTES / 4 / (crash->frame_count + 1u);
 
     out->frames = pool_allocate_array(pool, crash->frame_count + 1u, sizeof *out->frames);
     for (uint32_t i = 0; i < crash->frame_count && frames && out->frames; i++) {
         jitd__proto__stack_frame__init(&frames[i]);
-        describe_frame(session, crash->frames[i], i == 0 || crash->exact[i], &frames[i]);
+        describe_frame(session, crash->frames[i], i == 0 || crash->exact[i], most, &frames[i]);
         out->frames[out->n_frames++] = &frames[i];
     }
 }
