@@ -1,22 +1,29 @@
 /*
- * Archives, read with libelf.
- *
- * libelf is lenient: it cuts a last member that is too long, and stops quietly at a header that it cannot read, as at
- * the end of the archive. So the position where it stopped is compared with the archive's length: anything but the end
- * means a broken archive, never one with fewer members.
+ * Archives: where the bytes of each member are, and the symbols of all of them.
  */
 #include "client/jitctl/archive.h"
 
 #include <ar.h>
-#include <libelf.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "client/jitctl/allocate.h"
+#include "client/jitctl/archive_entries.h"
 #include "client/jitctl/elf_symbols.h"
 #include "common/bytes.h"
 
 static const char archive_thin_magic[] = "!<thin>\n";
+
+struct archive_reading {
+    struct archive *archive;
+    struct archive *root; /* which keeps the nested ones */
+    const struct archive_files *files;
+    struct archive_entries entries;
+    struct error *error;
+};
+
+static int archive_read(struct archive *archive, struct archive *root, const struct archive_files *files,
+                        struct error *error);
 
 static bool archive_begins(const void *bytes, size_t length, const char *magic)
 {
@@ -28,67 +35,47 @@ bool archive_recognise(const void *bytes, size_t length)
     return archive_begins(bytes, length, ARMAG) || archive_begins(bytes, length, archive_thin_magic);
 }
 
-/* The index ("/", "/SYM64/") and the table of long names ("//") are no members in the linker's sense. */
-static bool archive_is_special(const char *name)
+/* A path of a thin archive counts from the directory of the archive. */
+static char *archive_resolve(const struct archive *archive, const char *name)
 {
-    return strcmp(name, "/") == 0 || strcmp(name, "//") == 0 || strcmp(name, "/SYM64/") == 0;
+    const char *slash = strrchr(archive->path, '/');
+    if (*name == '/' || !slash)
+        return allocate_format("%s", name);
+    return allocate_format("%.*s/%s", (int)(slash - archive->path), archive->path, name);
 }
 
-/* libelf cuts a size that reaches past the end. It has checked that the header lies within the archive. */
-static uint64_t archive_stated_size(const uint8_t *at)
+/* ---- members of other archives ---- */
+
+static void archive_open_nested(struct archive *nested, struct archive_reading *reading)
 {
-    struct ar_hdr header;
-    memcpy(&header, at, sizeof header);
-    char digits[sizeof header.ar_size + 1] = "";
-    memcpy(digits, header.ar_size, sizeof header.ar_size);
-    return strtoull(digits, NULL, 10);
+    const void *bytes;
+    struct error error;
+    int code = reading->files->open(reading->files->data, nested->path, &bytes, &nested->length, &error);
+    nested->bytes = bytes;
+    if (!code && !archive_recognise(nested->bytes, nested->length))
+        code = error_set(&error, ERROR_OBJECT_FORMAT, "not an archive");
+    if (!code)
+        code = archive_read(nested, reading->root, reading->files, &error);
+    free(nested->problem);
+    nested->problem = code ? allocate_format("%s: %s", nested->path, error.text) : NULL;
 }
 
-static int archive_add_member(struct archive *archive, Elf *member, const uint8_t *bytes, size_t length, uint64_t *next,
-                              struct error *error)
+/* Takes `path` over. While an archive is being read it has a problem, which is told to who comes back to it. */
+static struct archive *archive_find_nested(struct archive_reading *reading, char *path)
 {
-    const Elf_Arhdr *header = elf_getarhdr(member);
-    uint64_t position = *next;
-    if (!header)
-        return error_set(error, ERROR_OBJECT_FORMAT, "bad member header at offset %llu: %s",
-                         (unsigned long long)position, elf_errmsg(-1));
-    uint64_t start = position + sizeof(struct ar_hdr);
-    if (!range_within(start, archive_stated_size(bytes + position), length))
-        return error_set(error, ERROR_OBJECT_TRUNCATED, "member %s reaches past the end of the archive",
-                         header->ar_name);
-    *next = start + align_up((uint64_t)header->ar_size, 2);
-    if (archive_is_special(header->ar_name))
-        return 0;
-
-    archive->members = allocate_room(archive->members, archive->member_count, sizeof *archive->members);
-    archive->members[archive->member_count++] = (struct archive_member){
-        .name = allocate_format("%s", header->ar_name),
-        .position = position,
-        .bytes = bytes + start,
-        .length = (size_t)header->ar_size,
-    };
-    return 0;
-}
-
-static int archive_read_members(struct archive *archive, const uint8_t *bytes, size_t length, struct error *error)
-{
-    uint64_t next = SARMAG;
-    /* The mode of elf_memory; with plain ELF_C_READ elf_begin would ask for a descriptor. */
-    Elf_Cmd command = ELF_C_READ_MMAP;
-    Elf *member;
-    int code = 0;
-    while (!code && command != ELF_C_NULL && (member = elf_begin(-1, command, archive->elf))) {
-        next = (uint64_t)elf_getaroff(member);
-        code = archive_add_member(archive, member, bytes, length, &next, error);
-        command = elf_next(member);
-        elf_end(member);
-    }
-    if (code)
-        return code;
-    if (next < length)
-        return error_set(error, ERROR_OBJECT_FORMAT, "no member header at offset %llu, where one is due",
-                         (unsigned long long)next);
-    return 0;
+    struct archive *root = reading->root;
+    for (size_t i = 0; i < root->nested_count; i++)
+        if (strcmp(root->nested[i]->path, path) == 0) {
+            free(path);
+            return root->nested[i];
+        }
+    struct archive *nested = allocate_zeroed(sizeof *nested);
+    nested->path = path;
+    nested->problem = allocate_format("%s: contains itself", path);
+    root->nested = allocate_room(root->nested, root->nested_count, sizeof(struct archive *));
+    root->nested[root->nested_count++] = nested;
+    archive_open_nested(nested, reading);
+    return nested;
 }
 
 static int archive_compare_position(const void *key, const void *element)
@@ -98,93 +85,191 @@ static int archive_compare_position(const void *key, const void *element)
     return position < member->position ? -1 : position > member->position;
 }
 
+static struct archive_member *archive_member_at(const struct archive *archive, uint64_t position)
+{
+    if (archive->member_count == 0)
+        return NULL;
+    return bsearch(&position, archive->members, archive->member_count, sizeof *archive->members,
+                   archive_compare_position);
+}
+
+static void archive_take_nested(struct archive_reading *reading, const struct archive_entry *entry,
+                                struct archive_member *member)
+{
+    const struct archive *nested = archive_find_nested(reading, archive_resolve(reading->archive, entry->name));
+    const struct archive_member *inner = nested->problem ? NULL : archive_member_at(nested, entry->nested);
+    if (!inner) {
+        member->problem = nested->problem ? allocate_format("%s", nested->problem)
+                                          : allocate_format("%s: no member at offset %llu", nested->path,
+                                                            (unsigned long long)entry->nested);
+        return;
+    }
+    free(member->name);
+    member->name = allocate_format("%s", inner->name);
+    member->bytes = inner->bytes;
+    member->length = inner->length;
+    member->problem = inner->problem ? allocate_format("%s", inner->problem) : NULL;
+}
+
+static void archive_take_file(struct archive_reading *reading, const struct archive_entry *entry,
+                              struct archive_member *member)
+{
+    char *path = archive_resolve(reading->archive, entry->name);
+    struct error error;
+    if (reading->files->open(reading->files->data, path, &member->bytes, &member->length, &error)) {
+        member->bytes = NULL;
+        member->length = 0;
+        member->problem = allocate_format("%s: %s", path, error.text);
+    }
+    free(path);
+}
+
+/* ---- all members ---- */
+
+static void archive_add_member(struct archive_reading *reading, const struct archive_entry *entry)
+{
+    struct archive *archive = reading->archive;
+    struct archive_member member = {.name = allocate_format("%s", entry->name), .position = entry->position};
+    if (archive->thin && entry->nested)
+        archive_take_nested(reading, entry, &member);
+    else if (archive->thin)
+        archive_take_file(reading, entry, &member);
+    else {
+        member.bytes = archive->bytes + entry->start;
+        member.length = (size_t)entry->length;
+    }
+    archive->members = allocate_room(archive->members, archive->member_count, sizeof *archive->members);
+    archive->members[archive->member_count++] = member;
+}
+
+static int archive_read_members(struct archive_reading *reading)
+{
+    const struct archive *archive = reading->archive;
+    archive_entries_begin(&reading->entries, archive->bytes, archive->length, archive->thin);
+    for (;;) {
+        struct archive_entry entry;
+        int code = archive_entries_next(&reading->entries, &entry, reading->error);
+        if (code || !entry.name)
+            return code;
+        archive_add_member(reading, &entry);
+        free(entry.name);
+    }
+}
+
+const void *archive_first_member(const void *bytes, size_t length, size_t *member_length)
+{
+    struct archive_entries entries;
+    struct archive_entry entry;
+    if (!archive_begins(bytes, length, ARMAG))
+        return NULL;
+    archive_entries_begin(&entries, bytes, length, false);
+    if (archive_entries_next(&entries, &entry, NULL) || !entry.name)
+        return NULL;
+    free(entry.name);
+    *member_length = (size_t)entry.length;
+    return entries.bytes + entry.start;
+}
+
+/* ---- symbols ---- */
+
+struct archive_indexing {
+    struct archive *archive;
+    size_t member;
+    uint64_t last; /* position in the index */
+};
+
 static void archive_add_symbol(struct archive *archive, const char *name, size_t member)
 {
     archive->symbols = allocate_room(archive->symbols, archive->symbol_count, sizeof *archive->symbols);
     archive->symbols[archive->symbol_count++] = (struct archive_symbol){.name = name, .member = member};
 }
 
-static int archive_read_index(struct archive *archive, const Elf_Arsym *index, size_t count, struct error *error)
-{
-    /* The last entry is a terminator without a name. */
-    for (size_t i = 0; i < count && index[i].as_name; i++) {
-        uint64_t position = index[i].as_off;
-        const struct archive_member *member = NULL;
-        if (archive->member_count)
-            member =
-                bsearch(&position, archive->members, archive->member_count, sizeof *member, archive_compare_position);
-        if (!member)
-            return error_set(error, ERROR_OBJECT_FORMAT,
-                             "the index says that %s is in a member at offset %llu, but "
-                             "there is none: run ranlib on it",
-                             index[i].as_name, (unsigned long long)position);
-        archive_add_symbol(archive, index[i].as_name, (size_t)(member - archive->members));
-    }
-    return 0;
-}
-
-struct archive_indexing {
-    struct archive *archive;
-    size_t member;
-};
-
-static void archive_index_symbol(const char *name, enum elf_symbol_kind kind, void *data)
+static void archive_visit_member(const char *name, enum elf_symbol_kind kind, void *data)
 {
     const struct archive_indexing *indexing = data;
     if (kind != ELF_SYMBOL_UNDEFINED && kind != ELF_SYMBOL_UNDEFINED_WEAK)
         archive_add_symbol(indexing->archive, name, indexing->member);
 }
 
-static void archive_build_index(struct archive *archive)
+static void archive_visit_index(const char *name, uint64_t position, void *data)
 {
-    archive->index_missing = true;
-    for (size_t i = 0; i < archive->member_count; i++) {
-        struct archive_indexing indexing = {.archive = archive, .member = i};
-        elf_symbols_of_object(archive->members[i].bytes, archive->members[i].length, archive_index_symbol, &indexing);
-    }
+    struct archive_indexing *indexing = data;
+    const struct archive_member *member = archive_member_at(indexing->archive, position);
+    indexing->last = max_u64(indexing->last, position);
+    if (member && !member->known)
+        archive_add_symbol(indexing->archive, name, (size_t)(member - indexing->archive->members));
 }
 
-static int archive_read(struct archive *archive, const void *bytes, size_t length, struct error *error)
+/* The order within a member decides nothing. */
+static int archive_compare_members(const void *a, const void *b)
 {
-    int code = archive_read_members(archive, bytes, length, error);
-    if (code)
-        return code;
-    size_t count = 0;
-    const Elf_Arsym *index = elf_getarsym(archive->elf, &count);
-    if (index)
-        return archive_read_index(archive, index, count, error);
-    archive_build_index(archive);
+    const struct archive_symbol *left = a, *right = b;
+    return left->member < right->member ? -1 : left->member > right->member;
+}
+
+static int archive_find_symbols(struct archive_reading *reading)
+{
+    struct archive *archive = reading->archive;
+    struct archive_indexing indexing = {.archive = archive};
+    archive->indexed = reading->entries.index.format != NULL;
+    for (size_t i = 0; i < archive->member_count; i++) {
+        struct archive_member *member = &archive->members[i];
+        if (member->problem && !archive->indexed)
+            return error_set(reading->error, ERROR_NOT_FOUND, "member %s: %s", member->name, member->problem);
+        indexing.member = i;
+        member->known = elf_symbols_of_object(member->bytes, member->length, archive_visit_member, &indexing);
+    }
+    size_t read = archive->symbol_count;
+    archive_index_read(&reading->entries.index, archive_visit_index, &indexing);
+    if (archive->symbol_count > read)
+        qsort(archive->symbols, archive->symbol_count, sizeof *archive->symbols, archive_compare_members);
+    if (indexing.last >= archive->length && archive->length)
+        return error_set(reading->error, ERROR_OBJECT_TRUNCATED,
+                         "the index names a member at offset %llu, past the end: the archive was cut, or run ranlib "
+                         "on it",
+                         (unsigned long long)indexing.last);
     return 0;
 }
 
-int archive_open(struct archive *archive, const void *bytes, size_t length, struct error *error)
+static int archive_read(struct archive *archive, struct archive *root, const struct archive_files *files,
+                        struct error *error)
 {
-    *archive = (struct archive){0};
-    if (archive_begins(bytes, length, archive_thin_magic))
-        return error_set(error, ERROR_UNSUPPORTED,
-                         "thin archives are not supported: make an ordinary one, or name its objects");
-    if (!archive_begins(bytes, length, ARMAG))
-        return error_set(error, ERROR_OBJECT_FORMAT, "not an archive");
-    if (length == SARMAG)
-        return 0;
+    archive->thin = archive_begins(archive->bytes, archive->length, archive_thin_magic);
+    struct archive_reading reading = {.archive = archive, .root = root, .files = files, .error = error};
+    int code = archive_read_members(&reading);
+    return code ? code : archive_find_symbols(&reading);
+}
 
-    elf_version(EV_CURRENT);
-    /* elf_memory takes a pointer to non-const, but reads only. */
-    archive->elf = elf_memory((char *)(uintptr_t)bytes, length);
-    if (!archive->elf)
-        return error_set(error, ERROR_OBJECT_FORMAT, "not a usable archive: %s", elf_errmsg(-1));
-    int code = archive_read(archive, bytes, length, error);
+int archive_open(struct archive *archive, const char *path, const void *bytes, size_t length,
+                 const struct archive_files *files, struct error *error)
+{
+    *archive = (struct archive){.path = allocate_format("%s", path), .bytes = bytes, .length = length};
+    int code = archive_recognise(bytes, length) ? archive_read(archive, archive, files, error)
+                                                : error_set(error, ERROR_OBJECT_FORMAT, "not an archive");
     if (code)
         archive_close(archive);
     return code;
 }
 
-void archive_close(struct archive *archive)
+static void archive_release(struct archive *archive)
 {
-    for (size_t i = 0; i < archive->member_count; i++)
+    for (size_t i = 0; i < archive->member_count; i++) {
         free(archive->members[i].name);
+        free(archive->members[i].problem);
+    }
     free(archive->members);
     free(archive->symbols);
-    elf_end(archive->elf);
+    free(archive->problem);
+    free(archive->path);
+}
+
+void archive_close(struct archive *archive)
+{
+    for (size_t i = 0; i < archive->nested_count; i++) {
+        archive_release(archive->nested[i]);
+        free(archive->nested[i]);
+    }
+    free(archive->nested);
+    archive_release(archive);
     *archive = (struct archive){0};
 }

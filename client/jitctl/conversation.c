@@ -77,6 +77,8 @@ void conversation_fail(struct conversation *conversation, const struct jitd_erro
         conversation_complain(conversation, &errors->list[i]);
     if (errors->omitted)
         complain("and %zu more errors", errors->omitted);
+    if (errors->count && errors->list[0].code == JITD_ERROR_SYMBOL_MISSING)
+        inputs_complain_unsearched(conversation->inputs);
     conversation_finish(conversation, EXIT_JITCTL);
 }
 
@@ -146,6 +148,7 @@ static int conversation_start(struct conversation *conversation, const struct op
 int conversation_open(struct conversation *conversation, const struct options *options, const struct inputs *inputs,
                       struct jitd_options *session)
 {
+    conversation->inputs = inputs;
     places_init(&conversation->places, inputs);
     conversation->interruption = interruption_open();
     if (conversation->interruption < 0)
@@ -224,6 +227,9 @@ static bool conversation_is_finished(const struct conversation *conversation)
 
 int conversation_submit(struct conversation *conversation, const struct inputs *inputs)
 {
+    /* A program whose main is a library's. */
+    if (inputs->object_count == 0)
+        return 0;
     struct jitd_batch *batch = jitd_batch_new(JITD_BATCH_CLOSED);
     if (!batch)
         return complain("out of memory");

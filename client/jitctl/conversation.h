@@ -18,6 +18,7 @@
 
 struct conversation {
     struct jitd_session *session; /* owned */
+    const struct inputs *inputs;  /* borrowed */
     struct places places;
     enum jitd_profile profile;
     int interruption;     /* borrowed; readable once a signal asks to end */

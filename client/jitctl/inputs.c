@@ -1,245 +1,211 @@
 /*
  * Gathering: each operand is opened, known by its first bytes, and given to the selection in the order of the command
- * line. Files are mapped privately and stay so until the end: reports read their line tables.
+ * line.
  */
 #include "client/jitctl/inputs.h"
 
-#include <elf.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "client/jitctl/allocate.h"
-#include "client/jitctl/archive.h"
 #include "client/jitctl/complain.h"
+#include "client/jitctl/elf_symbols.h"
+#include "client/jitctl/gathering.h"
+#include "client/jitctl/input_files.h"
+#include "client/jitctl/input_kind.h"
 #include "client/jitctl/libraries.h"
-#include "client/jitctl/selection.h"
-#include "common/bytes.h"
+#include "client/jitctl/script.h"
 
-struct input_file {
-    void *bytes; /* owned mapping; NULL for an empty file */
-    size_t length;
-};
-
-/* Scripts may name scripts; no real one goes deeper than two. */
-#define INPUTS_SCRIPT_DEPTH 8
-
-struct inputs_gathering {
-    struct inputs *inputs;
-    const struct options *options;
-    struct selection selection;
-    const char *archive_path; /* of the archive being searched */
-    unsigned script_depth;
-    int status;
-};
-
-static void inputs_take_file(struct inputs_gathering *gathering, const char *path);
-static void inputs_take_library(struct inputs_gathering *gathering, const char *name);
-
-static int inputs_map(const char *path, struct input_file *file)
-{
-    /* O_NONBLOCK: opening a FIFO would wait for a writer. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        return complain("%s: %s", path, strerror(errno));
-    struct stat status;
-    int code = 0;
-    if (fstat(fd, &status) < 0)
-        code = complain("%s: %s", path, strerror(errno));
-    else if (!S_ISREG(status.st_mode))
-        code = complain("%s: %s", path, S_ISDIR(status.st_mode) ? "is a directory" : "is not a regular file");
-    if (code || status.st_size == 0)
-        goto out;
-    void *bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (bytes == MAP_FAILED)
-        code = complain("%s: cannot be mapped: %s", path, strerror(errno));
-    else
-        *file = (struct input_file){.bytes = bytes, .length = (size_t)status.st_size};
-out:
-    close(fd);
-    return code;
-}
-
-static int inputs_keep(struct inputs *inputs, const char *path, struct input_file *file)
-{
-    *file = (struct input_file){0};
-    int code = inputs_map(path, file);
-    if (code)
-        return code;
-    inputs->files = allocate_room(inputs->files, inputs->file_count, sizeof *inputs->files);
-    inputs->files[inputs->file_count++] = *file;
-    return 0;
-}
-
-static void inputs_add_object(struct inputs *inputs, char *name, const void *bytes, size_t length)
+void gathering_add_object(struct inputs *inputs, char *name, const void *bytes, size_t length)
 {
     inputs->objects = allocate_room(inputs->objects, inputs->object_count, sizeof *inputs->objects);
     inputs->objects[inputs->object_count++] = (struct input_object){.name = name, .bytes = bytes, .length = length};
 }
 
-static void inputs_include_member(const struct archive_member *member, void *data)
+static void gathering_take_object(struct gathering *gathering, const char *path, const struct input_file *file)
 {
-    const struct inputs_gathering *gathering = data;
-    const char *slash = strrchr(gathering->archive_path, '/');
-    const char *base = slash ? slash + 1 : gathering->archive_path;
-    inputs_add_object(gathering->inputs, allocate_format("%s(%s)", base, member->name), member->bytes, member->length);
+    gathering_add_object(gathering->inputs, allocate_format("%s", path), file->bytes, file->length);
+    selection_add_object(&gathering->selection, file->bytes, file->length);
 }
 
-static void inputs_take_archive(struct inputs_gathering *gathering, const char *path, const struct input_file *file)
+void gathering_take_file(struct gathering *gathering, const char *path, struct operand_manner manner)
 {
-    struct archive archive;
-    struct error error;
-    if (archive_open(&archive, file->bytes, file->length, &error)) {
-        gathering->status = complain("%s: %s", path, error.text);
-        return;
-    }
-    gathering->archive_path = path;
-    selection_search_archive(&gathering->selection, &archive, inputs_include_member, gathering);
-    archive_close(&archive);
-}
-
-static void inputs_take_shared(struct inputs_gathering *gathering, const char *path, const struct input_file *file)
-{
-    struct inputs *inputs = gathering->inputs;
-    char *resolved = realpath(path, NULL);
-    if (!resolved) {
-        gathering->status = complain("%s: %s", path, strerror(errno));
-        return;
-    }
-    selection_add_library(&gathering->selection, file->bytes, file->length);
-    for (size_t i = 0; i < inputs->library_count; i++)
-        if (strcmp(inputs->libraries[i], resolved) == 0) {
-            free(resolved);
-            return;
-        }
-    inputs->libraries = allocate_room(inputs->libraries, inputs->library_count, sizeof *inputs->libraries);
-    inputs->libraries[inputs->library_count++] = resolved;
-}
-
-static void inputs_take_script_file(const char *name, void *data)
-{
-    struct inputs_gathering *gathering = data;
-    if (strncmp(name, "-l", 2) == 0) {
-        inputs_take_library(gathering, name + 2);
-        return;
-    }
-    if (access(name, F_OK) == 0 || *name == '/') {
-        inputs_take_file(gathering, name);
-        return;
-    }
-    char *searched = allocate_format(":%s", name);
-    inputs_take_library(gathering, searched);
-    free(searched);
-}
-
-/* Whether it was a script, and has been taken. Only what ends in ".so" or ".a" may be one: any other text is the
-   daemon's to refuse. */
-static bool inputs_take_script(struct inputs_gathering *gathering, const char *path, const struct input_file *file)
-{
-    const char *dot = strrchr(path, '.');
-    if (!dot || (strcmp(dot, ".so") != 0 && strcmp(dot, ".a") != 0))
-        return false;
-    if (gathering->script_depth == INPUTS_SCRIPT_DEPTH) {
-        gathering->status = complain("%s: linker scripts name each other too deeply", path);
-        return true;
-    }
-    gathering->script_depth++;
-    bool taken = libraries_read_script(file->bytes, file->length, inputs_take_script_file, gathering);
-    gathering->script_depth--;
-    return taken;
-}
-
-/* A program has an interpreter; of libraries only libc has, which is resident. */
-static bool inputs_has_interpreter(const struct input_file *file, const Elf64_Ehdr *header)
-{
-    for (uint64_t i = 0; i < header->e_phnum; i++) {
-        Elf64_Phdr segment;
-        if (!range_within(header->e_phoff, (i + 1) * sizeof segment, file->length))
-            return false;
-        memcpy(&segment, (const char *)file->bytes + header->e_phoff + i * sizeof segment, sizeof segment);
-        if (segment.p_type == PT_INTERP)
-            return true;
-    }
-    return false;
-}
-
-/* A program of type ET_DYN is not one: it goes to the daemon as an object, which says what it is. */
-static bool inputs_is_shared(const struct input_file *file)
-{
-    Elf64_Ehdr header;
-    if (file->length < sizeof header)
-        return false;
-    memcpy(&header, file->bytes, sizeof header);
-    return memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 && header.e_ident[EI_CLASS] == ELFCLASS64 &&
-           header.e_type == ET_DYN && !inputs_has_interpreter(file, &header);
-}
-
-/* libc's own file and its companions, which scripts name by path. */
-static bool inputs_is_resident(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    const char *base = slash ? slash + 1 : path;
-    if (strncmp(base, "ld-linux", 8) == 0)
-        return true;
-    char name[32];
-    return sscanf(base, "lib%31[^.].so.", name) == 1 && strstr(base, ".so.") && libraries_is_resident(name);
-}
-
-static void inputs_take_file(struct inputs_gathering *gathering, const char *path)
-{
-    if (inputs_is_resident(path))
-        return;
     struct input_file file;
-    if (inputs_keep(gathering->inputs, path, &file)) {
-        gathering->status = EXIT_JITCTL;
+    struct error error;
+    bool resident = gathering_is_resident(path);
+    if (input_files_open(gathering->inputs, path, &file, &error)) {
+        if (!resident)
+            gathering->status = complain("%s: %s", path, error.text);
         return;
     }
-    if (archive_recognise(file.bytes, file.length))
-        inputs_take_archive(gathering, path, &file);
-    else if (inputs_is_shared(&file))
-        inputs_take_shared(gathering, path, &file);
-    else if (!inputs_take_script(gathering, path, &file)) {
-        inputs_add_object(gathering->inputs, allocate_format("%s", path), file.bytes, file.length);
-        selection_add_object(&gathering->selection, file.bytes, file.length);
+    /* libc.so.6 is a program as well. */
+    enum input_kind kind = resident ? INPUT_SHARED : input_kind(file.bytes, file.length);
+    switch (kind) {
+    case INPUT_EMPTY:
+        gathering->status = complain("%s: is empty", path);
+        break;
+    case INPUT_ARCHIVE:
+        gathering_take_archive(gathering, path, &file, manner);
+        break;
+    case INPUT_SHARED:
+        gathering_take_shared(gathering, path, &file, manner);
+        break;
+    case INPUT_TEXT:
+        gathering_take_script(gathering, path, &file, manner);
+        break;
+    case INPUT_OBJECT:
+        gathering_take_object(gathering, path, &file);
+        break;
+    }
+    if (gathering->group_depth == 0)
+        gathering_forget_candidates(gathering);
+}
+
+static bool inputs_script_suits(const struct input_file *file)
+{
+    struct script script;
+    script_read(&script, file->bytes, file->length);
+    bool suits = !script.foreign;
+    script_free(&script);
+    return suits;
+}
+
+static bool inputs_file_suits(const struct input_file *file)
+{
+    size_t length;
+    const void *first;
+    switch (input_kind(file->bytes, file->length)) {
+    case INPUT_TEXT:
+        return inputs_script_suits(file);
+    case INPUT_ARCHIVE:
+        first = archive_first_member(file->bytes, file->length, &length);
+        return !first || input_suits_machine(first, length);
+    default:
+        return input_suits_machine(file->bytes, file->length);
     }
 }
 
-static void inputs_take_library(struct inputs_gathering *gathering, const char *name)
+/* A file that cannot be read ends the search: it is complained of when it is opened. */
+static bool inputs_suits(void *data, const char *path)
 {
-    if (libraries_is_resident(name))
+    struct gathering *gathering = data;
+    struct input_file file;
+    if (input_files_map(path, &file, NULL))
+        return true;
+    bool suits = inputs_file_suits(&file);
+    input_files_unmap(&file);
+    if (!suits && !gathering->unsuitable)
+        gathering->unsuitable = allocate_format("%s", path);
+    return suits;
+}
+
+static char *inputs_find_library(struct gathering *gathering, const char *name, struct operand_manner manner)
+{
+    struct libraries_search search = {
+        .directories = gathering->options->directories,
+        .directory_count = gathering->options->directory_count,
+        .last = (const char *const *)gathering->directories,
+        .last_count = gathering->directory_count,
+        .archives_only = manner.archives_only,
+        .suits = inputs_suits,
+        .data = gathering,
+    };
+    free(gathering->unsuitable);
+    gathering->unsuitable = NULL;
+    return libraries_find(name, &search);
+}
+
+/* A resident library is looked for all the same: its linker script may name more, as libm's names libmvec. */
+void gathering_take_library(struct gathering *gathering, const char *name, struct operand_manner manner)
+{
+    bool resident = libraries_is_resident(name);
+    if (resident && manner.archives_only)
         return;
-    const struct options *options = gathering->options;
-    char *path = libraries_find(name, options->directories, options->directory_count);
+    char *path = inputs_find_library(gathering, name, manner);
     if (path)
-        inputs_take_file(gathering, path);
-    else
+        gathering_take_file(gathering, path, manner);
+    else if (!resident && gathering->unsuitable)
+        gathering->status =
+            complain("-l%s: %s is for another machine, and there is no other", name, gathering->unsuitable);
+    else if (!resident)
         gathering->status = complain("-l%s: no such library in the -L directories or the system's", name);
     free(path);
 }
 
-int inputs_gather(struct inputs *inputs, const struct options *options)
+static void inputs_take_operands(struct gathering *gathering, const struct options *options)
+{
+    for (size_t i = 0; i < options->operand_count; i++) {
+        const struct operand *operand = &options->operands[i];
+        switch (operand->kind) {
+        case OPERAND_FILE:
+            gathering_take_file(gathering, operand->text, operand->manner);
+            break;
+        case OPERAND_LIBRARY:
+            gathering_take_library(gathering, operand->text, operand->manner);
+            break;
+        case OPERAND_GROUP_BEGIN:
+            gathering->group_depth++;
+            break;
+        case OPERAND_GROUP_END:
+            gathering_end_group(gathering, 0);
+            break;
+        }
+    }
+}
+
+/* Where the symbols of an object cannot be known, the daemon says what is wrong with it. */
+static bool inputs_are_known(const struct inputs *inputs)
+{
+    for (size_t i = 0; i < inputs->object_count; i++) {
+        const struct input_object *object = &inputs->objects[i];
+        if (!elf_symbols_of_object(object->bytes, object->length, NULL, NULL))
+            return false;
+    }
+    return true;
+}
+
+static void inputs_check(struct gathering *gathering, bool program)
+{
+    const struct inputs *inputs = gathering->inputs;
+    if (gathering->status)
+        return;
+    if (program && !selection_defines(&gathering->selection, "main") && inputs_are_known(inputs))
+        gathering->status = complain("undefined symbol 'main': no object given defines it, and no member of an "
+                                     "archive or library");
+    else if (!program && inputs->object_count == 0)
+        gathering->status = complain("nothing to link: no object given, and no member of an archive is needed "
+                                     "(--whole-archive takes them all)");
+    if (gathering->status)
+        inputs_complain_unsearched(inputs);
+}
+
+static void inputs_free_gathering(struct gathering *gathering)
+{
+    selection_free(&gathering->selection);
+    for (size_t i = 0; i < gathering->directory_count; i++)
+        free(gathering->directories[i]);
+    free(gathering->directories);
+    free(gathering->unsuitable);
+}
+
+int inputs_gather(struct inputs *inputs, const struct options *options, bool program)
 {
     *inputs = (struct inputs){0};
-    struct inputs_gathering gathering = {.inputs = inputs, .options = options};
+    struct gathering gathering = {.inputs = inputs, .options = options};
     selection_init(&gathering.selection);
     /* crt1.o would refer to it, so that it may come from an archive. */
     selection_require(&gathering.selection, "main");
-    for (size_t i = 0; i < options->operand_count; i++)
-        if (options->operands[i].kind == OPERAND_FILE)
-            inputs_take_file(&gathering, options->operands[i].text);
-        else
-            inputs_take_library(&gathering, options->operands[i].text);
+    for (size_t i = 0; i < options->undefined_count; i++)
+        selection_require(&gathering.selection, options->undefined[i]);
+    inputs_take_operands(&gathering, options);
     for (size_t i = 0; libraries_silent[i]; i++)
         if (access(libraries_silent[i], R_OK) == 0)
-            inputs_take_file(&gathering, libraries_silent[i]);
-    selection_free(&gathering.selection);
+            gathering_take_file(&gathering, libraries_silent[i], (struct operand_manner){0});
     inputs->libraries = allocate_room(inputs->libraries, inputs->library_count, sizeof *inputs->libraries);
     inputs->libraries[inputs->library_count] = NULL;
+    inputs_check(&gathering, program);
+    inputs_free_gathering(&gathering);
     return gathering.status;
 }
 
@@ -249,11 +215,19 @@ void inputs_free(struct inputs *inputs)
         free(inputs->objects[i].name);
     for (size_t i = 0; i < inputs->library_count; i++)
         free(inputs->libraries[i]);
-    for (size_t i = 0; i < inputs->file_count; i++)
-        if (inputs->files[i].bytes)
-            munmap(inputs->files[i].bytes, inputs->files[i].length);
+    for (size_t i = 0; i < inputs->unsearched_count; i++)
+        free(inputs->unsearched[i]);
     free(inputs->objects);
     free(inputs->libraries);
-    free(inputs->files);
+    free(inputs->unsearched);
+    input_files_free(inputs);
     *inputs = (struct inputs){0};
+}
+
+void inputs_complain_unsearched(const struct inputs *inputs)
+{
+    for (size_t i = 0; i < inputs->unsearched_count; i++)
+        complain("%s may define it, but holds code for a compiler alone (-flto): compile it with -ffat-lto-objects, or "
+                 "without -flto",
+                 inputs->unsearched[i]);
 }

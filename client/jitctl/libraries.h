@@ -11,16 +11,22 @@
    a machine without a compiler. */
 extern const char *const libraries_silent[];
 
-/* Whether -lNAME is part of every runner, so that there is nothing to search. */
+/* Whether -lNAME is part of every runner. */
 bool libraries_is_resident(const char *name);
 
-/* The path of -lNAME: in `directories` first, then in the toolchain's and the system's; in each libNAME.so before
-   libNAME.a, or the file FILE for ":FILE". NULL where there is none. The caller frees it. */
-char *libraries_find(const char *name, const char *const *directories, size_t directory_count);
+struct libraries_search {
+    const char *const *directories; /* in order, before the toolchain's and the system's */
+    size_t directory_count;
+    const char *const *last; /* after those; of SEARCH_DIR in linker scripts */
+    size_t last_count;
+    bool archives_only;
+    /* Whether this file is for the machine that jitd links for; ld passes over others. */
+    bool (*suits)(void *data, const char *path);
+    void *data;
+};
 
-/* Linker scripts, as many a libNAME.so is one: calls `add` for each file that GROUP or INPUT names, "-lNAME" included,
-   in order, AS_NEEDED ones too. Returns false if the text is no such script. */
-typedef void libraries_add_file(const char *file, void *data);
-bool libraries_read_script(const char *text, size_t length, libraries_add_file *add, void *data);
+/* The path of -lNAME: in each directory libNAME.so before libNAME.a, or the file FILE for ":FILE". NULL where there is
+   none. The caller frees it. */
+char *libraries_find(const char *name, const struct libraries_search *search);
 
 #endif

@@ -107,7 +107,7 @@ int link_command(int argc, char **argv)
     struct jitd_options session = {0};
     int status = options_parse(&options, OPTIONS_LINK, argc, argv);
     if (!status)
-        status = inputs_gather(&inputs, &options);
+        status = inputs_gather(&inputs, &options, false);
     if (!status)
         status = conversation_open(&conversation, &options, &inputs, &session);
     if (!status)

@@ -112,13 +112,75 @@ static int options_add_directory(struct options *options, const char *value)
 static int options_add_operand(struct options *options, enum operand_kind kind, const char *text)
 {
     options->operands = allocate_room(options->operands, options->operand_count, sizeof *options->operands);
-    options->operands[options->operand_count++] = (struct operand){.kind = kind, .text = text};
+    options->operands[options->operand_count++] =
+        (struct operand){.kind = kind, .text = text, .manner = options->manner};
     return 0;
 }
 
 static int options_add_library(struct options *options, const char *value)
 {
     return options_add_operand(options, OPERAND_LIBRARY, value);
+}
+
+static int options_add_undefined(struct options *options, const char *value)
+{
+    options->undefined = allocate_room(options->undefined, options->undefined_count, sizeof(char *));
+    options->undefined[options->undefined_count++] = value;
+    return 0;
+}
+
+static int options_begin_group(struct options *options, const char *value)
+{
+    (void)value;
+    if (options->in_group)
+        return complain("--start-group stands within a group, and groups do not nest");
+    options->in_group = true;
+    return options_add_operand(options, OPERAND_GROUP_BEGIN, NULL);
+}
+
+static int options_end_group(struct options *options, const char *value)
+{
+    (void)value;
+    if (!options->in_group)
+        return complain("--end-group without --start-group");
+    options->in_group = false;
+    return options_add_operand(options, OPERAND_GROUP_END, NULL);
+}
+
+static int options_set_whole(struct options *options, const char *value)
+{
+    (void)value;
+    options->manner.whole = true;
+    return 0;
+}
+
+static int options_clear_whole(struct options *options, const char *value)
+{
+    (void)value;
+    options->manner.whole = false;
+    return 0;
+}
+
+static int options_set_archives_only(struct options *options, const char *value)
+{
+    options->manner.archives_only = strcmp(value, "static") == 0;
+    if (options->manner.archives_only || strcmp(value, "dynamic") == 0)
+        return 0;
+    return complain("-B is -Bstatic or -Bdynamic, not '-B%s'", value);
+}
+
+static int options_set_as_needed(struct options *options, const char *value)
+{
+    (void)value;
+    options->manner.as_needed = true;
+    return 0;
+}
+
+static int options_clear_as_needed(struct options *options, const char *value)
+{
+    (void)value;
+    options->manner.as_needed = false;
+    return 0;
 }
 
 static int options_set_memory(struct options *options, const char *value)
@@ -152,6 +214,17 @@ static const struct options_row {
 } options_table[] = {
     {"l", "NAME", options_add_library, OPTIONS_BOTH, "search libNAME.so, then libNAME.a (:FILE for that very file)"},
     {"L", "DIR", options_add_directory, OPTIONS_BOTH, "search DIR for -l before the system's directories"},
+    {"u", "SYMBOL", options_add_undefined, OPTIONS_BOTH, "as if SYMBOL were used: archives that define it give it"},
+    {"undefined", "SYMBOL", options_add_undefined, OPTIONS_BOTH, "the same"},
+    {"start-group", NULL, options_begin_group, OPTIONS_BOTH, "search the archives from here to --end-group in circles"},
+    {"end-group", NULL, options_end_group, OPTIONS_BOTH, "end of the group"},
+    {"whole-archive", NULL, options_set_whole, OPTIONS_BOTH, "take every member of the archives that follow"},
+    {"no-whole-archive", NULL, options_clear_whole, OPTIONS_BOTH, "take those that are needed, as at first"},
+    {"as-needed", NULL, options_set_as_needed, OPTIONS_BOTH,
+     "load shared libraries that follow only if they are needed"},
+    {"no-as-needed", NULL, options_clear_as_needed, OPTIONS_BOTH, "load them in any case, as at first"},
+    {"B", "static|dynamic", options_set_archives_only, OPTIONS_BOTH,
+     "for each -l that follows, search libNAME.a only, or libNAME.so too"},
     {"argv0", "NAME", options_set_argument0, OPTIONS_RUN, "the program's argv[0]; the first FILE if not given"},
     {"env", "NAME[=VALUE]", options_add_environment, OPTIONS_RUN, "pass one more variable, or set it"},
     {"env-all", NULL, options_set_environment_all, OPTIONS_RUN, "pass the whole environment"},
@@ -231,13 +304,23 @@ static int options_refuse(const char *command, int value, const char *word)
     return complain("%s %s; see 'jitctl help %s'", word, why, command);
 }
 
+static bool options_have_files(const struct options *options)
+{
+    for (size_t i = 0; i < options->operand_count; i++)
+        if (options->operands[i].text)
+            return true;
+    return false;
+}
+
 static int options_check(const struct options *options, enum options_command command, const char *name)
 {
     if (command == OPTIONS_INSPECT && options->operand_count != 1)
         return complain("inspect takes the socket of one daemon; see 'jitctl help inspect'");
     if (command == OPTIONS_INSPECT && options->json && options->dot)
         return complain("--json and --dot exclude each other");
-    if (options->operand_count == 0)
+    if (options->in_group)
+        return complain("--start-group without --end-group");
+    if (!options_have_files(options))
         return complain("no files given; see 'jitctl help %s'", name);
     if (command != OPTIONS_RUN && *options->arguments)
         return complain("%s runs nothing, so '%s' after -- is of no use", name, *options->arguments);
@@ -247,6 +330,10 @@ static int options_check(const struct options *options, enum options_command com
 int options_parse(struct options *options, enum options_command command, int argc, char **argv)
 {
     *options = (struct options){0};
+    if (words_expand(&options->words, argc, argv))
+        return EXIT_JITCTL;
+    argc = (int)options->words.count;
+    argv = options->words.list;
     struct options_getopt getopt;
     options_fill_getopt(&getopt, command);
     opterr = 0;
@@ -264,7 +351,9 @@ int options_parse(struct options *options, enum options_command command, int arg
 
 void options_free(struct options *options)
 {
+    words_free(&options->words);
     free(options->operands);
+    free(options->undefined);
     free(options->directories);
     free(options->environment);
     *options = (struct options){0};

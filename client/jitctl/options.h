@@ -11,21 +11,35 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "client/jitctl/words.h"
 #include "client/jitd.h"
 
-enum operand_kind { OPERAND_FILE, OPERAND_LIBRARY };
+enum operand_kind { OPERAND_FILE, OPERAND_LIBRARY, OPERAND_GROUP_BEGIN, OPERAND_GROUP_END };
+
+/* What options before an operand say of it, as ld's do. */
+struct operand_manner {
+    bool whole;         /* every member of an archive */
+    bool archives_only; /* no shared library */
+    bool as_needed;     /* shared libraries only if one of their symbols is needed */
+};
 
 struct operand {
     enum operand_kind kind;
-    const char *text; /* the path, or what follows -l */
+    const char *text; /* the path, or what follows -l; NULL for groups */
+    struct operand_manner manner;
 };
 
 enum options_command { OPTIONS_RUN = 1, OPTIONS_LINK = 2, OPTIONS_INSPECT = 4 };
 
-/* All strings are borrowed from argv; the arrays are owned. */
+/* All strings are borrowed from argv or lie in `words`; the arrays are owned. */
 struct options {
+    struct words words; /* the command line with response files read */
     struct operand *operands;
     size_t operand_count;
+    struct operand_manner manner; /* of what follows */
+    bool in_group;
+    const char **undefined; /* of -u */
+    size_t undefined_count;
     const char **directories; /* of -L */
     size_t directory_count;
     const char **environment; /* of --env */

@@ -104,10 +104,19 @@ static int run_session(struct run *run, const struct options *options, const str
     return status;
 }
 
+/* A file or the name of a library: there is one. */
+static const char *run_first_operand(const struct options *options)
+{
+    size_t i = 0;
+    while (!options->operands[i].text)
+        i++;
+    return options->operands[i].text;
+}
+
 static int run_gathered(const struct options *options, const struct inputs *inputs)
 {
     struct run run = {
-        .program = options->argument0 ? options->argument0 : options->operands[0].text,
+        .program = options->argument0 ? options->argument0 : run_first_operand(options),
         .report = options->report ? fopen(options->report, "we") : stderr,
         .json = options->json,
     };
@@ -125,7 +134,7 @@ int run_command(int argc, char **argv)
     struct inputs inputs = {0};
     int status = options_parse(&options, OPTIONS_RUN, argc, argv);
     if (!status)
-        status = inputs_gather(&inputs, &options);
+        status = inputs_gather(&inputs, &options, true);
     if (!status)
         status = run_gathered(&options, &inputs);
     inputs_free(&inputs);

@@ -114,6 +114,14 @@ static bool selection_wants(const struct selection *selection, const struct arch
     return symbol->state == SELECTION_UNDEFINED;
 }
 
+static void selection_include_member(struct selection *selection, struct archive_member *member,
+                                     selection_include *include, void *data)
+{
+    member->included = true;
+    selection_add_object(selection, member->bytes, member->length);
+    include(member, data);
+}
+
 static size_t selection_search_once(struct selection *selection, struct archive *archive, selection_include *include,
                                     void *data)
 {
@@ -122,9 +130,7 @@ static size_t selection_search_once(struct selection *selection, struct archive 
         struct archive_member *member = &archive->members[archive->symbols[i].member];
         if (member->included || !selection_wants(selection, member, archive->symbols[i].name))
             continue;
-        member->included = true;
-        selection_add_object(selection, member->bytes, member->length);
-        include(member, data);
+        selection_include_member(selection, member, include, data);
         added++;
     }
     return added;
@@ -139,4 +145,39 @@ size_t selection_search_archive(struct selection *selection, struct archive *arc
         total += added;
     } while (added);
     return total;
+}
+
+void selection_take_archive(struct selection *selection, struct archive *archive, selection_include *include,
+                            void *data)
+{
+    for (size_t i = 0; i < archive->member_count; i++)
+        if (!archive->members[i].included)
+            selection_include_member(selection, &archive->members[i], include, data);
+}
+
+struct selection_need {
+    const struct selection *selection;
+    bool found;
+};
+
+static void selection_visit_needed(const char *name, enum elf_symbol_kind kind, void *data)
+{
+    struct selection_need *need = data;
+    if (need->found || kind == ELF_SYMBOL_UNDEFINED || kind == ELF_SYMBOL_UNDEFINED_WEAK)
+        return;
+    const struct selection_symbol *symbol = selection_find(need->selection, name);
+    need->found = symbol && symbol->state == SELECTION_UNDEFINED;
+}
+
+bool selection_needs_library(const struct selection *selection, const void *bytes, size_t length)
+{
+    struct selection_need need = {.selection = selection};
+    elf_symbols_of_library(bytes, length, selection_visit_needed, &need);
+    return need.found;
+}
+
+bool selection_defines(const struct selection *selection, const char *name)
+{
+    const struct selection_symbol *symbol = selection_find(selection, name);
+    return symbol && symbol->state >= SELECTION_COMMON;
 }

@@ -9,6 +9,7 @@
 #ifndef JITCTL_SELECTION_H
 #define JITCTL_SELECTION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "client/jitctl/archive.h"
@@ -32,5 +33,15 @@ void selection_add_library(struct selection *selection, const void *bytes, size_
 typedef void selection_include(const struct archive_member *member, void *data);
 size_t selection_search_archive(struct selection *selection, struct archive *archive, selection_include *include,
                                 void *data);
+
+/* Includes all members that are not in yet. */
+void selection_take_archive(struct selection *selection, struct archive *archive, selection_include *include,
+                            void *data);
+
+/* Whether the library defines a symbol that is undefined so far, other than weakly: ld's rule for --as-needed. */
+bool selection_needs_library(const struct selection *selection, const void *bytes, size_t length);
+
+/* Whether anything has defined the symbol. */
+bool selection_defines(const struct selection *selection, const char *name);
 
 #endif

@@ -149,3 +149,44 @@ Test(selection, a_file_that_is_no_object_adds_nothing)
     add_member(&fixture, "int a(void) { return 1; }", "a\0");
     check(&fixture, "");
 }
+
+Test(selection, a_whole_archive_gives_what_is_not_in_yet)
+{
+    struct fixture fixture = {0};
+    set_program(&fixture, "int b(void); int main(void) { return b(); }");
+    add_member(&fixture, "int a(void) { return 1; }", "a\0");
+    add_member(&fixture, "int b(void) { return 2; }", "b\0");
+    selection_search_archive(&fixture.selection, &fixture.archive, note, fixture.included);
+    cr_expect_str_eq(fixture.included, "1");
+    selection_take_archive(&fixture.selection, &fixture.archive, note, fixture.included);
+    cr_expect(selection_defines(&fixture.selection, "a"));
+    check(&fixture, "10");
+}
+
+Test(selection, a_library_is_needed_for_what_is_undefined_other_than_weakly)
+{
+    static const struct {
+        const char *source;
+        bool needed;
+    } rows[] = {{"int f(void); int main(void) { return f(); }", true},
+                {"__attribute__((weak)) int f(void); int main(void) { return f ? f() : 0; }", false},
+                {"int f(void) { return 1; } int main(void) { return f(); }", false},
+                {"int f; int main(void) { return f; }", false},
+                {"int g(void); int main(void) { return g(); }", false}};
+    struct temp temp = temp_make();
+    char path[512], command[1024];
+    snprintf(command, sizeof command,
+             "echo 'int g(void); int f(void) { return g(); }' | cc -w -shared -fPIC -xc - -o %s",
+             temp_path(&temp, "lib.so", path));
+    cr_assert(system(command) == 0);
+    struct object_bytes library = object_read(path);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct fixture fixture = {0};
+        set_program(&fixture, rows[i].source);
+        cr_expect_eq(selection_needs_library(&fixture.selection, library.bytes, library.length), rows[i].needed, "%s",
+                     rows[i].source);
+        check(&fixture, "");
+    }
+    object_free(&library);
+    temp_remove(&temp);
+}
