@@ -37,12 +37,27 @@ static void conversation_describe_reference(struct conversation *conversation, c
         fprintf(out, "%s %s+0x%llx", reference->unit, reference->section, (unsigned long long)reference->offset);
 }
 
+/* What the daemon adds to "undefined symbol 'NAME'": why nothing has that name; or nothing. */
+static const char *conversation_reason(const struct jitd_error *error)
+{
+    static const char words[] = "undefined symbol '";
+    const char *name = strstr(error->text, words);
+    size_t length = strlen(error->symbol);
+    if (!name || strncmp(name + sizeof words - 1, error->symbol, length) != 0)
+        return "";
+    const char *end = name + sizeof words - 1 + length;
+    return *end == '\'' ? end + 1 : "";
+}
+
 /* Of a missing symbol, who refers to it follows, with file and line. */
 static void conversation_describe_error(struct conversation *conversation, const struct jitd_error *error, FILE *out)
 {
     const char *demangled = places_demangle(&conversation->places, error->symbol);
     if (error->code == JITD_ERROR_SYMBOL_MISSING && *error->symbol && error->reference_count) {
-        fprintf(out, demangled ? "undefined symbol '%s' [%s]" : "undefined symbol '%s'", error->symbol, demangled);
+        fprintf(out, "undefined symbol '%s'", error->symbol);
+        if (demangled)
+            fprintf(out, " [%s]", demangled);
+        fputs(conversation_reason(error), out);
         return;
     }
     if (*error->unit && !strstr(error->text, error->unit))

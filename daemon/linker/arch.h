@@ -65,6 +65,10 @@ struct arch {
     const uint8_t *prologue, *epilogue;
     uint32_t prologue_bytes, epilogue_bytes;
 
+    /* A function that returns at once; at most 16 bytes. */
+    const uint8_t *nothing;
+    uint32_t nothing_bytes;
+
     /* Writes the stub that lies at `address` and jumps through the slot at `slot`: jmp *slot(%rip); push number;
        jmp landing. A slot whose function is not there leads to the push (STUB_LAZY_OFFSET). All lie in the arena, so
        that displacements reach. */

@@ -198,6 +198,9 @@ static const uint8_t prologue[] = {0xf3, 0x0f, 0x1e, 0xfa, 0x48, 0x83, 0xec, 0x0
  */
 static const uint8_t epilogue[] = {0x48, 0x83, 0xc4, 0x08, 0xc3};
 
+/* endbr64; ret */
+static const uint8_t nothing[] = {0xf3, 0x0f, 0x1e, 0xfa, 0xc3};
+
 const struct arch arch_x86_64 = {
     .name = "x86_64",
     .triple = "x86_64-linux-gnu",
@@ -212,6 +215,8 @@ const struct arch arch_x86_64 = {
     .prologue_bytes = sizeof prologue,
     .epilogue = epilogue,
     .epilogue_bytes = sizeof epilogue,
+    .nothing = nothing,
+    .nothing_bytes = sizeof nothing,
     .write_stub = write_stub,
     .write_thunk = write_thunk,
     .relax = relax,

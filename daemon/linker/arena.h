@@ -26,6 +26,12 @@
 #define ARENA_LANDING      16
 #define ARENA_LANDING_SLOT 0
 
+/* Where in X a function lies that does nothing. */
+#define ARENA_NOTHING 32
+
+/* Where in S a dynamic section lies, as a program has one: behind the first slot. */
+#define ARENA_DYNAMIC 16
+
 /* Where in R the common CIE lies (arch.h): below every block, since a description leads back to its CIE. */
 #define ARENA_CIE (GRANULE_MAP_BYTES + 16)
 

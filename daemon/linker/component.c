@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "daemon/linker/actions.h"
 #include "daemon/linker/code_map.h"
+#include "daemon/linker/gather.h"
 #include "daemon/linker/initialisers.h"
 #include "daemon/linker/layout.h"
 #include "daemon/linker/relocate.h"
@@ -264,7 +265,7 @@ static int relocate(struct linker *linker, const struct unit *unit, const struct
 
 static bool has_unwind_table(const struct unit *unit)
 {
-    return unit->pending->eh_frame && unit->block.extent[ZONE_X].bytes > 0;
+    return unit->pending->eh_frame && (unit->block.extent[ZONE_X].bytes > 0 || unit->pending->code_pieces);
 }
 
 static int build_unwind_table(const struct linker *linker, const struct unit *unit, struct error *error)
@@ -272,8 +273,14 @@ static int build_unwind_table(const struct linker *linker, const struct unit *un
     const struct arena_extent *code_extent = &unit->block.extent[ZONE_X];
     const struct pending *pending = unit->pending;
     uint64_t code_low = arena_address(linker->arena, ZONE_X, code_extent->offset);
+    uint64_t code_bytes = code_extent->bytes;
     int code = 0;
 
+    /* It may lie anywhere then. What was discarded still does not. */
+    if (pending->code_pieces) {
+        code_low = arena_address(linker->arena, ZONE_X, 0);
+        code_bytes = ZONE_X_BYTES;
+    }
     if (!has_unwind_table(unit))
         return 0;
     struct unwind_frames frames = {
@@ -281,7 +288,7 @@ static int build_unwind_table(const struct linker *linker, const struct unit *un
         .omitted = pending->omitted,
         .cie_address = arena_address(linker->arena, ZONE_R, ARENA_CIE),
         .code_low = code_low,
-        .code_high = code_low + code_extent->bytes,
+        .code_high = code_low + code_bytes,
         .fde_count = pending->fde_count,
         .header = arena_bytes(linker->arena, ZONE_R, pending->unwind_header),
         .header_address = arena_address(linker->arena, ZONE_R, pending->unwind_header),
@@ -389,6 +396,15 @@ static void fetch_symbols(const struct unit *unit)
     }
 }
 
+/* Granules in a host's block are the host's until those whose code lies there say otherwise. */
+static void map_pieces(struct linker *linker, struct unit *root)
+{
+    for (struct unit *unit = root; unit; unit = graph_next_member(unit))
+        for (const struct code_piece *piece = unit->pending->code_pieces; piece; piece = piece->next)
+            if (unit->pending->unwind_header && piece->extent.bytes)
+                arena_map_granules(linker->arena, &piece->extent, unit->pending->unwind_header);
+}
+
 struct joint_linking {
     struct linker *linker;
     struct unit **units;
@@ -462,5 +478,6 @@ int component_link(struct linker *linker, struct unit *root, struct unit **culpr
             return code;
         }
     }
+    map_pieces(linker, root);
     return 0;
 }

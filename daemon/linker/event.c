@@ -90,6 +90,8 @@ Jitd__Proto__Definition **event_definitions(struct pool *pool, const struct unit
     for (uint32_t i = 0; i < unit->definition_count && definitions && list; i++) {
         const struct symbol *symbol = unit->definitions[i];
 
+        if (symbol->space == SPACE_GATHERED(unit->library))
+            continue;
         jitd__proto__definition__init(&definitions[i]);
         definitions[i].name = (ProtobufCBinaryData){symbol->name_length, (uint8_t *)(uintptr_t)symbol->name};
         definitions[i].address = symbol->address;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "daemon/linker/actions.h"
+#include "daemon/linker/gather.h"
 #include "daemon/linker/initialisers.h"
 #include "daemon/linker/resolve.h"
 #include "daemon/linker/unwind.h"
@@ -12,7 +13,7 @@
 
 /* By the flags that the section has or that its name brings; sections that the linker writes once and nobody after it
    are constants. */
-static enum zone zone_of(const struct object_section *section)
+enum zone layout_zone_of(const struct object_section *section)
 {
     enum section_kind kind = (enum section_kind)section->kind;
 
@@ -103,7 +104,7 @@ static int plan_section(struct unit *unit, uint32_t index, const struct arch *ar
         placement->zone = ZONE_R;
         return check_eh_frame(unit, index, arch, error);
     }
-    placement->zone = (uint8_t)zone_of(section);
+    placement->zone = (uint8_t)layout_zone_of(section);
     if (section_kind_is_piece(kind) && section->bytes > 0)
         return 0;
     uint64_t alignment = section_kind_is_array(kind) ? max_u64(section->alignment, 8) : section->alignment;
@@ -162,7 +163,7 @@ int layout_plan(struct unit *unit, const struct arch *arch, struct arena_need ne
     for (uint32_t i = 1; i < unit->pending->object.section_count; i++) {
         if (!object_section_is_loaded(&unit->pending->object.sections[i]))
             unit->pending->placements[i].zone = ZONE_COUNT;
-        if (unit->pending->placements[i].zone == ZONE_COUNT)
+        if (unit->pending->placements[i].zone == ZONE_COUNT || unit->pending->placements[i].gathered)
             continue;
         int code = plan_section(unit, i, arch, needs, error);
         if (!code)
@@ -173,6 +174,8 @@ int layout_plan(struct unit *unit, const struct arch *arch, struct arena_need ne
     if (unit->pending->eh_frames)
         plan_eh_frames(unit, &needs[ZONE_R]);
     int code = initialisers_plan(unit, arch, needs, error);
+    if (!code)
+        code = gather_plan(unit, needs, error);
     if (code)
         return code;
     plan_commons(unit, &needs[ZONE_Z]);
@@ -187,7 +190,7 @@ void layout_settle(struct unit *unit, const struct arena *arena)
     for (uint32_t i = 1; i < unit->pending->object.section_count; i++) {
         struct placement *placement = &unit->pending->placements[i];
 
-        if (placement->zone != ZONE_COUNT)
+        if (placement->zone != ZONE_COUNT && !placement->gathered)
             placement->offset += (int32_t)unit->block.extent[placement->zone].offset;
     }
     if (unit->pending->eh_frame)

@@ -1,10 +1,17 @@
 /*
  * Layout: which zone each section of a unit goes to, and where in the unit's block.
  *
- *   X  executable sections, one behind another, so that one unwind header serves the unit; the pieces of .init and
- * .fini R  constants, .data.rel.ro and the arrays of initialisers (only the linker ever writes them), .eh_frame with
- * the header that unwind.h builds and a terminator, actions with their arguments D  initialised data        Z  zero
- * data and common symbols        nowhere: notes, debug information, losing COMDATs
+ *   X: executable sections, one behind another, so that one unwind header serves the unit; the pieces of .init and
+ * .fini
+ *
+ *   R: constants, .data.rel.ro and the arrays of initialisers (only the linker ever writes them), .eh_frame with the
+ *      header that unwind.h builds and a terminator, actions with their arguments
+ *
+ *   D: initialised data
+ *
+ *   Z: zero data and common symbols
+ *
+ *   nowhere: notes, debug information, losing COMDATs
  */
 #ifndef LINKER_LAYOUT_H
 #define LINKER_LAYOUT_H
@@ -19,6 +26,9 @@
    for what initialisers_plan refuses; errors of the unwind tables; NO_MEMORY. Touches the unit alone and may be asked
    again. */
 int layout_plan(struct unit *unit, const struct arch *arch, struct arena_need needs[ZONE_COUNT], struct error *error);
+
+/* Where a loaded section goes by its flags, and by its name. */
+enum zone layout_zone_of(const struct object_section *section);
 
 /* Makes room behind what is needed already, and says where. */
 static inline uint64_t layout_append(struct arena_need *need, uint64_t bytes, uint64_t alignment)

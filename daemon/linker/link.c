@@ -8,30 +8,18 @@
 #include "common/bytes.h"
 #include "daemon/linker/actions.h"
 #include "daemon/linker/component.h"
+#include "daemon/linker/gather.h"
 #include "daemon/linker/layout.h"
 #include "daemon/linker/plan.h"
 #include "daemon/linker/removal.h"
 #include "daemon/linker/resolve.h"
 #include "daemon/linker/search.h"
+#include "daemon/linker/standard.h"
 #include "proto/limits.h"
 
 /* Heap for the tables of one batch, and of one unit. */
 #define DECIDING_BUDGET MIB(1024)
 #define SCRATCH_BUDGET  MIB(512)
-
-/* What ld defines itself and compilers refer to: provided by name, at addresses that no unit has. */
-static int provide(struct linker *linker, const char *name, uint64_t address, const struct symbol **out,
-                   struct error *error)
-{
-    struct symbol *symbol = symbols_intern(linker->provided, SPACE_PROCESS, name, strlen(name));
-
-    if (!symbol)
-        return error_set(error, ERROR_NO_MEMORY, "no memory for the symbol table");
-    symbol->binding = SYMBOL_PROCESS;
-    symbol->address = address;
-    *out = symbol;
-    return 0;
-}
 
 int link_open(struct linker *linker, const struct arch *arch, struct arena *arena, struct process_symbols *process,
               const struct link_hooks *hooks, void *owner, struct error *error)
@@ -55,9 +43,8 @@ int link_open(struct linker *linker, const struct arch *arch, struct arena *aren
     if (!linker->symbols || !linker->provided || !linker->libraries || code_pages_open(&linker->code) != 0)
         return error_set(error, ERROR_NO_MEMORY, "no memory for the symbol table");
     memcpy(arena_bytes(arena, ZONE_R, ARENA_CIE), arch->common_cie, arch->common_cie_bytes);
-    /* What units refer to by this name is each one's own (component.c). */
-    int code = provide(linker, "_GLOBAL_OFFSET_TABLE_", arena_address(arena, ZONE_S, 0), &linker->handle, error);
-    return code ? code : provide(linker, "__dso_handle", 0, &linker->handle, error);
+    memcpy(arena_bytes(arena, ZONE_X, ARENA_NOTHING), arch->nothing, arch->nothing_bytes);
+    return standard_provide(linker, error);
 }
 
 void link_close(struct linker *linker)
@@ -105,6 +92,27 @@ static bool has_code_at(const struct unit *unit, uint64_t offset)
     return offset - code->offset < code->bytes && unit->state != UNIT_FAILED;
 }
 
+static bool has_section_at(const struct unit *unit, uint64_t offset)
+{
+    for (uint32_t i = 0; i < unit->range_count; i++)
+        if (unit->ranges[i].section && offset - unit->ranges[i].offset < unit->ranges[i].bytes)
+            return true;
+    return false;
+}
+
+/* The unit whose section lies there, in a block in which code of several has been gathered. */
+static struct unit *find_in_host(const struct linker *linker, uint64_t offset, struct unit *host, struct unit *guess)
+{
+    if (guess && has_section_at(guess, offset))
+        return guess;
+    if (has_section_at(host, offset))
+        return host;
+    for (struct unit *unit = units_after(&linker->units, 0); unit; unit = units_after(&linker->units, unit->id))
+        if (has_section_at(unit, offset))
+            return unit;
+    return host;
+}
+
 struct unit *link_find_code(const struct linker *linker, uint64_t address, struct unit *guess)
 {
     enum zone zone;
@@ -112,9 +120,8 @@ struct unit *link_find_code(const struct linker *linker, uint64_t address, struc
 
     if (!arena_find(linker->arena, address, &zone, &offset) || zone != ZONE_X)
         return NULL;
-    if (guess && has_code_at(guess, offset))
-        return guess;
-    return code_pages_find(&linker->code, offset);
+    struct unit *unit = guess && has_code_at(guess, offset) ? guess : code_pages_find(&linker->code, offset);
+    return unit && unit->hosts_code ? find_in_host(linker, offset, unit, guess) : unit;
 }
 
 bool link_lookup(struct linker *linker, uint32_t library, const char *name, size_t length, struct link_found *out)
@@ -257,6 +264,10 @@ static int allocate(struct linker *linker, struct batch *batch, struct report *r
         layout_settle(unit, linker->arena);
         unit->trampoline_stubs = (uint32_t)unit->pending->stub_offset;
         unit->pending->stale_zeros = arena_is_stale(linker->arena, &unit->block);
+    }
+    if (!code) {
+        gather_settle(linker, batch);
+        standard_settle(linker, batch);
     }
     /* Backwards, so that every bump pointer comes back to where it was. */
     while (code && done-- > 0)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "daemon/linker/gather.h"
 #include "daemon/linker/resolve.h"
 #include "daemon/linker/search.h"
 #include "daemon/linker/uses.h"
@@ -52,6 +53,8 @@ static int name_all_globally(const struct naming *naming)
         struct symbol *symbol = intern(naming, i - object->first_global);
         if (!symbol)
             return ERROR_NO_MEMORY;
+        if (!defined && gather_may_bound(symbol->name) && gather_want(naming->linker, naming->unit, symbol->name) != 0)
+            return resolve_no_memory(naming->report, naming->unit);
         pending->globals[i - object->first_global] = symbol;
         if (defined)
             add_offer(naming, symbol, i);
@@ -89,13 +92,15 @@ static int name_implicit(const struct naming *naming, uint32_t index)
 {
     const struct object *object = &naming->pending->object;
     const char *name = object_symbol_name(object, index);
-    struct symbol *symbol = NULL;
+    const char *why = ", neither in the manifest nor in the runner's libraries", *reason = "";
+    struct symbol *symbol = search_process(naming->linker, name, strlen(name));
 
-    if (libraries_wants_process_symbol(naming->linker->libraries, naming->unit->library, name, strlen(name)))
-        symbol = search_process(naming->linker, name, strlen(name));
+    if (symbol && !symbol->standard &&
+        !libraries_wants_process_symbol(naming->linker->libraries, naming->unit->library, name, strlen(name)))
+        symbol = NULL;
+    symbol = uses_define(naming->linker, naming->unit, name, symbol, &reason);
     if (!symbol && ELF64_ST_BIND(object->symbols[index].st_info) != STB_WEAK)
-        uses_report_missing(naming->report, naming->unit, index, name,
-                            ", neither in the manifest nor in the runner's libraries");
+        uses_report_missing(naming->report, naming->unit, index, name, *reason ? reason : why);
     naming->pending->globals[index - object->first_global] = symbol;
     return 0;
 }
@@ -158,6 +163,21 @@ static int offer_the_rest(const struct naming *naming, uint32_t found)
     return 0;
 }
 
+/* Of an object whose names are its own the sections are its own too. */
+static int gather_own(const struct naming *naming)
+{
+    const struct object *object = &naming->pending->object;
+
+    for (uint32_t i = object->first_global; i < object->symbol_count; i++) {
+        const char *name = object_symbol_name(object, i);
+
+        if (naming->pending->referenced[i] && gather_may_bound(name) && !is_defined(naming->unit, i) &&
+            gather_want(naming->linker, naming->unit, name) != 0)
+            return resolve_no_memory(naming->report, naming->unit);
+    }
+    return gather_collect(naming->linker, naming->unit, naming->report);
+}
+
 static int name_all_by_manifest(const struct naming *naming)
 {
     const struct object *object = &naming->pending->object;
@@ -170,6 +190,7 @@ static int name_all_by_manifest(const struct naming *naming)
         resolve_refuse_unit(naming->report, naming->unit, &error);
         return code == ERROR_NO_MEMORY ? code : 0;
     }
+    code = gather_own(naming);
     for (uint32_t i = object->first_global; i < object->symbol_count && !code; i++)
         code = name_by_manifest(naming, &index, i);
     return code ? code : offer_the_rest(naming, naming->pending->offer_count);

@@ -6,6 +6,7 @@
 
 #include "common/bytes.h"
 #include "common/log.h"
+#include "daemon/linker/gather.h"
 #include "daemon/linker/names.h"
 #include "daemon/linker/relocate.h"
 #include "daemon/linker/uses.h"
@@ -282,25 +283,36 @@ static int enter_names(struct unit *unit, struct report *report)
 
     for (uint32_t i = 0; i < pending->offer_count; i++)
         definitions += resolve_offer_stands(unit, i);
+    for (const struct tie *tie = pending->ties; tie; tie = tie->next)
+        definitions++;
     unit->definitions = malloc((definitions + pending->use_count + 1u) * sizeof(struct symbol *));
     if (!unit->definitions)
         return resolve_no_memory(report, unit);
     for (uint32_t i = 0; i < pending->offer_count; i++)
         if (resolve_offer_stands(unit, i))
             unit->definitions[unit->definition_count++] = pending->offers[i].symbol;
+    for (const struct tie *tie = pending->ties; tie; tie = tie->next)
+        unit->definitions[unit->definition_count++] = tie->symbol;
     for (uint32_t i = 0; i < pending->use_count; i++)
         unit_needs(unit)[i] = pending->uses[i].symbol;
     unit->need_count = pending->use_count;
     return 0;
 }
 
+/* Those of a unit with a manifest are its own, and known by now. */
+static int gather_shared(struct linker *linker, struct unit *unit, struct report *report)
+{
+    return unit->pending->batch->gatherings && !unit->pending->manifest ? gather_collect(linker, unit, report) : 0;
+}
+
 /* The phases of resolving one unit; each is done for all units before the next. */
 static int (*const phases[])(struct linker *linker, struct unit *unit, struct report *report) = {
-    resolve_groups,      uses_mark,           names_foresee, names_fetch,
-    resolve_definitions, resolve_trampolines, uses_resolve,  uses_resolve_unreferenced,
+    resolve_groups, uses_mark,           names_foresee,
+    names_fetch,    resolve_definitions, resolve_trampolines,
+    gather_shared,  uses_resolve,        uses_resolve_unreferenced,
 };
 
-int resolve_batch(struct linker *linker, struct batch *batch, struct report *report)
+static int resolve_phases(struct linker *linker, struct batch *batch, struct report *report)
 {
     for (size_t phase = 0; phase < ARRAY_LENGTH(phases); phase++) {
         for (uint32_t i = 0; i < batch->unit_count; i++)
@@ -310,10 +322,19 @@ int resolve_batch(struct linker *linker, struct batch *batch, struct report *rep
         if (report_code(report) && phases[phase] != uses_resolve)
             return report_code(report);
     }
-    for (uint32_t i = 0; i < batch->unit_count; i++)
-        if (report_code(report) || enter_names(batch->units[i], report) != 0)
-            return report_code(report);
-    return 0;
+    return report_code(report);
+}
+
+int resolve_batch(struct linker *linker, struct batch *batch, struct report *report)
+{
+    int code = resolve_phases(linker, batch, report);
+
+    if (!code)
+        code = gather_place(linker, batch, report);
+    for (uint32_t i = 0; i < batch->unit_count && !code; i++)
+        code = enter_names(batch->units[i], report);
+    gather_close(batch);
+    return code;
 }
 
 static uint64_t definition_address(const struct linker *linker, const struct unit *unit, const struct offer *offer)
@@ -358,6 +379,15 @@ static void bind(struct linker *linker, struct unit *unit, const struct offer *o
         symbol->bytes = symbol->contest->common_bytes;
 }
 
+/* Nobody ever asks for its address. */
+static void bind_tie(struct unit *unit, struct symbol *symbol)
+{
+    symbol->binding = SYMBOL_UNIT;
+    symbol->strength = STRENGTH_STRONG;
+    symbol->definer = unit;
+    symbol->node = unit->node;
+}
+
 static void keep_groups(struct linker *linker, struct unit *unit)
 {
     const struct object *object = &unit->pending->object;
@@ -379,6 +409,8 @@ void resolve_commit(struct linker *linker, struct batch *batch)
         for (uint32_t i = 0; i < unit->pending->offer_count; i++)
             if (resolve_offer_stands(unit, i))
                 bind(linker, unit, &unit->pending->offers[i]);
+        for (const struct tie *tie = unit->pending->ties; tie; tie = tie->next)
+            bind_tie(unit, tie->symbol);
         keep_groups(linker, unit);
         for (uint32_t i = 0; i < unit->trampoline_count; i++)
             if (unit->trampolines[i].wanted)

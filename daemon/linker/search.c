@@ -29,16 +29,25 @@ struct symbol *search_process(struct linker *linker, const char *name, size_t le
     return symbol;
 }
 
+/* What the linker itself defines is there whatever the library takes of the runner's. */
+static struct symbol *find_standard(struct linker *linker, const struct symbol *wanted)
+{
+    struct symbol *symbol = symbols_find(linker->provided, SPACE_PROCESS, wanted->name, wanted->name_length);
+
+    return symbol && symbol->standard ? symbol : NULL;
+}
+
 static struct symbol *find_process(struct linker *linker, const struct search *search)
 {
     struct symbol *wanted = search->wanted;
 
-    if (wanted->no_process || search->exact ||
-        !libraries_wants_process_symbol(linker->libraries, search->library, wanted->name, wanted->name_length))
+    if (wanted->no_process || search->exact)
         return NULL;
+    if (!libraries_wants_process_symbol(linker->libraries, search->library, wanted->name, wanted->name_length))
+        return search->from_object ? find_standard(linker, wanted) : NULL;
     struct symbol *found = search_process(linker, wanted->name, wanted->name_length);
     wanted->no_process = !found;
-    return found;
+    return found && found->standard && !search->from_object ? NULL : found;
 }
 
 static bool is_offered(const struct symbol *symbol, const struct batch *batch)
@@ -103,7 +112,7 @@ const struct symbol *search_look_up(struct linker *linker, uint32_t library, con
         return NULL;
     const struct symbol *known = symbols_find(linker->provided, SPACE_PROCESS, name, length);
     if (known || !linker->process || !process_symbols_find(linker->process, name, &found))
-        return known;
+        return known && known->standard ? NULL : known;
     *process = (struct symbol){
         .binding = SYMBOL_PROCESS, .address = found.address, .bytes = found.bytes, .function = found.function};
     return process;
@@ -153,7 +162,7 @@ static void move_uses(struct symbol *wanted, void *data)
     struct linker *linker = data;
 
     for (struct use *use = wanted->uses, *next; use; use = next) {
-        const struct search search = {wanted, use->library, use->exact};
+        const struct search search = {wanted, use->library, use->exact, false};
         struct symbol *found = search_find(linker, &search, NULL);
 
         next = use->next;

@@ -13,10 +13,11 @@ struct search {
     struct symbol *wanted;
     uint32_t library;
     bool exact;
+    bool from_object; /* a reference in an object's code or data, which alone may mean what the linker itself defines */
 };
 
 /* The first symbol in the search's order that a unit defines, one of `batch` (which may be NULL) included, or that the
-   runner's libraries have; NULL when there is none. */
+   runner's libraries have, or a symbol that the linker itself defines (standard.h); NULL when there is none. */
 struct symbol *search_find(struct linker *linker, const struct search *search, const struct batch *batch);
 
 /* The same for a name that nobody need have spoken of, and without entering it anywhere: of units alone. NULL when
@@ -30,7 +31,7 @@ bool search_passes(const struct linker *linker, const struct search *search, con
 const struct symbol *search_look_up(struct linker *linker, uint32_t library, const char *name, size_t length,
                                     struct symbol *process);
 
-/* A symbol of the runner's libraries, or NULL. */
+/* A symbol of the runner's libraries, or one that the linker itself defines (symbol.standard); or NULL. */
 struct symbol *search_process(struct linker *linker, const char *name, size_t length);
 
 /* From now on there is more than one namespace to search. NO_MEMORY. */

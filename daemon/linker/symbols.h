@@ -27,6 +27,8 @@ struct unit;
 #define SPACE_EXPORTED(library) ((library)*2u)
 #define SPACE_HIDDEN(library)   ((library)*2u + 1u)
 #define SPACE_PROCESS           UINT32_MAX
+#define SPACE_GATHERED(library)                                                                                        \
+    (0x80000000u | (library)) /* by which units hold together (gather.h): no search comes here */
 
 enum symbol_binding {
     SYMBOL_UNBOUND, /* nobody offers it yet */
@@ -75,6 +77,7 @@ struct symbol {
     bool no_process : 1;     /* the runner's libraries have been asked for the name and do not have it */
     bool unsettled : 1;      /* an alias whose address is not known yet */
     bool wanted : 1;         /* in the table of wanted symbols (wanted.h) */
+    uint8_t standard;        /* of those that the linker itself defines: 1 + its row in standard.c; else 0 */
     struct graph_node *node; /* of the definer, borrowed, while that is neither ready nor failed */
     struct unit *definer;    /* borrowed; SYMBOL_UNIT only */
     struct use *uses;        /* by units that are not ready; borrowed */

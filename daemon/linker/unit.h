@@ -22,7 +22,10 @@
 #include "daemon/linker/waiting.h"
 
 struct adapter;
+struct code_piece;
 struct frame;
+struct gathering;
+struct gatherings;
 struct way;
 
 /* The numbers of jitd.proto's UnitState. */
@@ -33,6 +36,7 @@ enum unit_state { UNIT_ACCEPTED, UNIT_RESOLVED, UNIT_LINKED, UNIT_INITIALISED, U
 struct placement {
     int32_t offset; /* in the zone; in the block until layout_settle */
     uint8_t zone;   /* enum zone */
+    bool gathered;  /* it lies in the block of another unit, or apart in its own (gather.h) */
 };
 
 /* An array of initialisers or finalisers in zone R. */
@@ -79,6 +83,12 @@ struct offer {
     struct trampoline *trampoline;                /* that gives it its address, or NULL */
 };
 
+/* A symbol that the unit defines beside its offers, so that another one can hold on to it (gather.h). */
+struct tie {
+    struct tie *next;
+    struct symbol *symbol;
+};
+
 /* A definition that is another name for `target`. */
 struct alias {
     struct symbol *symbol, *target;
@@ -109,6 +119,9 @@ struct pending {
     uint32_t offer_count;
     const struct manifest_use **listed; /* by symbol index minus object.first_global; NULL without a manifest */
     uint8_t *referenced;                /* by symbol index: some loaded section refers to it */
+    struct gathering *hosted;           /* whose room is in its block */
+    struct tie *ties;
+    uint32_t tie_count; /* at most so many */
 
     struct piece_function pieces[2]; /* of .init, of .fini; where the unit has any arrays */
     bool has_initialisers;           /* it has sections that are arrays or pieces */
@@ -122,6 +135,8 @@ struct pending {
     uint64_t own_commons;   /* ...and in them of those that are the unit's own */
     uint64_t data_offset, data_bytes; /* what the runner must copy in zone D */
     bool stale_zeros;                 /* the runner must prepare zone Z (arena_is_stale) */
+
+    struct code_piece *code_pieces; /* its code in the room of another unit, or apart in its own (gather.h) */
 
     struct publication *publication; /* borrowed; of the component, in its root; NULL: none */
 };
@@ -144,6 +159,7 @@ struct unit {
     bool removing;         /* in the set that is being removed */
     bool uses_handle;      /* refers to its own __dso_handle */
     bool internal;         /* made by the linker itself: the controller does not know of it */
+    bool hosts_code;       /* code of other units lies in its block */
     bool exposed;          /* its code may have run: its memory waits until no thread can be in it */
     uint16_t library;
     uint32_t definition_count;
@@ -189,6 +205,8 @@ struct batch {
     bool report_addresses;
     uint32_t deadline_ms;           /* 0: none */
     struct batch_mapping *mappings; /* of memfds; owned, in the pool */
+    struct gatherings *gatherings;  /* while it is being decided; in the linker's pool for that, NULL: none */
+    struct symbol **standards;      /* that its units refer to, by row of standard.c; in the pool, NULL: none */
     struct waiting *waiting;        /* where it counts; borrowed from the linker, once committed */
     uint64_t waiting_bytes;         /* as which it counts there */
 };

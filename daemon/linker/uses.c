@@ -5,10 +5,12 @@
 #include <string.h>
 
 #include "daemon/linker/actions.h"
+#include "daemon/linker/gather.h"
 #include "daemon/linker/names.h"
 #include "daemon/linker/relocate.h"
 #include "daemon/linker/resolve.h"
 #include "daemon/linker/search.h"
+#include "daemon/linker/standard.h"
 
 /* Which symbols the unit's kept sections refer to. A symbol that is listed as undefined and never used is not needed.
  */
@@ -122,6 +124,23 @@ static struct symbol *use_lazily(struct unit *unit, uint32_t index, struct symbo
     return wanted;
 }
 
+struct symbol *uses_define(struct linker *linker, struct unit *unit, const char *name, struct symbol *found,
+                           const char **why)
+{
+    struct symbol *bound = gather_may_bound(name) ? gather_find(linker, unit, name) : NULL;
+
+    if (bound)
+        return bound;
+    if (!found || !found->standard)
+        return found;
+    if (!standard_has_meaning(found, unit->pending->batch, why))
+        return NULL;
+    bound = standard_bind(linker, unit->pending->batch, found);
+    if (!bound)
+        *why = ": no memory for it";
+    return bound;
+}
+
 /* One use of a name: becomes one of the unit's needs where another unit must meet it. A weak symbol that nobody offers
    now stays missing, whoever may come to offer it before the unit is linked: what a reference means depends on the
    order of submission alone. Gives what it is bound to, or waits for; NULL: missing for good. */
@@ -130,8 +149,12 @@ static struct symbol *bind_use(struct linker *linker, struct unit *unit, uint32_
 {
     const struct batch *batch = unit->pending->batch;
     bool exact = listed && listed->library != USE_LIBRARY_OWN;
-    const struct search search = {wanted, exact ? listed->library : unit->library, exact};
+    const struct search search = {wanted, exact ? listed->library : unit->library, exact, index != 0};
     struct symbol *found = search_find(linker, &search, batch);
+    const char *why = "";
+
+    if (index && (!found || found->binding == SYMBOL_PROCESS))
+        found = uses_define(linker, unit, wanted->name, found, &why);
 
     if (found && found->binding == SYMBOL_PROCESS)
         return use_process(linker, unit, index, found, listed, &search, report);
@@ -142,7 +165,7 @@ static struct symbol *bind_use(struct linker *linker, struct unit *unit, uint32_
     if (!found && is_weak(unit, index, listed))
         return NULL;
     if (!found && batch->closed)
-        uses_report_missing(report, unit, index, wanted->name, "");
+        uses_report_missing(report, unit, index, wanted->name, why);
     if (!found && linker->many_spaces && wanted_add(&linker->wanted, wanted) != 0)
         resolve_no_memory(report, unit);
     add_use(unit, found ? found : wanted, index, listed, &search);
@@ -158,6 +181,7 @@ int uses_resolve(struct linker *linker, struct unit *unit, struct report *report
 
     for (uint32_t i = object->first_global; i < object->symbol_count; i++)
         most += pending->referenced[i];
+    most += pending->tie_count;
     pending->uses = pool_allocate_array(&pending->batch->pool, most, sizeof *pending->uses);
     if (!pending->uses)
         return resolve_no_memory(report, unit);

@@ -24,6 +24,12 @@ uint32_t uses_settle_aliases(struct unit *unit);
  */
 struct alias *uses_settle_alias(const struct use *use);
 
+/* What an object's reference to the name means where no unit defines it and the search has found that, or NULL: bounds
+   of sections (gather.h) come first, and what the linker itself defines (standard.h) is the batch's own. NULL: nothing;
+   *why may then say why, at the end of an error's text. */
+struct symbol *uses_define(struct linker *linker, struct unit *unit, const char *name, struct symbol *found,
+                           const char **why);
+
 /* Reports a name that is referred to by the object's symbol `index` and missing; `why` ends the text. A later reference
    to the same name joins the entry. */
 void uses_report_missing(struct report *report, const struct unit *unit, uint32_t index, const char *name,
