@@ -23,6 +23,7 @@ static enum elf_symbol_kind elf_symbols_kind(const GElf_Sym *symbol)
 
 struct elf_symbols_reader {
     Elf *elf;
+    Elf_Data *versions; /* of .gnu.version, one a symbol; NULL: none is hidden */
     const char *bytes;
     size_t length;
     elf_symbol_visitor *visit;
@@ -35,6 +36,25 @@ static bool elf_symbols_lasts(const struct elf_symbols_reader *reader, const cha
     return name && *name && name >= reader->bytes && name < reader->bytes + reader->length;
 }
 
+/* A version of a shared library's symbol that is not the default one: nobody gets it by its plain name. */
+static bool elf_symbols_is_hidden(const struct elf_symbols_reader *reader, int index, const GElf_Sym *symbol)
+{
+    GElf_Versym version;
+    return reader->versions && symbol->st_shndx != SHN_UNDEF && gelf_getversym(reader->versions, index, &version) &&
+           (version & 0x8000);
+}
+
+static Elf_Data *elf_symbols_versions(Elf *elf)
+{
+    Elf_Scn *section = NULL;
+    while ((section = elf_nextscn(elf, section))) {
+        GElf_Shdr header;
+        if (gelf_getshdr(section, &header) && header.sh_type == SHT_GNU_versym)
+            return elf_getdata(section, NULL);
+    }
+    return NULL;
+}
+
 static bool elf_symbols_visit_table(const struct elf_symbols_reader *reader, Elf_Scn *section, const GElf_Shdr *header)
 {
     Elf_Data *table = elf_getdata(section, NULL);
@@ -45,7 +65,7 @@ static bool elf_symbols_visit_table(const struct elf_symbols_reader *reader, Elf
         GElf_Sym symbol;
         if (!gelf_getsym(table, (int)i, &symbol))
             return false;
-        if (GELF_ST_BIND(symbol.st_info) == STB_LOCAL)
+        if (GELF_ST_BIND(symbol.st_info) == STB_LOCAL || elf_symbols_is_hidden(reader, (int)i, &symbol))
             continue;
         const char *name = elf_strptr(reader->elf, header->sh_link, symbol.st_name);
         if (!elf_symbols_lasts(reader, name))
@@ -75,6 +95,8 @@ static bool elf_symbols_visit(const void *bytes, size_t length, uint32_t section
         return false;
     struct elf_symbols_reader reader = {.elf = elf, .bytes = bytes, .length = length, .visit = visit, .data = data};
     bool known = elf_symbols_has_type(elf, section_type == SHT_SYMTAB ? ET_REL : ET_DYN);
+    if (section_type == SHT_DYNSYM)
+        reader.versions = elf_symbols_versions(elf);
     Elf_Scn *section = NULL;
     while (known && (section = elf_nextscn(elf, section))) {
         GElf_Shdr header;

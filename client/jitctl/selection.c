@@ -14,7 +14,8 @@
 enum selection_state { SELECTION_UNKNOWN, SELECTION_WEAK, SELECTION_UNDEFINED, SELECTION_COMMON, SELECTION_DEFINED };
 
 struct selection_symbol {
-    const char *name; /* borrowed */
+    const char *name; /* borrowed, or of `owned` */
+    char *owned;      /* NULL where the name lies in a file */
     enum selection_state state;
 };
 
@@ -31,16 +32,48 @@ static const struct selection_symbol *selection_find(const struct selection *sel
     return node ? *node : NULL;
 }
 
-static void selection_raise(struct selection *selection, const char *name, enum selection_state state)
+/* Takes `owned` over, which is the name or NULL. */
+static void selection_enter(struct selection *selection, const char *name, char *owned, enum selection_state state)
 {
-    struct selection_symbol key = {.name = name};
+    struct selection_symbol key = {.name = name, .owned = owned};
     struct selection_symbol **node = tsearch(&key, &selection->symbols, selection_compare);
     if (node && *node == &key) {
         *node = allocate_zeroed(sizeof key);
         **node = key;
+        owned = NULL;
     }
     if (node && (*node)->state < state)
         (*node)->state = state;
+    free(owned);
+}
+
+/* The names that stand for one in an object, where .symver gave it a version (ld's rule): `name@@V` defines `name` and
+   `name@V`; all others stand for themselves, but that an undefined one has one '@'. */
+struct selection_forms {
+    char *base, *versioned; /* owned; NULL: no such form, and where both are, the name itself is the only one */
+};
+
+static struct selection_forms selection_split(const char *name, bool defined)
+{
+    struct selection_forms forms = {0};
+    const char *at = strchr(name, '@');
+    if (!at || at == name || at[1] != '@')
+        return forms;
+    forms.versioned = allocate_format("%.*s@%s", (int)(at - name), name, at + strspn(at, "@"));
+    if (defined)
+        forms.base = allocate_format("%.*s", (int)(at - name), name);
+    return forms;
+}
+
+static void selection_raise(struct selection *selection, const char *name, enum selection_state state)
+{
+    struct selection_forms forms = selection_split(name, state >= SELECTION_COMMON);
+    if (!forms.versioned)
+        selection_enter(selection, name, NULL, state);
+    if (forms.versioned)
+        selection_enter(selection, forms.versioned, forms.versioned, state);
+    if (forms.base)
+        selection_enter(selection, forms.base, forms.base, state);
 }
 
 void selection_init(struct selection *selection)
@@ -48,9 +81,16 @@ void selection_init(struct selection *selection)
     *selection = (struct selection){0};
 }
 
+static void selection_free_symbol(void *data)
+{
+    struct selection_symbol *symbol = data;
+    free(symbol->owned);
+    free(symbol);
+}
+
 void selection_free(struct selection *selection)
 {
-    tdestroy(selection->symbols, free);
+    tdestroy(selection->symbols, selection_free_symbol);
     selection->symbols = NULL;
 }
 
@@ -104,14 +144,27 @@ static bool selection_member_has_data(const struct archive_member *member, const
     return query.found;
 }
 
+/* `name` is looked for, which the member has under the name `symbol`. */
+static bool selection_wants_form(const struct selection *selection, const struct archive_member *member,
+                                 const char *name, const char *symbol)
+{
+    const struct selection_symbol *found = selection_find(selection, name);
+    if (!found)
+        return false;
+    if (found->state == SELECTION_COMMON)
+        return selection_member_has_data(member, symbol);
+    return found->state == SELECTION_UNDEFINED;
+}
+
 static bool selection_wants(const struct selection *selection, const struct archive_member *member, const char *name)
 {
-    const struct selection_symbol *symbol = selection_find(selection, name);
-    if (!symbol)
-        return false;
-    if (symbol->state == SELECTION_COMMON)
-        return selection_member_has_data(member, name);
-    return symbol->state == SELECTION_UNDEFINED;
+    struct selection_forms forms = selection_split(name, true);
+    bool wanted = forms.base ? selection_wants_form(selection, member, forms.base, name) ||
+                                   selection_wants_form(selection, member, forms.versioned, name)
+                             : selection_wants_form(selection, member, name, name);
+    free(forms.base);
+    free(forms.versioned);
+    return wanted;
 }
 
 static void selection_include_member(struct selection *selection, struct archive_member *member,

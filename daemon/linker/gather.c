@@ -76,8 +76,8 @@ static struct gathering *find(const struct linker *linker, const struct unit *un
     const struct unit *own = unit->pending->manifest ? unit : NULL;
     struct gathering *gathering = gatherings ? hash_table_find(&gatherings->table, hash_of(linker, name)) : NULL;
 
-    while (gathering && (gathering->own != own || gathering->library != unit->library ||
-                         strcmp(gathering->name, name) != 0))
+    while (gathering &&
+           (gathering->own != own || gathering->library != unit->library || strcmp(gathering->name, name) != 0))
         gathering = hash_table_next(&gathering->entry);
     return gathering;
 }
@@ -145,8 +145,7 @@ int gather_collect(struct linker *linker, struct unit *unit, struct report *repo
 
     for (uint32_t i = 1; i < object->section_count && unit->pending->batch->gatherings; i++) {
         const char *name = object->sections[i].name;
-        struct gathering *gathering =
-            is_letter(*name) && may_be_gathered(unit, i) ? find(linker, unit, name) : NULL;
+        struct gathering *gathering = is_letter(*name) && may_be_gathered(unit, i) ? find(linker, unit, name) : NULL;
 
         if (gathering && add_piece(linker, gathering, unit, i) != 0)
             return resolve_no_memory(report, unit);
@@ -203,10 +202,7 @@ static int choose_zone(struct gathering *gathering, struct report *report)
     if (zones[ZONE_X] && writable)
         return refuse(report, gathering, ERROR_OBJECT_SECTION,
                       "are writable in one unit and executable in another one; no memory here is both");
-    gathering->zone = zones[ZONE_X]                   ? ZONE_X
-                      : !writable                     ? ZONE_R
-                      : zones[ZONE_D] || zones[ZONE_R] ? ZONE_D
-                                                      : ZONE_Z;
+    gathering->zone = zones[ZONE_X] ? ZONE_X : !writable ? ZONE_R : zones[ZONE_D] || zones[ZONE_R] ? ZONE_D : ZONE_Z;
     return 0;
 }
 
@@ -272,8 +268,8 @@ static struct symbol *add_tie(struct linker *linker, struct unit *unit, const st
 
 static void use_tie(struct unit *unit, struct symbol *symbol)
 {
-    unit->pending->uses[unit->pending->use_count++] = (struct use){
-        .symbol = symbol, .unit = unit, .number = UINT32_MAX, .library = unit->library, .exact = true};
+    unit->pending->uses[unit->pending->use_count++] =
+        (struct use){.symbol = symbol, .unit = unit, .number = UINT32_MAX, .library = unit->library, .exact = true};
 }
 
 /* The next unit of the circle: the host, then those whose sections it has, each once. */

@@ -2,10 +2,10 @@
  * Sections gathered over a batch: ld defines __start_X and __stop_X as the bounds of the section X of the whole link,
  * for each X that is a C identifier, and programs build tables out of that.
  *
- * Where a unit refers to one of the two and no unit defines it, the sections X of all units of its batch and library lie
- * side by side in the block of that unit, the host, in the batch's order. A manifest keeps its object's names local:
- * then its own sections alone are gathered. The units whose sections lie there, and the host, use each other in a
- * circle, through symbols in a namespace of their own: they become ready, fail and are removed together, so that no
+ * Where a unit refers to one of the two and no unit defines it, the sections X of all units of its batch and library
+ * lie side by side in the block of that unit, the host, in the batch's order. A manifest keeps its object's names
+ * local: then its own sections alone are gathered. The units whose sections lie there, and the host, use each other in
+ * a circle, through symbols in a namespace of their own: they become ready, fail and are removed together, so that no
  * table leads to what is gone. A batch that refers to no such name pays for a look at the first letters of what its
  * objects leave undefined.
  */

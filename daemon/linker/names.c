@@ -7,6 +7,7 @@
 #include "daemon/linker/resolve.h"
 #include "daemon/linker/search.h"
 #include "daemon/linker/uses.h"
+#include "daemon/linker/version.h"
 
 struct naming {
     struct linker *linker;
@@ -40,6 +41,21 @@ static struct offer *add_offer(const struct naming *naming, struct symbol *symbo
 
 /* ---- without a manifest ---- */
 
+/* Of a default version, the name with the version is one more. */
+static int offer_version(const struct naming *naming, uint32_t index)
+{
+    const char *also = naming->pending->versions[index - naming->pending->object.first_global];
+    struct symbol *symbol = NULL;
+
+    if (!also)
+        return 0;
+    symbol = symbols_intern(naming->linker->symbols, SPACE_EXPORTED(naming->unit->library), also, strlen(also));
+    if (!symbol)
+        return resolve_no_memory(naming->report, naming->unit);
+    add_offer(naming, symbol, index);
+    return 0;
+}
+
 static int name_all_globally(const struct naming *naming)
 {
     struct pending *pending = naming->pending;
@@ -58,6 +74,8 @@ static int name_all_globally(const struct naming *naming)
         pending->globals[i - object->first_global] = symbol;
         if (defined)
             add_offer(naming, symbol, i);
+        if (defined && pending->versions && offer_version(naming, i) != 0)
+            return ERROR_NO_MEMORY;
     }
     return 0;
 }
@@ -116,13 +134,22 @@ static int name_reference(const struct naming *naming, const struct manifest_use
     return 0;
 }
 
+/* A default version may be listed without it. */
+static const struct manifest_definition *find_definition(struct manifest_index *index, const char *name, size_t length)
+{
+    const struct manifest_definition *definition = manifest_find_definition(index, name, length);
+    const char *at = definition ? "" : version_find(name);
+
+    return at[0] == '@' && at[1] == '@' ? manifest_find_definition(index, name, (size_t)(at - name)) : definition;
+}
+
 static int name_by_manifest(const struct naming *naming, struct manifest_index *index, uint32_t i)
 {
     struct pending *pending = naming->pending;
     const char *name = object_symbol_name(&pending->object, i);
     size_t length = strlen(name);
     bool defined = is_defined(naming->unit, i);
-    const struct manifest_definition *definition = defined ? manifest_find_definition(index, name, length) : NULL;
+    const struct manifest_definition *definition = defined ? find_definition(index, name, length) : NULL;
     const struct manifest_use *use = pending->referenced[i] ? manifest_find_use(index, name, length) : NULL;
     int code = definition ? offer(naming, definition, i) : 0;
 
@@ -203,15 +230,35 @@ uint32_t names_key_of_use(const struct manifest *manifest, const struct manifest
     return manifest->definition_count + (uint32_t)(use - manifest->uses);
 }
 
-static void make_global_keys(const struct linker *linker, const struct unit *unit, struct symbol_key *keys)
+/* Few objects have a version in a name: then it is noted for all. */
+static int note_version(struct linker *linker, struct pending *pending, uint32_t global, const char *also)
 {
-    const struct object *object = &unit->pending->object;
+    uint32_t globals = pending->object.symbol_count - pending->object.first_global;
+
+    if (!pending->versions)
+        pending->versions = pool_allocate_array(&linker->deciding, globals, sizeof *pending->versions);
+    if (!pending->versions)
+        return ERROR_NO_MEMORY;
+    pending->versions[global] = also;
+    return 0;
+}
+
+static int make_global_keys(struct linker *linker, struct unit *unit, struct symbol_key *keys)
+{
+    struct pending *pending = unit->pending;
+    const struct object *object = &pending->object;
 
     for (uint32_t i = object->first_global; i < object->symbol_count; i++) {
-        const char *name = object_symbol_name(object, i);
+        const char *text = object_symbol_name(object, i), *at = version_find(text);
+        struct versioned_name name = {text, (size_t)(at - text), NULL};
 
-        *keys++ = symbols_key(linker->symbols, SPACE_EXPORTED(unit->library), name, strlen(name));
+        if (*at && !version_read(&linker->deciding, text, at, is_defined(unit, i), &name))
+            return ERROR_NO_MEMORY;
+        if (name.also && note_version(linker, pending, i - object->first_global, name.also) != 0)
+            return ERROR_NO_MEMORY;
+        *keys++ = symbols_key(linker->symbols, SPACE_EXPORTED(unit->library), name.name, name.length);
     }
+    return 0;
 }
 
 static void make_manifest_keys(const struct linker *linker, const struct unit *unit, struct symbol_key *keys)
@@ -245,8 +292,8 @@ int names_foresee(struct linker *linker, struct unit *unit, struct report *repor
         return resolve_no_memory(report, unit);
     if (manifest)
         make_manifest_keys(linker, unit, pending->keys);
-    else
-        make_global_keys(linker, unit, pending->keys);
+    else if (make_global_keys(linker, unit, pending->keys) != 0)
+        return resolve_no_memory(report, unit);
     return 0;
 }
 
@@ -265,8 +312,10 @@ int names_resolve(struct linker *linker, struct unit *unit, struct report *repor
     struct pending *pending = unit->pending;
     const struct naming naming = {linker, unit, pending, report};
     uint32_t globals = pending->object.symbol_count - pending->object.first_global;
-    uint32_t offers = globals + (pending->manifest ? pending->manifest->definition_count : 0);
+    uint64_t offers = (uint64_t)globals + (pending->manifest ? pending->manifest->definition_count : 0);
 
+    if (pending->versions)
+        offers += globals;
     pending->globals = pool_allocate_array(&pending->batch->pool, globals, sizeof(struct symbol *));
     pending->offers = pool_allocate_array(&linker->deciding, offers, sizeof *pending->offers);
     if (pending->manifest)

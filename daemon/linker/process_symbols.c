@@ -20,7 +20,9 @@ struct library {
     uint32_t symbol_count;
     const char *strings;
     uint64_t strings_bytes;
-    const uint16_t *versions;         /* NULL: none are hidden */
+    const uint16_t *versions;      /* NULL: none are hidden */
+    const uint32_t *version_names; /* in strings, by version; 0: none of that number */
+    uint32_t version_count;
     const uint64_t *bloom;            /* NULL: the hash is DT_HASH's */
     const uint32_t *buckets, *chains; /* chains[i] belongs to symbol first_hashed + i */
     uint32_t bucket_count;            /* 0: the library has no names */
@@ -89,13 +91,19 @@ static bool open_tables(const struct process_symbols *symbols, struct library *l
 
     if (!table_within(symbols, from->symbols, from->symbol_count, sizeof(Elf64_Sym)) ||
         from->symbol_count > UINT32_MAX || !table_within(symbols, from->strings, from->strings_bytes, 1) ||
-        (from->versions && !table_within(symbols, from->versions, from->symbol_count, 2)))
+        (from->versions && !table_within(symbols, from->versions, from->symbol_count, 2)) ||
+        (from->version_names && (!table_within(symbols, from->version_names, from->version_count, sizeof(uint32_t)) ||
+                                 from->version_count > HIDDEN_VERSION)))
         return false;
     library->symbols = (const Elf64_Sym *)(const void *)(symbols->view + from->symbols);
     library->symbol_count = (uint32_t)from->symbol_count;
     library->strings = (const char *)symbols->view + from->strings;
     library->strings_bytes = from->strings_bytes;
     library->versions = from->versions ? (const uint16_t *)(const void *)(symbols->view + from->versions) : NULL;
+    if (library->versions && from->version_names) {
+        library->version_names = (const uint32_t *)(const void *)(symbols->view + from->version_names);
+        library->version_count = (uint32_t)from->version_count;
+    }
     if (!string_ends_within(library->strings, library->strings_bytes))
         return false;
     return from->hash ? open_hash(symbols, library) : open_sysv_hash(symbols, library);
@@ -156,23 +164,34 @@ void process_symbols_close(struct process_symbols *symbols)
     free(symbols);
 }
 
-/* The hash of DT_GNU_HASH: h * 33 + c from 5381. */
-static uint32_t gnu_hash(const char *name)
-{
-    uint32_t hash = 5381;
+/* What is looked for: "name", "name@VERSION" or "name@@VERSION". */
+struct wanted_name {
+    const char *name;
+    size_t length;
+    uint32_t hash;       /* of DT_GNU_HASH: h * 33 + c from 5381 */
+    const char *version; /* NULL: the default one */
+};
 
-    for (; *name; name++)
-        hash = hash * 33 + (uint8_t)*name;
-    return hash;
+static struct wanted_name read_name(const char *name)
+{
+    struct wanted_name wanted = {.name = name, .hash = 5381};
+    const char *at = name;
+
+    for (; *at && *at != '@'; at++)
+        wanted.hash = wanted.hash * 33 + (uint8_t)*at;
+    wanted.length = (size_t)(at - name);
+    if (*at)
+        wanted.version = at[1] == '@' ? at + 2 : at + 1;
+    return wanted;
 }
 
 /* The hash of DT_HASH: gABI, "Hash Table". */
-static uint32_t sysv_hash(const char *name)
+static uint32_t sysv_hash(const struct wanted_name *wanted)
 {
     uint32_t hash = 0;
 
-    for (; *name; name++) {
-        hash = (hash << 4) + (uint8_t)*name;
+    for (size_t i = 0; i < wanted->length; i++) {
+        hash = (hash << 4) + (uint8_t)wanted->name[i];
         hash = (hash ^ (hash >> 24 & 0xf0)) & 0x0fffffff;
     }
     return hash;
@@ -183,24 +202,47 @@ static const char *symbol_name(const struct library *library, const Elf64_Sym *s
     return symbol->st_name < library->strings_bytes ? library->strings + symbol->st_name : "";
 }
 
-static bool is_offered(const struct library *library, uint32_t index)
+static bool is_definition(const struct library *library, uint32_t index)
 {
     const Elf64_Sym *symbol = &library->symbols[index];
     unsigned type = ELF64_ST_TYPE(symbol->st_info), binding = ELF64_ST_BIND(symbol->st_info);
 
     return symbol->st_shndx != SHN_UNDEF && (type == STT_FUNC || type == STT_OBJECT || type == STT_NOTYPE) &&
-           (binding == STB_GLOBAL || binding == STB_WEAK || binding == STB_GNU_UNIQUE) &&
-           (!library->versions || !(library->versions[index] & HIDDEN_VERSION));
+           (binding == STB_GLOBAL || binding == STB_WEAK || binding == STB_GNU_UNIQUE);
 }
 
-static bool is_called(const struct library *library, uint32_t index, const char *name)
+/* ld binds a name without a version to the default one, which is not hidden. */
+static bool is_offered(const struct library *library, uint32_t index)
 {
-    return is_offered(library, index) && strcmp(symbol_name(library, &library->symbols[index]), name) == 0;
+    return is_definition(library, index) && !(library->versions && (library->versions[index] & HIDDEN_VERSION));
+}
+
+/* The name of the symbol's version; "" where it has none. */
+static const char *version_of(const struct library *library, uint32_t index)
+{
+    uint32_t version = library->version_names ? library->versions[index] & ~HIDDEN_VERSION : 0;
+    uint32_t name = version < library->version_count ? library->version_names[version] : 0;
+
+    return name < library->strings_bytes ? library->strings + name : "";
+}
+
+/* Where a version is asked for, a symbol without one is not meant, as ld has it. */
+static bool is_meant(const struct library *library, uint32_t index, const struct wanted_name *wanted)
+{
+    const char *name = symbol_name(library, &library->symbols[index]);
+
+    if (strncmp(name, wanted->name, wanted->length) != 0 || name[wanted->length])
+        return false;
+    if (!wanted->version)
+        return is_offered(library, index);
+    return is_definition(library, index) && *wanted->version &&
+           strcmp(version_of(library, index), wanted->version) == 0;
 }
 
 /* The index of the symbol, or 0. */
-static uint32_t find_in_gnu_hash(const struct library *library, const char *name, uint32_t hash)
+static uint32_t find_in_gnu_hash(const struct library *library, const struct wanted_name *wanted)
 {
+    uint32_t hash = wanted->hash;
     uint64_t word = library->bloom[(hash / 64) & (library->bloom_words - 1)];
     uint64_t mask = 1ull << (hash % 64) | 1ull << ((hash >> library->bloom_shift) % 64);
 
@@ -212,7 +254,7 @@ static uint32_t find_in_gnu_hash(const struct library *library, const char *name
     for (; index < library->symbol_count; index++) {
         uint32_t chain = library->chains[index - library->first_hashed];
 
-        if ((chain | 1) == (hash | 1) && is_called(library, index, name))
+        if ((chain | 1) == (hash | 1) && is_meant(library, index, wanted))
             return index;
         if (chain & 1)
             break;
@@ -221,12 +263,12 @@ static uint32_t find_in_gnu_hash(const struct library *library, const char *name
 }
 
 /* A chain may lead in a circle: it has at most as many links as there are symbols. */
-static uint32_t find_in_sysv_hash(const struct library *library, const char *name, uint32_t hash)
+static uint32_t find_in_sysv_hash(const struct library *library, const struct wanted_name *wanted)
 {
-    uint32_t index = library->buckets[hash % library->bucket_count];
+    uint32_t index = library->buckets[sysv_hash(wanted) % library->bucket_count];
 
     for (uint32_t i = 0; i < library->symbol_count && index != 0 && index < library->symbol_count; i++) {
-        if (is_called(library, index, name))
+        if (is_meant(library, index, wanted))
             return index;
         index = library->chains[index];
     }
@@ -235,13 +277,13 @@ static uint32_t find_in_sysv_hash(const struct library *library, const char *nam
 
 bool process_symbols_find(const struct process_symbols *symbols, const char *name, struct process_symbol *out)
 {
-    uint32_t hash = gnu_hash(name);
+    const struct wanted_name wanted = read_name(name);
 
     for (uint32_t i = 0; i < symbols->count; i++) {
         const struct library *library = &symbols->libraries[i];
         uint32_t index = library->bucket_count == 0 ? 0
-                         : library->bloom           ? find_in_gnu_hash(library, name, hash)
-                                                    : find_in_sysv_hash(library, name, sysv_hash(name));
+                         : library->bloom           ? find_in_gnu_hash(library, &wanted)
+                                                    : find_in_sysv_hash(library, &wanted);
 
         if (index == 0)
             continue;

@@ -113,8 +113,7 @@ int standard_provide(struct linker *linker, struct error *error)
     return 0;
 }
 
-bool standard_has_meaning(const struct symbol *provided, const struct batch *batch,
-                          const char **why)
+bool standard_has_meaning(const struct symbol *provided, const struct batch *batch, const char **why)
 {
     const struct standard *row = row_of(provided);
 

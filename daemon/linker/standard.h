@@ -17,8 +17,7 @@ int standard_provide(struct linker *linker, struct error *error);
 /* Whether a reference from an object of the batch may be bound to it. If not, *why says so to those who need it, or is
    empty where the name is just not there yet: `end` and the like are names that a program may give, so that in an open
    batch they are waited for. */
-bool standard_has_meaning(const struct symbol *provided, const struct batch *batch,
-                          const char **why);
+bool standard_has_meaning(const struct symbol *provided, const struct batch *batch, const char **why);
 
 /* The batch's own symbol of that name, which has its address after standard_settle. NULL: out of memory. */
 struct symbol *standard_bind(struct linker *linker, struct batch *batch, struct symbol *provided);

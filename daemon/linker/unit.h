@@ -119,6 +119,7 @@ struct pending {
     uint32_t offer_count;
     const struct manifest_use **listed; /* by symbol index minus object.first_global; NULL without a manifest */
     uint8_t *referenced;                /* by symbol index: some loaded section refers to it */
+    const char **versions;              /* by the same: what a symbol defines besides (version.h); NULL: none does */
     struct gathering *hosted;           /* whose room is in its block */
     struct tie *ties;
     uint32_t tie_count; /* at most so many */

@@ -1,5 +1,6 @@
 /*
- * Copies .gnu.hash or .hash, .dynsym, .dynstr and .gnu.version of each loaded object into the symbols memfd.
+ * Copies .gnu.hash or .hash, .dynsym, .dynstr and .gnu.version of each loaded object into the symbols memfd, and beside
+ * them what DT_VERDEF calls its versions.
  *
  * Two passes over the objects: the first finds the tables and gives each its place, the second writes them straight
  * from where ld.so has them mapped, by pwritev, since touching fresh pages through a mapping costs more than copying.
@@ -33,6 +34,9 @@ struct image {
     const char *name;
     const void *hash, *sysv, *strings, *versions; /* `sysv` only without `hash` */
     const Elf64_Sym *symbols;
+    const Elf64_Verdef *definitions; /* of versions; NULL: none */
+    uint64_t definition_count;
+    uint32_t *version_names; /* owned */
 };
 
 struct images {
@@ -136,10 +140,46 @@ static void image_read_dynamic(struct image *image, const Elf64_Dyn *dynamic)
         case DT_VERSYM:
             image->versions = dynamic_pointer(library, entry);
             break;
+        case DT_VERDEF:
+            image->definitions = dynamic_pointer(library, entry);
+            break;
+        case DT_VERDEFNUM:
+            image->definition_count = entry->d_un.d_val;
+            break;
         }
     }
     if (image->hash != NULL)
         image->sysv = NULL;
+}
+
+#define VERSION_INDEX 0x7fff
+
+static const Elf64_Verdef *next_definition(const Elf64_Verdef *definition)
+{
+    return (const void *)((const char *)definition + definition->vd_next);
+}
+
+/* The base version is the library itself, whose name is no version's. False: no memory. */
+static bool image_name_versions(struct image *image)
+{
+    const Elf64_Verdef *definition = image->definitions;
+    uint64_t count = definition == NULL || image->versions == NULL ? 0 : image->definition_count;
+    uint32_t last = 0;
+    for (uint64_t i = 0; i < count; i++, definition = next_definition(definition))
+        last = (definition->vd_ndx & VERSION_INDEX) > last ? definition->vd_ndx & VERSION_INDEX : last;
+    if (last == 0)
+        return true;
+    image->version_names = calloc(last + 1, sizeof *image->version_names);
+    if (image->version_names == NULL)
+        return false;
+    image->library.version_count = last + 1;
+    definition = image->definitions;
+    for (uint64_t i = 0; i < count; i++, definition = next_definition(definition)) {
+        const Elf64_Verdaux *name = (const void *)((const char *)definition + definition->vd_aux);
+        if ((definition->vd_flags & VER_FLG_BASE) == 0)
+            image->version_names[definition->vd_ndx & VERSION_INDEX] = name->vda_name;
+    }
+    return true;
 }
 
 static bool image_has_names(const struct image *image)
@@ -181,10 +221,13 @@ static int images_add(struct dl_phdr_info *info, size_t size, void *data)
         images->list = list;
         images->room = room;
     }
-    if (image_describe(&images->list[images->count++], info))
-        return 0;
-    images->malformed = info->dlpi_name;
-    return 1;
+    struct image *image = &images->list[images->count++];
+    if (!image_describe(image, info)) {
+        images->malformed = info->dlpi_name;
+        return 1;
+    }
+    images->no_memory = image_has_names(image) && !image_name_versions(image);
+    return images->no_memory;
 }
 
 static uint64_t place(uint64_t *end, uint64_t bytes)
@@ -212,6 +255,8 @@ static uint64_t images_place(struct images *images)
         library->strings = place(&end, library->strings_bytes);
         if (image->versions != NULL)
             library->versions = place(&end, library->symbol_count * sizeof(uint16_t));
+        if (image->version_names != NULL)
+            library->version_names = place(&end, library->version_count * sizeof(uint32_t));
     }
     return end;
 }
@@ -310,6 +355,8 @@ static void image_write(struct writer *writer, const struct image *image)
     writer_put_table(writer, image->strings, library->strings_bytes);
     if (image->versions != NULL)
         writer_put_table(writer, image->versions, library->symbol_count * sizeof(uint16_t));
+    if (image->version_names != NULL)
+        writer_put_table(writer, image->version_names, library->version_count * sizeof(uint32_t));
 }
 
 static void images_write(struct writer *writer, const struct images *images)
@@ -348,6 +395,8 @@ int process_symbols_write(int memfd, uint64_t *bytes, struct error *error)
         code = stage_failed(error, WRITE_STAGE);
     }
 out:
+    for (size_t i = 0; i < images.count; i++)
+        free(images.list[i].version_names);
     free(images.list);
     return code;
 }

@@ -17,7 +17,8 @@ TestSuite(gathering, .timeout = 60);
 
 static const char walker_source[] =
     "typedef long entry(void); extern entry *const __start_table[], *const __stop_table[];\n"
-    "long walk(long x) { for (entry *const *e = __start_table; e < __stop_table; e++) x = x * 10 + (*e)(); return x; }\n"
+    "long walk(long x) { for (entry *const *e = __start_table; e < __stop_table; e++) x = x * 10 + (*e)(); return x; "
+    "}\n"
     "long count(long x) { return __stop_table - __start_table; }\n" ENTRY("w", "2");
 
 static void add_table(struct harness *harness)

@@ -13,12 +13,13 @@ Test(standard_symbols, bounds_surround_the_batchs_code_and_data)
 {
     struct harness *harness = harness_open(NULL);
     harness_add_c(harness, "far.o", "int zero[100], full = 5; long far(long x) { return 1; }");
-    harness_add_c(harness, "user.o",
-                  "extern char __executable_start[], etext[], data_start[], edata[], __bss_start[], end[], _end[];\n"
-                  "extern int zero[100], full; long far(long); typedef char *p;\n"
-                  "long user(long x) { return (p)far >= __executable_start && (p)far < etext && (p)&full >= data_start\n"
-                  "    && (p)(&full + 1) <= edata && (p)zero >= __bss_start && (p)(zero + 100) <= end && end == _end\n"
-                  "    && etext <= data_start && edata <= end; }");
+    harness_add_c(
+        harness, "user.o",
+        "extern char __executable_start[], etext[], data_start[], edata[], __bss_start[], end[], _end[];\n"
+        "extern int zero[100], full; long far(long); typedef char *p;\n"
+        "long user(long x) { return (p)far >= __executable_start && (p)far < etext && (p)&full >= data_start\n"
+        "    && (p)(&full + 1) <= edata && (p)zero >= __bss_start && (p)(zero + 100) <= end && end == _end\n"
+        "    && etext <= data_start && edata <= end; }");
     harness_link_batch(harness, JITD_BATCH_CLOSED);
     cr_expect_eq(harness_value(harness, "user", 0), 1);
     cr_expect_eq(harness_address(harness, "etext"), 0);
@@ -44,20 +45,21 @@ Test(standard_symbols, are_only_provided_and_wait_for_nobody_but_in_an_open_batc
 Test(standard_symbols, arrays_are_empty_and_start_functions_do_nothing)
 {
     struct harness *harness = harness_open(NULL);
-    harness_link_c(harness, "start.o",
-                   "#include <elf.h>\n"
-                   "extern void (*__init_array_start[])(void), (*__init_array_end[])(void);\n"
-                   "extern char __fini_array_start[], __fini_array_end[], __preinit_array_start[], __preinit_array_end[];\n"
-                   "extern char __rela_iplt_start[], __rela_iplt_end[];\n"
-                   "void _init(void), _fini(void); static long runs;\n"
-                   "__attribute__((constructor)) static void once(void) { runs++; }\n"
-                   "long start(long x) { _init(); for (void (**f)(void) = __init_array_start; f < __init_array_end; f++)\n"
-                   "    (*f)(); _fini(); return runs; }\n"
-                   "long empty(long x) { return __fini_array_start == __fini_array_end &&\n"
-                   "    __preinit_array_start == __preinit_array_end && __rela_iplt_start == __rela_iplt_end; }\n"
-                   "extern Elf64_Dyn _DYNAMIC[] __attribute__((visibility(\"hidden\")));\n"
-                   "long debug(long x) { for (Elf64_Dyn *d = _DYNAMIC; d->d_tag; d++)\n"
-                   "    if (d->d_tag == DT_DEBUG) return d->d_un.d_ptr != 0; return -1; }");
+    harness_link_c(
+        harness, "start.o",
+        "#include <elf.h>\n"
+        "extern void (*__init_array_start[])(void), (*__init_array_end[])(void);\n"
+        "extern char __fini_array_start[], __fini_array_end[], __preinit_array_start[], __preinit_array_end[];\n"
+        "extern char __rela_iplt_start[], __rela_iplt_end[];\n"
+        "void _init(void), _fini(void); static long runs;\n"
+        "__attribute__((constructor)) static void once(void) { runs++; }\n"
+        "long start(long x) { _init(); for (void (**f)(void) = __init_array_start; f < __init_array_end; f++)\n"
+        "    (*f)(); _fini(); return runs; }\n"
+        "long empty(long x) { return __fini_array_start == __fini_array_end &&\n"
+        "    __preinit_array_start == __preinit_array_end && __rela_iplt_start == __rela_iplt_end; }\n"
+        "extern Elf64_Dyn _DYNAMIC[] __attribute__((visibility(\"hidden\")));\n"
+        "long debug(long x) { for (Elf64_Dyn *d = _DYNAMIC; d->d_tag; d++)\n"
+        "    if (d->d_tag == DT_DEBUG) return d->d_un.d_ptr != 0; return -1; }");
     cr_expect_eq(harness_value(harness, "start", 0), 1);
     cr_expect_eq(harness_value(harness, "empty", 0), 1);
     cr_expect_eq(harness_value(harness, "debug", 0), 1, "the list of loaded libraries is found as in any program");

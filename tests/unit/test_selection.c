@@ -190,3 +190,23 @@ Test(selection, a_library_is_needed_for_what_is_undefined_other_than_weakly)
     object_free(&library);
     temp_remove(&temp);
 }
+
+/* ranlib's index has names as they stand in the member. */
+Test(selection, a_default_version_is_found_by_its_plain_name_and_every_version_by_its_own)
+{
+    static const char *const programs[][2] = {
+        {"int api(void); int main(void) { return api(); }", "0"},
+        {"int f(void); __asm__(\".symver f,api@V2\"); int main(void) { return f(); }", "0"},
+        {"int f(void); __asm__(\".symver f,api@V1\"); int main(void) { return f(); }", "1"},
+        {"int f(void); __asm__(\".symver f,api@V3\"); int main(void) { return f(); }", ""},
+        {"int f(void) { return 0; } __asm__(\".symver f,api@@V2\"); int api(void); int main(void) { return api(); }",
+         ""},
+    };
+    for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++) {
+        struct fixture fixture = {0};
+        set_program(&fixture, programs[i][0]);
+        add_member(&fixture, "int n(void) { return 2; } __asm__(\".symver n,api@@V2\");", "api@@V2\0");
+        add_member(&fixture, "int o(void) { return 1; } __asm__(\".symver o,api@V1\");", "api@V1\0");
+        check(&fixture, programs[i][1]);
+    }
+}
