@@ -4,6 +4,7 @@
 
 #include "common/log.h"
 #include "daemon/linker/gather.h"
+#include "daemon/linker/missing.h"
 #include "daemon/linker/resolve.h"
 #include "daemon/linker/search.h"
 #include "daemon/linker/uses.h"
@@ -118,7 +119,7 @@ static int name_implicit(const struct naming *naming, uint32_t index)
         symbol = NULL;
     symbol = uses_define(naming->linker, naming->unit, name, symbol, &reason);
     if (!symbol && ELF64_ST_BIND(object->symbols[index].st_info) != STB_WEAK)
-        uses_report_missing(naming->report, naming->unit, index, name, *reason ? reason : why);
+        missing_report(naming->linker, naming->report, naming->unit, index, name, *reason ? reason : why);
     naming->pending->globals[index - object->first_global] = symbol;
     return 0;
 }

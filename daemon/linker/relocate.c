@@ -305,24 +305,21 @@ int relocate_apply(const struct relocation_context *context, uint32_t section_in
     return 0;
 }
 
-static bool section_refers_to(const struct object_section *section, uint32_t symbol, uint64_t *offset)
+static void find_places_in(const struct object *object, uint32_t index, struct relocation_place *places)
 {
+    const struct object_section *section = &object->sections[index];
+
     for (uint32_t i = 0; i < section->relocation_count; i++) {
-        if (ELF64_R_SYM(section->relocations[i].r_info) != symbol)
-            continue;
-        *offset = section->relocations[i].r_offset;
-        return true;
+        uint64_t symbol = ELF64_R_SYM(section->relocations[i].r_info);
+
+        if (symbol < object->symbol_count && places[symbol].section == 0)
+            places[symbol] = (struct relocation_place){index, section->relocations[i].r_offset};
     }
-    return false;
 }
 
-bool relocate_find_reference(const struct object *object, uint32_t symbol, uint32_t *section, uint64_t *offset)
+void relocate_find_places(const struct object *object, struct relocation_place *places)
 {
-    for (uint32_t i = 0; i < object->section_count; i++) {
-        if (!object->sections[i].loaded || !section_refers_to(&object->sections[i], symbol, offset))
-            continue;
-        *section = i;
-        return true;
-    }
-    return false;
+    for (uint32_t i = 1; i < object->section_count; i++)
+        if (object->sections[i].loaded)
+            find_places_in(object, i, places);
 }

@@ -54,7 +54,13 @@ void relocate_scan(const struct relocation_context *context, uint32_t section, u
 int relocate_apply(const struct relocation_context *context, uint32_t section, uint8_t *bytes, uint64_t place,
                    struct error *error);
 
-/* Where `symbol` is first referred to: the first relocation of a loaded section against it. False when nowhere. */
-bool relocate_find_reference(const struct object *object, uint32_t symbol, uint32_t *section, uint64_t *offset);
+/* Where a symbol is referred to. */
+struct relocation_place {
+    uint32_t section; /* 0: nowhere */
+    uint64_t offset;
+};
+
+/* The first relocation of a loaded section against each symbol; `places` has one for each, zeroed. */
+void relocate_find_places(const struct object *object, struct relocation_place *places);
 
 #endif

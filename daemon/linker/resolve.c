@@ -7,6 +7,7 @@
 #include "common/bytes.h"
 #include "common/log.h"
 #include "daemon/linker/gather.h"
+#include "daemon/linker/missing.h"
 #include "daemon/linker/names.h"
 #include "daemon/linker/relocate.h"
 #include "daemon/linker/uses.h"
@@ -334,6 +335,7 @@ int resolve_batch(struct linker *linker, struct batch *batch, struct report *rep
     for (uint32_t i = 0; i < batch->unit_count && !code; i++)
         code = enter_names(batch->units[i], report);
     gather_close(batch);
+    missing_close(batch);
     return code;
 }
 

@@ -26,6 +26,8 @@ struct code_piece;
 struct frame;
 struct gathering;
 struct gatherings;
+struct missing;
+struct relocation_place;
 struct way;
 
 /* The numbers of jitd.proto's UnitState. */
@@ -120,6 +122,7 @@ struct pending {
     const struct manifest_use **listed; /* by symbol index minus object.first_global; NULL without a manifest */
     uint8_t *referenced;                /* by symbol index: some loaded section refers to it */
     const char **versions;              /* by the same: what a symbol defines besides (version.h); NULL: none does */
+    struct relocation_place *places;    /* by symbol index (missing.h); NULL: not looked for */
     struct gathering *hosted;           /* whose room is in its block */
     struct tie *ties;
     uint32_t tie_count; /* at most so many */
@@ -207,6 +210,7 @@ struct batch {
     uint32_t deadline_ms;           /* 0: none */
     struct batch_mapping *mappings; /* of memfds; owned, in the pool */
     struct gatherings *gatherings;  /* while it is being decided; in the linker's pool for that, NULL: none */
+    struct missing *missing;        /* the same */
     struct symbol **standards;      /* that its units refer to, by row of standard.c; in the pool, NULL: none */
     struct waiting *waiting;        /* where it counts; borrowed from the linker, once committed */
     uint64_t waiting_bytes;         /* as which it counts there */

@@ -1,11 +1,11 @@
 #include "daemon/linker/uses.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/linker/actions.h"
 #include "daemon/linker/gather.h"
+#include "daemon/linker/missing.h"
 #include "daemon/linker/names.h"
 #include "daemon/linker/relocate.h"
 #include "daemon/linker/resolve.h"
@@ -29,44 +29,6 @@ int uses_mark(struct linker *linker, struct unit *unit, struct report *report)
             report_add(report, &error);
     }
     return report_code(report);
-}
-
-/* A later unit that refers to the name finds the entry and adds itself. */
-static struct report_entry *find_missing(const struct report *report, const char *name)
-{
-    for (uint32_t i = 0; i < report->count; i++)
-        if (report->entries[i].error.code == ERROR_SYMBOL_MISSING && strcmp(report->entries[i].error.symbol, name) == 0)
-            return &report->entries[i];
-    return NULL;
-}
-
-void uses_report_missing(struct report *report, const struct unit *unit, uint32_t index, const char *name,
-                         const char *why)
-{
-    const struct object *object = &unit->pending->object;
-    struct report_entry *entry = find_missing(report, name);
-    const char *section_name = "";
-    uint32_t section = 0;
-    uint64_t offset = 0;
-
-    if (index && relocate_find_reference(object, index, &section, &offset))
-        section_name = object->sections[section].name;
-    if (!entry) {
-        char place[192] = "";
-        struct error error;
-
-        if (index)
-            snprintf(place, sizeof place, ":%.100s+0x%llx", section_name, (unsigned long long)offset);
-        error_set(&error, ERROR_SYMBOL_MISSING, "%s%s: undefined symbol '%s'%s", unit->name, place, name, why);
-        error_set_unit(&error, unit->name);
-        error_set_section(&error, section_name, offset);
-        error_set_symbol(&error, name);
-        entry = report_add(report, &error);
-    }
-    struct report_reference *reference = report_add_reference(entry, unit->name, unit->id);
-    if (reference)
-        reference->unit_place = unit->pending->place;
-    report_set_place(reference, section_name, section, offset);
 }
 
 static bool is_weak(const struct unit *unit, uint32_t index, const struct manifest_use *listed)
@@ -165,7 +127,7 @@ static struct symbol *bind_use(struct linker *linker, struct unit *unit, uint32_
     if (!found && is_weak(unit, index, listed))
         return NULL;
     if (!found && batch->closed)
-        uses_report_missing(report, unit, index, wanted->name, why);
+        missing_report(linker, report, unit, index, wanted->name, why);
     if (!found && linker->many_spaces && wanted_add(&linker->wanted, wanted) != 0)
         resolve_no_memory(report, unit);
     add_use(unit, found ? found : wanted, index, listed, &search);

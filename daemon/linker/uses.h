@@ -30,9 +30,4 @@ struct alias *uses_settle_alias(const struct use *use);
 struct symbol *uses_define(struct linker *linker, struct unit *unit, const char *name, struct symbol *found,
                            const char **why);
 
-/* Reports a name that is referred to by the object's symbol `index` and missing; `why` ends the text. A later reference
-   to the same name joins the entry. */
-void uses_report_missing(struct report *report, const struct unit *unit, uint32_t index, const char *name,
-                         const char *why);
-
 #endif

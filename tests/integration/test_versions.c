@@ -20,8 +20,9 @@ Test(versions, the_default_one_has_the_plain_name_and_every_one_its_own)
 {
     struct harness *harness = harness_open(NULL);
     harness_add_c(harness, "user.o",
-                  REFER("v1", "api@V1") REFER("v2", "api@V2") "long api(long);\n"
-                  "long user(long x) { return api(x) * 100 + v2(x) * 10 + v1(x); }");
+                  REFER("v1", "api@V1")
+                      REFER("v2", "api@V2") "long api(long);\n"
+                                            "long user(long x) { return api(x) * 100 + v2(x) * 10 + v1(x); }");
     harness_add_c(harness, "defining.o", defining_source);
     harness_link_batch(harness, JITD_BATCH_CLOSED);
     cr_expect_eq(harness_value(harness, "user", 0), 221);
@@ -92,14 +93,15 @@ Test(versions, a_default_one_may_be_listed_by_its_plain_name)
 Test(versions, of_libc_are_told_apart)
 {
     struct harness *harness = harness_open(NULL);
-    harness_link_c(harness, "paths.o",
-                   "#include <stdlib.h>\n#include <string.h>\n"
-                   "char *old(const char *, char *); __asm__(\".symver old,realpath@GLIBC_2.2.5\");\n"
-                   "char *new(const char *, char *); __asm__(\".symver new,realpath@GLIBC_2.3\");\n"
-                   "void *copy(void *, const void *, size_t); __asm__(\".symver copy,memcpy@GLIBC_2.2.5\");\n"
-                   "long paths(long x) { char c[4] = \"\"; copy(c, \"ab\", 3);\n"
-                   "    return (old(\"/\", 0) != 0) * 1000 + (new(\"/\", 0) != 0) * 100 + (realpath(\"/\", 0) != 0) * 10\n"
-                   "        + (strcmp(c, \"ab\") == 0); }");
+    harness_link_c(
+        harness, "paths.o",
+        "#include <stdlib.h>\n#include <string.h>\n"
+        "char *old(const char *, char *); __asm__(\".symver old,realpath@GLIBC_2.2.5\");\n"
+        "char *new(const char *, char *); __asm__(\".symver new,realpath@GLIBC_2.3\");\n"
+        "void *copy(void *, const void *, size_t); __asm__(\".symver copy,memcpy@GLIBC_2.2.5\");\n"
+        "long paths(long x) { char c[4] = \"\"; copy(c, \"ab\", 3);\n"
+        "    return (old(\"/\", 0) != 0) * 1000 + (new(\"/\", 0) != 0) * 100 + (realpath(\"/\", 0) != 0) * 10\n"
+        "        + (strcmp(c, \"ab\") == 0); }");
     cr_expect_eq(harness_value(harness, "paths", 0), 111);
     cr_expect_eq(harness_address(harness, "memcpy@GLIBC_9.9"), 0);
     cr_expect_neq(harness_address(harness, "memcpy@GLIBC_2.2.5"), 0);
@@ -119,7 +121,8 @@ Test(versions, of_shared_libraries_and_archives_are_as_cc_has_them)
     fputs("set -e\n"
           "cat > lib.c <<'X'\n"
           "int old_api(void) { return 1; } int new_api(void) { return 2; } int gone(void) { return 4; }\n"
-          "__asm__(\".symver old_api,api@V1\"); __asm__(\".symver new_api,api@@V2\"); __asm__(\".symver gone,gone@V1\");\n"
+          "__asm__(\".symver old_api,api@V1\"); __asm__(\".symver new_api,api@@V2\"); __asm__(\".symver "
+          "gone,gone@V1\");\n"
           "X\n"
           "echo 'V1 {}; V2 {};' > map\n"
           "cc -shared -fPIC lib.c -Wl,--version-script=map -o libv.so\n"
@@ -128,7 +131,8 @@ Test(versions, of_shared_libraries_and_archives_are_as_cc_has_them)
           "echo 'int api(void), gone(void); int main(void) { return api() * 8 + gone(); }' > late.c\n"
           "echo 'int gone(void) { return 5; }' > gone.c\n"
           "cc -fPIC -c all.c late.c lib.c gone.c && ar rcs liba.a lib.o && ar rcs libgone.a gone.o\n"
-          "run() { cc \"$@\" -o native && ./native; n=$?; $J run \"$@\"; j=$?; test $n = $j || { echo $n $j; exit 1; }; }\n"
+          "run() { cc \"$@\" -o native && ./native; n=$?; $J run \"$@\"; j=$?; test $n = $j || { echo $n $j; exit 1; "
+          "}; }\n"
           "set +e\n"
           "run all.o ./libv.so; run all.o liba.a; run late.o ./libv.so libgone.a; run late.o liba.a libgone.a\n",
           file);

@@ -1,5 +1,6 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/bytes.h"
@@ -92,6 +93,37 @@ Test(link, a_closed_batch_reports_what_is_missing_and_leaves_no_trace)
     cr_assert_eq(linker_fixture_submit_c(&fixture, true, NULL, SOURCES("int f(void) { return 1; }")), 0,
                  "the refused batch's names are free");
     linker_fixture_close(&fixture);
+    expect_no_leaks();
+}
+
+/* Before, each name was compared with all that had been listed, and the object searched for each. */
+Test(link, names_that_are_missing_are_counted_once_each_however_many, .timeout = 20)
+{
+    const uint32_t names = 100000;
+    struct report report = {0};
+    char *source = malloc(names * 24u + 64), *at = source;
+
+    at += sprintf(at, ".section .note.GNU-stack,\"\"\n.text\n");
+    for (uint32_t i = 0; i < names; i++)
+        at += sprintf(at, ".quad missing_%u\n", i);
+    struct object_bytes object = compile_assembly(source, NULL);
+    linker_fixture_open(&fixture);
+    struct batch *batch = batch_new(NULL, MIB(1024));
+    batch->closed = true;
+    const struct link_input inputs[] = {
+        {.name = "a.o", .name_length = 3, .object = object.bytes, .object_bytes = object.length},
+        {.name = "b.o", .name_length = 3, .object = object.bytes, .object_bytes = object.length},
+    };
+    cr_expect_eq(link_submit(&fixture.linker, batch, inputs, 2, &report), ERROR_SYMBOL_MISSING);
+    cr_assert_eq(report.count, LIMIT_ERRORS_PER_REPLY);
+    cr_expect_eq(report.omitted, names - LIMIT_ERRORS_PER_REPLY);
+    cr_expect_eq(report.entries[2].reference_count, 2);
+    cr_expect_str_eq(report.entries[2].references[1].unit, "b.o");
+    cr_expect_eq(report.entries[2].references[1].offset, 16);
+    report_fini(&report);
+    linker_fixture_close(&fixture);
+    object_free(&object);
+    free(source);
     expect_no_leaks();
 }
 

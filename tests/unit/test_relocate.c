@@ -487,13 +487,16 @@ Test(relocate, finds_who_refers_to_a_symbol)
                                   ".globl unused\n.weak unused\n",
                                   NULL));
     fixture_open_section(&fixture, ".text");
-    uint32_t section = 0;
-    uint64_t offset = 0;
+    struct relocation_place places[32] = {0};
+    cr_assert_leq(fixture.object.symbol_count, 32);
+    relocate_find_places(&fixture.object, places);
     uint32_t foo = (uint32_t)(fixture_target(&fixture, "foo") - fixture.targets);
-    cr_expect(relocate_find_reference(&fixture.object, foo, &section, &offset));
-    cr_expect_eq(section, fixture.section);
-    cr_expect_eq(offset, 2);
-    cr_expect_not(relocate_find_reference(&fixture.object, 0, &section, &offset));
+    uint32_t bar = (uint32_t)(fixture_target(&fixture, "bar") - fixture.targets);
+    cr_expect_eq(places[foo].section, fixture.section);
+    cr_expect_eq(places[foo].offset, 2);
+    cr_expect_eq(places[bar].section, fixture.section, "the first one");
+    cr_expect_eq(places[bar].offset, 7);
+    cr_expect_eq(places[0].section, 0);
     fixture_free(&fixture);
 }
 
