@@ -89,7 +89,7 @@ static bool leads_back(const struct lazy *lazy, const struct symbol *found)
 /* What the search for the symbol comes to, ready or not; NULL: nobody offers it. */
 static struct symbol *find_coming(struct linker *linker, const struct lazy *lazy)
 {
-    const struct search search = {lazy->wanted, lazy->library, lazy->exact, false};
+    const struct search search = {lazy->wanted, lazy->library, lazy->exact, false, false};
 
     return search_find(linker, &search, NULL);
 }
@@ -97,7 +97,7 @@ static struct symbol *find_coming(struct linker *linker, const struct lazy *lazy
 /* Whether it could have been what is waited for. */
 static bool may_come_to(const struct linker *linker, const struct lazy *lazy, const struct symbol *symbol)
 {
-    const struct search search = {lazy->wanted, lazy->library, lazy->exact, false};
+    const struct search search = {lazy->wanted, lazy->library, lazy->exact, false, false};
 
     return search_passes(linker, &search, symbol);
 }

@@ -7,6 +7,7 @@
 
 #include "common/bytes.h"
 #include "daemon/linker/actions.h"
+#include "daemon/linker/comdat.h"
 #include "daemon/linker/component.h"
 #include "daemon/linker/gather.h"
 #include "daemon/linker/layout.h"
@@ -359,19 +360,13 @@ static void commit(struct linker *linker, struct batch *batch)
     waiting_add(&linker->waiting, batch);
 }
 
-/* Of a COMDAT group that a unit which is there has kept. */
-static bool is_group_signature(const struct symbol *symbol, void *linker)
-{
-    return symbol->comdat && link_unit(linker, symbol->comdat);
-}
-
 int link_submit(struct linker *linker, struct batch *batch, const struct link_input *inputs, uint32_t count,
                 struct report *report)
 {
     batch->number = ++linker->batch_count;
     pool_reset(&linker->deciding);
     if (linker->withdrawn == 0) /* reports of their finalisers show their names */
-        symbols_sweep(linker->symbols, is_group_signature, linker);
+        symbols_sweep(linker->symbols, comdat_is_key, linker);
     int code = check_kept(linker, report);
     if (!code)
         code = check_waiting(linker, batch, report);

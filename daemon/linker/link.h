@@ -59,6 +59,7 @@ struct linker {
     struct wanted wanted;
     struct lazies lazies;
     struct adapters adapters;
+    bool has_linkonce;     /* a unit has had a .gnu.linkonce section */
     bool many_spaces;      /* there is more than one namespace to search for a name of a unit's */
     bool many_conventions; /* a definition or a use has had another calling convention than the platform's */
     struct graph graph;

@@ -114,6 +114,10 @@ static int name_implicit(const struct naming *naming, uint32_t index)
     const char *why = ", neither in the manifest nor in the runner's libraries", *reason = "";
     struct symbol *symbol = search_process(naming->linker, name, strlen(name));
 
+    if (symbol && !symbol->standard && uses_is_hidden(naming->unit, index)) {
+        symbol = NULL;
+        why = USES_HIDDEN;
+    }
     if (symbol && !symbol->standard &&
         !libraries_wants_process_symbol(naming->linker->libraries, naming->unit->library, name, strlen(name)))
         symbol = NULL;

@@ -6,10 +6,12 @@
 
 #include "common/bytes.h"
 #include "common/log.h"
+#include "daemon/linker/comdat.h"
 #include "daemon/linker/gather.h"
 #include "daemon/linker/missing.h"
 #include "daemon/linker/names.h"
 #include "daemon/linker/relocate.h"
+#include "daemon/linker/search.h"
 #include "daemon/linker/uses.h"
 
 enum symbol_strength resolve_strength_of(const struct unit *unit, uint32_t index)
@@ -50,8 +52,7 @@ int resolve_no_memory(struct report *report, const struct unit *unit)
     return resolve_refuse_unit(report, unit, &error);
 }
 
-/* The batch's contest about a name, begun where there is none; NULL: out of memory. */
-static struct contest *enter_contest(struct linker *linker, struct symbol *symbol, const struct batch *batch)
+struct contest *resolve_enter_contest(struct linker *linker, struct symbol *symbol, const struct batch *batch)
 {
     struct contest *contest = symbol_contest(symbol, batch->number);
 
@@ -67,49 +68,6 @@ struct unit *resolve_winner(const struct symbol *symbol, const struct batch *bat
     const struct contest *contest = symbol_contest(symbol, batch->number);
 
     return contest ? contest->unit : NULL;
-}
-
-/* Whether a unit of an earlier batch holds the group of this signature. */
-static bool comdat_stands(const struct linker *linker, const struct symbol *signature)
-{
-    const struct unit *holder = link_unit(linker, signature->comdat);
-
-    return holder && holder->state != UNIT_FAILED;
-}
-
-static struct symbol *group_signature(struct linker *linker, const struct unit *unit, const struct object_group *group)
-{
-    const char *name = object_symbol_name(&unit->pending->object, group->signature);
-
-    return symbols_intern(linker->symbols, SPACE_EXPORTED(unit->library), name, strlen(name));
-}
-
-/* Of COMDAT groups with one signature the first stands; the members of the others go nowhere. A manifest keeps
-   signatures local as it does all names: then every group stands. */
-static int resolve_groups(struct linker *linker, struct unit *unit, struct report *report)
-{
-    const struct object *object = &unit->pending->object;
-
-    for (uint32_t g = 0; g < object->group_count && !unit->pending->manifest; g++) {
-        const struct object_group *group = &object->groups[g];
-        struct symbol *signature = group_signature(linker, unit, group);
-
-        if (!signature)
-            return resolve_no_memory(report, unit);
-        if (!comdat_stands(linker, signature)) {
-            struct contest *contest = enter_contest(linker, signature, unit->pending->batch);
-
-            if (!contest)
-                return resolve_no_memory(report, unit);
-            if (!contest->comdat)
-                contest->comdat = unit;
-            if (contest->comdat == unit)
-                continue;
-        }
-        for (uint32_t m = 0; m < group->member_count; m++)
-            unit->pending->placements[group->members[m]].zone = ZONE_COUNT;
-    }
-    return 0;
 }
 
 static void report_duplicate(struct report *report, const struct unit *unit, const struct symbol *symbol,
@@ -144,6 +102,41 @@ static void enter_common(struct contest *contest, const Elf64_Sym *entry)
     contest->common_alignment = max_u64(max_u64(contest->common_alignment, entry->st_value), 1);
 }
 
+static bool is_absolute(const struct unit *unit, const struct offer *offer)
+{
+    return offer->index && object_symbol_section(&unit->pending->object, offer->index) == OBJECT_ABSOLUTE;
+}
+
+/* Whether the two are one and the same number, which ld takes twice: `first` is what stands in this batch, or NULL, and
+   then the symbol is bound by an earlier one. */
+static bool is_same_number(const struct symbol *symbol, const struct unit *first, const struct unit *unit,
+                           const struct offer *offer)
+{
+    uint64_t value = is_absolute(unit, offer) ? unit->pending->object.symbols[offer->index].st_value : 0;
+    const struct contest *contest = symbol->contest;
+
+    if (!is_absolute(unit, offer))
+        return false;
+    if (!first)
+        return symbol->absolute && symbol->address == value;
+    if (first != contest->unit)
+        return false;
+    const struct offer *other = &first->pending->offers[contest->offer];
+    return is_absolute(first, other) && first->pending->object.symbols[other->index].st_value == value;
+}
+
+/* Data that one of the runner's libraries has under the name of a common symbol: a program's own would be put in its
+   place by ld.so, so that both are one, and here the library's is. One that is larger is the program's alone. */
+static bool is_librarys(struct linker *linker, const struct unit *unit, uint32_t index, const struct symbol *symbol)
+{
+    if (unit->pending->manifest ||
+        !libraries_wants_process_symbol(linker->libraries, unit->library, symbol->name, symbol->name_length))
+        return false;
+    const struct symbol *found = search_process(linker, symbol->name, symbol->name_length);
+    return found && !found->standard && !found->function &&
+           found->bytes >= unit->pending->object.symbols[index].st_size;
+}
+
 /* One definition enters the contest for its name. */
 static int contend(struct linker *linker, struct unit *unit, uint32_t number, struct report *report)
 {
@@ -154,17 +147,21 @@ static int contend(struct linker *linker, struct unit *unit, uint32_t number, st
     struct contest *contest;
 
     if (symbol->binding == SYMBOL_UNIT) {
-        if (strength == STRENGTH_STRONG && symbol->strength == STRENGTH_STRONG)
+        if (strength == STRENGTH_STRONG && symbol->strength == STRENGTH_STRONG &&
+            !is_same_number(symbol, NULL, unit, offer))
             report_duplicate(report, unit, symbol, symbol->definer);
         return 0;
     }
-    contest = enter_contest(linker, symbol, batch);
+    if (strength == STRENGTH_COMMON && is_librarys(linker, unit, offer->index, symbol))
+        return 0;
+    contest = resolve_enter_contest(linker, symbol, batch);
     if (!contest)
         return resolve_no_memory(report, unit);
     const struct unit *first =
         contest->strength == STRENGTH_STRONG ? contest->unit : strong_sibling(linker, symbol, batch);
     if (strength == STRENGTH_STRONG && first) {
-        report_duplicate(report, unit, symbol, first);
+        if (!is_same_number(symbol, first, unit, offer))
+            report_duplicate(report, unit, symbol, first);
         return 0;
     }
     if (strength == STRENGTH_COMMON)
@@ -308,7 +305,7 @@ static int gather_shared(struct linker *linker, struct unit *unit, struct report
 
 /* The phases of resolving one unit; each is done for all units before the next. */
 static int (*const phases[])(struct linker *linker, struct unit *unit, struct report *report) = {
-    resolve_groups, uses_mark,           names_foresee,
+    comdat_resolve, uses_mark,           names_foresee,
     names_fetch,    resolve_definitions, resolve_trampolines,
     gather_shared,  uses_resolve,        uses_resolve_unreferenced,
 };
@@ -369,6 +366,7 @@ static void bind(struct linker *linker, struct unit *unit, const struct offer *o
     symbol->unsettled = offer->definition && offer->definition->kind == DEFINITION_ALIAS;
     symbol->address = definition_address(linker, unit, offer);
     symbol->function = is_function(unit, offer);
+    symbol->absolute = is_absolute(unit, offer);
     symbol->trampoline = offer->trampoline;
     if (offer->trampoline) {
         offer->trampoline->body = symbol->address;
@@ -390,19 +388,6 @@ static void bind_tie(struct unit *unit, struct symbol *symbol)
     symbol->node = unit->node;
 }
 
-static void keep_groups(struct linker *linker, struct unit *unit)
-{
-    const struct object *object = &unit->pending->object;
-
-    for (uint32_t g = 0; g < object->group_count && !unit->pending->manifest; g++) {
-        struct symbol *signature = group_signature(linker, unit, &object->groups[g]);
-        const struct contest *contest = symbol_contest(signature, unit->pending->batch->number);
-
-        if (contest && contest->comdat == unit)
-            signature->comdat = unit->id;
-    }
-}
-
 void resolve_commit(struct linker *linker, struct batch *batch)
 {
     for (uint32_t u = 0; u < batch->unit_count; u++) {
@@ -413,7 +398,7 @@ void resolve_commit(struct linker *linker, struct batch *batch)
                 bind(linker, unit, &unit->pending->offers[i]);
         for (const struct tie *tie = unit->pending->ties; tie; tie = tie->next)
             bind_tie(unit, tie->symbol);
-        keep_groups(linker, unit);
+        comdat_keep(linker, unit);
         for (uint32_t i = 0; i < unit->trampoline_count; i++)
             if (unit->trampolines[i].wanted)
                 unit->trampolines[i].wanted->lazies++;

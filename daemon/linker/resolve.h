@@ -2,9 +2,9 @@
  * Resolving one batch: which definition of each name stands, and what every unit needs from others.
  *
  * Inside a batch ld's rules hold (gABI, "Symbol Table"): a strong definition beats a common one beats a weak one, the
- * first of equals stands, two strong ones are an error; of COMDAT groups with one signature the first is kept.
- * Against earlier batches the first definition stands, and a strong one repeated is an error. Then come the symbols of
- * the runner's libraries, which any unit's definition hides from units that come after it.
+ * first of equals stands, two strong ones are an error; of COMDAT groups with one signature the first is kept
+ * (comdat.h). Against earlier batches the first definition stands, and a strong one repeated is an error. Then come the
+ * symbols of the runner's libraries, which any unit's definition hides from units that come after it.
  *
  * Nothing that lasts is written before resolve_commit: decisions lie in the symbols under the batch's number.
  */
@@ -24,6 +24,9 @@ void resolve_withdraw(struct unit *unit);
 
 /* The unit of this batch whose definition of the name stands so far, or NULL. */
 struct unit *resolve_winner(const struct symbol *symbol, const struct batch *batch);
+
+/* The batch's contest about a name, begun where there is none; NULL: out of memory. */
+struct contest *resolve_enter_contest(struct linker *linker, struct symbol *symbol, const struct batch *batch);
 
 /* How strong a definition the object's symbol is; STRENGTH_NONE for a reference. */
 enum symbol_strength resolve_strength_of(const struct unit *unit, uint32_t index);

@@ -43,7 +43,8 @@ static struct symbol *find_process(struct linker *linker, const struct search *s
 
     if (wanted->no_process || search->exact)
         return NULL;
-    if (!libraries_wants_process_symbol(linker->libraries, search->library, wanted->name, wanted->name_length))
+    if (search->of_units ||
+        !libraries_wants_process_symbol(linker->libraries, search->library, wanted->name, wanted->name_length))
         return search->from_object ? find_standard(linker, wanted) : NULL;
     struct symbol *found = search_process(linker, wanted->name, wanted->name_length);
     wanted->no_process = !found;
@@ -162,7 +163,7 @@ static void move_uses(struct symbol *wanted, void *data)
     struct linker *linker = data;
 
     for (struct use *use = wanted->uses, *next; use; use = next) {
-        const struct search search = {wanted, use->library, use->exact, false};
+        const struct search search = {wanted, use->library, use->exact, use->of_units, false};
         struct symbol *found = search_find(linker, &search, NULL);
 
         next = use->next;

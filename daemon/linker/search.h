@@ -13,6 +13,7 @@ struct search {
     struct symbol *wanted;
     uint32_t library;
     bool exact;
+    bool of_units;    /* the runner's libraries are not asked */
     bool from_object; /* a reference in an object's code or data, which alone may mean what the linker itself defines */
 };
 

@@ -27,8 +27,11 @@ struct unit;
 #define SPACE_EXPORTED(library) ((library)*2u)
 #define SPACE_HIDDEN(library)   ((library)*2u + 1u)
 #define SPACE_PROCESS           UINT32_MAX
-#define SPACE_GATHERED(library)                                                                                        \
-    (0x80000000u | (library)) /* by which units hold together (gather.h): no search comes here */
+/* Of a library, where no search comes: keys of .gnu.linkonce sections and of what they are about (comdat.h), and by
+   what units hold together (gather.h). */
+#define SPACE_LINKONCE(library) (0x40000000u | (library))
+#define SPACE_ONCE(library)     (0x60000000u | (library))
+#define SPACE_GATHERED(library) (0x80000000u | (library))
 
 enum symbol_binding {
     SYMBOL_UNBOUND, /* nobody offers it yet */
@@ -50,6 +53,7 @@ struct use {
     uint32_t library;        /* where the search for it begins */
     bool exact : 1;          /* the search ends in that library and what it re-exports */
     bool by_slot : 1;        /* reached through a slot, whatever the distance */
+    bool of_units : 1;       /* no library of the runner's can meet it */
     bool any_convention : 1; /* nothing is called by it */
     uint8_t refusal;         /* why it cannot be reached by the convention that is wanted, which was decided; or 0 */
     uint64_t convention;     /* wanted; 0: the platform's */
@@ -63,7 +67,8 @@ struct contest {
     enum symbol_strength strength;
     uint64_t common_bytes, common_alignment;
     uint64_t common_offset; /* in the unit's block of zone Z */
-    struct unit *comdat;    /* whose COMDAT group of this signature stands */
+    struct unit *comdat;    /* whose COMDAT group or .gnu.linkonce section of this key stands */
+    bool comdat_alone;      /* that is a group of one section */
 };
 
 /* What resolving and the graph look at comes first: a line of the cache or two. */
@@ -76,6 +81,8 @@ struct symbol {
     bool function : 1;
     bool no_process : 1;     /* the runner's libraries have been asked for the name and do not have it */
     bool unsettled : 1;      /* an alias whose address is not known yet */
+    bool absolute : 1;       /* a number that an object defines, and no address */
+    bool comdat_alone : 1;   /* what `comdat` is about is a group of one section */
     bool wanted : 1;         /* in the table of wanted symbols (wanted.h) */
     uint8_t standard;        /* of those that the linker itself defines: 1 + its row in standard.c; else 0 */
     struct graph_node *node; /* of the definer, borrowed, while that is neither ready nor failed */
@@ -90,7 +97,7 @@ struct symbol {
     struct trampoline *trampoline; /* borrowed; that has its address, or NULL: it is what it says */
     struct symbol *origin; /* borrowed; of an alias what it stands for, in the end, where that is a unit's; else NULL */
     uint64_t convention;   /* calling convention of the definition */
-    uint64_t comdat;       /* id of the unit whose COMDAT group of this signature was kept, or 0 */
+    uint64_t comdat;       /* id of the unit whose COMDAT group of this signature, or section, was kept; or 0 */
     char name[];           /* NUL-terminated */
 };
 

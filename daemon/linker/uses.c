@@ -31,6 +31,11 @@ int uses_mark(struct linker *linker, struct unit *unit, struct report *report)
     return report_code(report);
 }
 
+bool uses_is_hidden(const struct unit *unit, uint32_t index)
+{
+    return index && ELF64_ST_VISIBILITY(unit->pending->object.symbols[index].st_other) != STV_DEFAULT;
+}
+
 static bool is_weak(const struct unit *unit, uint32_t index, const struct manifest_use *listed)
 {
     return (index && ELF64_ST_BIND(unit->pending->object.symbols[index].st_info) == STB_WEAK) ||
@@ -42,8 +47,12 @@ static void add_use(struct unit *unit, struct symbol *symbol, uint32_t index, co
 {
     struct use *use = &unit->pending->uses[unit->pending->use_count++];
 
-    *use = (struct use){
-        .symbol = symbol, .unit = unit, .index = index, .library = search->library, .exact = search->exact};
+    *use = (struct use){.symbol = symbol,
+                        .unit = unit,
+                        .index = index,
+                        .library = search->library,
+                        .exact = search->exact,
+                        .of_units = search->of_units};
     if (!listed)
         return;
     use->number = (uint32_t)(listed - unit->pending->manifest->uses);
@@ -95,6 +104,7 @@ struct symbol *uses_define(struct linker *linker, struct unit *unit, const char 
         return bound;
     if (!found || !found->standard)
         return found;
+    *why = "";
     if (!standard_has_meaning(found, unit->pending->batch, why))
         return NULL;
     bound = standard_bind(linker, unit->pending->batch, found);
@@ -111,9 +121,10 @@ static struct symbol *bind_use(struct linker *linker, struct unit *unit, uint32_
 {
     const struct batch *batch = unit->pending->batch;
     bool exact = listed && listed->library != USE_LIBRARY_OWN;
-    const struct search search = {wanted, exact ? listed->library : unit->library, exact, index != 0};
+    const struct search search = {wanted, exact ? listed->library : unit->library, exact,
+                                  !listed && uses_is_hidden(unit, index), index != 0};
     struct symbol *found = search_find(linker, &search, batch);
-    const char *why = "";
+    const char *why = search.of_units ? USES_HIDDEN : "";
 
     if (index && (!found || found->binding == SYMBOL_PROCESS))
         found = uses_define(linker, unit, wanted->name, found, &why);

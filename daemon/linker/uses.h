@@ -24,6 +24,11 @@ uint32_t uses_settle_aliases(struct unit *unit);
  */
 struct alias *uses_settle_alias(const struct use *use);
 
+/* Whether the object's symbol, which it does not define, is hidden, internal or protected: then the definition is one
+   of the program's own, and no library's (gABI, "Symbol Table"). USES_HIDDEN ends the text of an error about that. */
+#define USES_HIDDEN ", and libraries are not asked for it, since it is not of default visibility"
+bool uses_is_hidden(const struct unit *unit, uint32_t index);
+
 /* What an object's reference to the name means where no unit defines it and the search has found that, or NULL: bounds
    of sections (gather.h) come first, and what the linker itself defines (standard.h) is the batch's own. NULL: nothing;
    *why may then say why, at the end of an error's text. */
