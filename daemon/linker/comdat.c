@@ -64,9 +64,8 @@ static struct symbol *group_key(struct linker *linker, const struct unit *unit, 
 /* The key F of sections .gnu.linkonce.?.F; NULL where there has been none. */
 static struct symbol *linkonce_namesake(struct linker *linker, const struct symbol *key, uint32_t library)
 {
-    return linker->has_linkonce
-               ? symbols_find(linker->symbols, SPACE_ONCE(library), key->name, key->name_length)
-               : NULL;
+    return linker->has_linkonce ? symbols_find(linker->symbols, SPACE_ONCE(library), key->name, key->name_length)
+                                : NULL;
 }
 
 static int resolve_group(struct linker *linker, struct unit *unit, const struct object_group *group)
@@ -125,8 +124,7 @@ static int resolve_linkonce(struct linker *linker, struct unit *unit, uint32_t s
     const char *section_name = unit->pending->object.sections[section].name;
     struct symbol *key = intern(linker, SPACE_LINKONCE(unit->library), section_name);
     struct symbol *function = intern(linker, SPACE_ONCE(unit->library), name);
-    const struct symbol *group =
-        symbols_find(linker->symbols, SPACE_EXPORTED(unit->library), name, strlen(name));
+    const struct symbol *group = symbols_find(linker->symbols, SPACE_EXPORTED(unit->library), name, strlen(name));
     const struct batch *batch = unit->pending->batch;
 
     linker->has_linkonce = true;

@@ -5,8 +5,9 @@
  * then all is kept.
  *
  *   a group              its signature
- *   .gnu.linkonce.t.F    the section's name; and F, against groups of one section (ld's _bfd_elf_section_already_linked)
- *   .gnu.linkonce.r.F    the same; and it goes with a .gnu.linkonce.t.F that another unit has
+ *   .gnu.linkonce.t.F    the section's name; and F, against groups of one section (ld's
+ * _bfd_elf_section_already_linked) .gnu.linkonce.r.F    the same; and it goes with a .gnu.linkonce.t.F that another
+ * unit has
  */
 #ifndef LINKER_COMDAT_H
 #define LINKER_COMDAT_H

@@ -343,6 +343,8 @@ void link_keep(struct linker *linker, struct unit *unit, uint64_t bytes)
 static void commit(struct linker *linker, struct batch *batch)
 {
     batch->unfinished = batch->unit_count;
+    batch->gatherings = NULL; /* it and what follows were needed until now */
+    batch->missing = NULL;
     for (uint32_t i = 0; i < batch->unit_count; i++) {
         struct unit *unit = batch->units[i];
 

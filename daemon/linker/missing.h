@@ -1,6 +1,6 @@
 /*
- * Names that a batch needs and nobody has: one entry of the report for each, with the places that refer to it, as far as
- * a report goes; the rest is counted. Costs time by the names and the relocations, however many are missing.
+ * Names that a batch needs and nobody has: one entry of the report for each, with the places that refer to it, as far
+ * as a report goes; the rest is counted. Costs time by the names and the relocations, however many are missing.
  */
 #ifndef LINKER_MISSING_H
 #define LINKER_MISSING_H

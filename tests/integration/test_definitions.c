@@ -28,12 +28,11 @@ static void put_source(const struct shell *shell, const char *name, const char *
     cr_assert(file && fputs(text, file) >= 0 && fclose(file) == 0);
 }
 
-static const char script[] =
-    "cc -fPIC -c m.c && as -o a.o a.s && as -o b.o b.s || exit 3\n"
-    "rm -f native\n"
-    "cc m.o a.o b.o -o native 2>ld.txt && { ./native; n=$?; } || n=125\n"
-    "$J run m.o a.o b.o 2>j.txt; j=$?\n"
-    "test $n = $j || { echo cc $n, jitctl $j; cat ld.txt j.txt; exit 1; }\n";
+static const char script[] = "cc -fPIC -c m.c && as -o a.o a.s && as -o b.o b.s || exit 3\n"
+                             "rm -f native\n"
+                             "cc m.o a.o b.o -o native 2>ld.txt && { ./native; n=$?; } || n=125\n"
+                             "$J run m.o a.o b.o 2>j.txt; j=$?\n"
+                             "test $n = $j || { echo cc $n, jitctl $j; cat ld.txt j.txt; exit 1; }\n";
 
 static void check(const char *what, const char *a, const char *b)
 {
@@ -68,12 +67,16 @@ Test(definitions, of_linkonce_sections_the_first_stands_against_groups_too)
 {
     static const struct program programs[] = {
         {"twice", IN(ONCE) HELPER("3") F("1") "jmp helper", IN(ONCE) HELPER("5") F("2") "jmp helper"},
-        {"before a group", IN(ONCE) HELPER("3") F("1") "jmp helper", IN(GROUP("helper")) HELPER("5") F("2") "jmp helper"},
-        {"after a group", IN(GROUP("helper")) HELPER("3") F("1") "jmp helper", IN(ONCE) HELPER("5") F("2") "jmp helper"},
+        {"before a group", IN(ONCE) HELPER("3") F("1") "jmp helper",
+         IN(GROUP("helper")) HELPER("5") F("2") "jmp helper"},
+        {"after a group", IN(GROUP("helper")) HELPER("3") F("1") "jmp helper",
+         IN(ONCE) HELPER("5") F("2") "jmp helper"},
         {"before a group of two", IN(ONCE) HELPER("3") F("1") "jmp helper",
-         IN(GROUP("helper")) HELPER("5") IN(".rodata.helper,\"aG\",@progbits,helper,comdat") ".long 1\n" F("2") "jmp helper"},
+         IN(GROUP("helper")) HELPER("5")
+             IN(".rodata.helper,\"aG\",@progbits,helper,comdat") ".long 1\n" F("2") "jmp helper"},
         {"after a group of two",
-         IN(GROUP("helper")) HELPER("5") IN(".rodata.helper,\"aG\",@progbits,helper,comdat") ".long 1\n" F("1") "jmp helper",
+         IN(GROUP("helper")) HELPER("5")
+             IN(".rodata.helper,\"aG\",@progbits,helper,comdat") ".long 1\n" F("1") "jmp helper",
          IN(ONCE) HELPER("3") F("2") "jmp helper"},
         {"other letters are other keys", IN(ONCE) HELPER("3") F("1") "jmp helper",
          IN(".gnu.linkonce.d.helper,\"ax\",@progbits") HELPER("5") F("2") "jmp helper"},
@@ -84,9 +87,10 @@ Test(definitions, of_linkonce_sections_the_first_stands_against_groups_too)
         {"a kept section refers into the loser", IN(ONCE) HELPER("3") F("1") "jmp helper",
          IN(ONCE) "own: " VALUE("5") F("2") "jmp own"},
         {"constants go with code that is elsewhere", IN(ONCE) HELPER("3") F("1") "jmp helper",
-         IN(ONCE) HELPER("5") IN(".gnu.linkonce.r.helper,\"a\",@progbits") ".globl c\nc: .long 1\n" F("2") "jmp helper"},
-        {"descriptions of the loser are left out", IN(ONCE) ".globl helper\nhelper: .cfi_startproc\n" VALUE("3")
-         ".cfi_endproc\n" F("1") "jmp helper",
+         IN(ONCE) HELPER("5")
+             IN(".gnu.linkonce.r.helper,\"a\",@progbits") ".globl c\nc: .long 1\n" F("2") "jmp helper"},
+        {"descriptions of the loser are left out",
+         IN(ONCE) ".globl helper\nhelper: .cfi_startproc\n" VALUE("3") ".cfi_endproc\n" F("1") "jmp helper",
          IN(ONCE) ".globl helper\nhelper: .cfi_startproc\n" VALUE("5") ".cfi_endproc\n" F("2") "jmp helper"},
     };
     CHECK_ALL(programs);
@@ -109,11 +113,15 @@ Test(definitions, of_hidden_names_are_the_programs_own)
         {"undefined and internal", F("1") ".internal getpid\ncall getpid\nret", F("2") VALUE("1")},
         {"undefined and protected", F("1") ".protected getpid\ncall getpid\nret", F("2") VALUE("1")},
         {"undefined and weak",
-         F("1") ".weak getpid\n.hidden getpid\nmov getpid@GOTPCREL(%rip),%rax\ntest %rax,%rax\nsetne %al\nmovzbl %al,%eax\nret",
+         F("1") ".weak getpid\n.hidden getpid\nmov getpid@GOTPCREL(%rip),%rax\ntest %rax,%rax\nsetne %al\nmovzbl "
+                "%al,%eax\nret",
          F("2") VALUE("1")},
-        {"defined in the other file", F("1") ".hidden own\njmp own", F("2") VALUE("1") ".globl own\n.hidden own\nown: " VALUE("3")},
-        {"defined with default visibility", F("1") ".hidden own\njmp own", F("2") VALUE("1") ".globl own\nown: " VALUE("3")},
-        {"defined in place of a library's", F("1") "jmp getpid", F("2") VALUE("1") ".globl getpid\n.hidden getpid\ngetpid: " VALUE("3")},
+        {"defined in the other file", F("1") ".hidden own\njmp own",
+         F("2") VALUE("1") ".globl own\n.hidden own\nown: " VALUE("3")},
+        {"defined with default visibility", F("1") ".hidden own\njmp own",
+         F("2") VALUE("1") ".globl own\nown: " VALUE("3")},
+        {"defined in place of a library's", F("1") "jmp getpid",
+         F("2") VALUE("1") ".globl getpid\n.hidden getpid\ngetpid: " VALUE("3")},
     };
     CHECK_ALL(programs);
 }
@@ -121,7 +129,8 @@ Test(definitions, of_hidden_names_are_the_programs_own)
 Test(definitions, strong_ones_stand_beside_groups_that_lost)
 {
     static const struct program programs[] = {
-        {"strong, then a group that stands", F("1") VALUE("1") HELPER("6"), IN(GROUP("helper")) HELPER("5") F("2") "jmp helper"},
+        {"strong, then a group that stands", F("1") VALUE("1") HELPER("6"),
+         IN(GROUP("helper")) HELPER("5") F("2") "jmp helper"},
         {"keys are names, whatever their binding", IN(GROUP("key")) ".globl r1\nr1: " VALUE("1") F("1") "jmp r1",
          IN(GROUP("key")) ".globl r2\nr2: " VALUE("2") F("2") "jmp r2"},
         {"data that refers into a discarded section", IN(GROUP("helper")) HELPER("4") F("1") "jmp helper",
@@ -162,8 +171,10 @@ Test(definitions, common_ones_of_a_librarys_data_are_the_librarys)
 Test(definitions, across_batches_the_first_linkonce_section_and_the_same_number_stand)
 {
     struct harness *harness = harness_open(NULL);
-    static const char first[] = IN(ONCE) HELPER("3") ".globl N\nN=7\n" F("1") "jmp helper\n.section .note.GNU-stack,\"\"\n";
-    static const char second[] = IN(ONCE) HELPER("5") ".globl N\nN=7\n" F("2") "jmp helper\n.section .note.GNU-stack,\"\"\n";
+    static const char first[] =
+        IN(ONCE) HELPER("3") ".globl N\nN=7\n" F("1") "jmp helper\n.section .note.GNU-stack,\"\"\n";
+    static const char second[] =
+        IN(ONCE) HELPER("5") ".globl N\nN=7\n" F("2") "jmp helper\n.section .note.GNU-stack,\"\"\n";
     static const char group[] = IN(GROUP("helper")) HELPER("6") F("3") "jmp helper\n.section .note.GNU-stack,\"\"\n";
     harness_add_assembly(harness, "first.o", first);
     harness_link_batch(harness, JITD_BATCH_CLOSED);

@@ -127,6 +127,30 @@ Test(link, names_that_are_missing_are_counted_once_each_however_many, .timeout =
     expect_no_leaks();
 }
 
+/* Defined and undefined; what may be meant by them is nobody's but their own. */
+Test(link, odd_versions_and_bounds_in_names_are_names)
+{
+    static const char *const names[] = {"@",    "@@",      "@@@",       "@@V",        "@V",         "a@",
+                                        "a@@",  "a@@@",    "a@@@@V",    "a@@V@W",     "__start_",   "__stop_",
+                                        "__st", "__start", "__start_9", "__stop_a.b", "__start_@@V"};
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        struct object_bytes objects[2] = {
+            compile_c("int abcdefghijklmnop(void) { return 1; }", "-O1 -fPIC"),
+            compile_c("int abcdefghijklmnop(void); int user(void) { return abcdefghijklmnop(); }", "-O1 -fPIC")};
+        for (int o = 0; o < 2; o++)
+            strcpy(memmem(objects[o].bytes, objects[o].length, "abcdefghijklmnop", 16), names[i]);
+        linker_fixture_open(&fixture);
+        cr_expect_eq(linker_fixture_submit(&fixture, &objects[1], 1, true, NULL), ERROR_SYMBOL_MISSING, "%s", names[i]);
+        cr_expect_eq(linker_fixture_submit(&fixture, objects, 2, false, NULL), 0, "%s", names[i]);
+        cr_expect_eq(fixture.events[0].state, UNIT_RESOLVED);
+        linker_fixture_close(&fixture);
+        object_free(&objects[0]);
+        object_free(&objects[1]);
+    }
+    expect_no_leaks();
+}
+
 Test(link, a_strong_definition_repeated_is_an_error_in_one_batch_and_across_batches)
 {
     char text[512];
