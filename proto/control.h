@@ -14,9 +14,13 @@
 
 /*
  * Command lines (the supervisor's own words, decimal numbers):
- *   jitd-linker DISABLED WAITING LIBRARY...   layers not to put on (bits 1 << Layer); bytes that units which are not
- *                                             ready may hold; the allowed libraries, in index order
- *   jitd-runner DISABLED LAYERS               the same layers; layers that the supervisor has already put on
+ *   jitd-linker DISABLED WAITING THREADS ARENA LIBRARY...
+ *                                        layers not to put on (bits 1 << Layer); bytes that units which are not ready
+ *                                        may hold; threads for large batches; bytes that all zones together may have;
+ *                                        the allowed libraries, in index order
+ *   jitd-runner DISABLED LAYERS X S R D Z LEAST
+ *                                        the same layers; layers that the supervisor has already put on; sizes of the
+ *                                        zones; what Z may not fall below
  * The linker's environment holds JITD_LOG and JITD_TRACE (and the sanitizers' options in a sanitizer build) where the
  * daemon has them; the runner's holds LD_PRELOAD with the session's libraries where there are any, and nothing else.
  */
@@ -24,6 +28,7 @@
 #include <stdint.h>
 
 #include "proto/limits.h"
+#include "proto/zones.h"
 
 /* The descriptors that the linker and the template are started with, by number. All others are closed. 0 and 1 of the
    linker are /dev/null and 2 is the daemon's standard error; 0, 1 and 2 of the template are the program's own. */
@@ -40,34 +45,6 @@ enum inherited_descriptor {
     FD_ZONE_D = 12,
     FD_INHERITED_END = 13
 };
-
-/* The zones of the arena (docs/architecture.md), in address order. Z has no memfd: it is the runner's alone. */
-enum zone { ZONE_X, ZONE_S, ZONE_R, ZONE_D, ZONE_Z, ZONE_COUNT };
-
-/* Offsets from the arena's base and sizes; all multiples of 2 MiB. No unit has the first 64 bytes of a zone. */
-#define ARENA_BYTES   MIB(1024)
-#define ZONE_X_OFFSET MIB(0)
-#define ZONE_X_BYTES  MIB(256)
-#define ZONE_S_OFFSET MIB(256)
-#define ZONE_S_BYTES  MIB(64)
-#define ZONE_R_OFFSET MIB(320)
-#define ZONE_R_BYTES  MIB(256)
-#define ZONE_D_OFFSET MIB(576)
-#define ZONE_D_BYTES  MIB(192)
-#define ZONE_Z_OFFSET MIB(768)
-#define ZONE_Z_BYTES  MIB(256)
-
-/* Memory that can be written privately counts against limits whether it is used or not (vm.overcommit_memory 2,
-   RLIMIT_DATA), once for each process. So a life can write this much of D and Z from the start, and as much more at a
-   time as units need. */
-#define ZONE_WRITABLE_STEP MIB(8)
-
-/* Unwinding: zone R begins with the granule map, one u32 for each 16 bytes of X, in X's order: the offset in R, divided
-   by 4, of the .eh_frame_hdr of the unit whose code covers that granule; 0 where there is none. The linker writes it
-   with release stores at publish. Only the pages for as much of X as is in use exist. The zone's payload lies behind
-   it. */
-#define GRANULE_BYTES     16
-#define GRANULE_MAP_BYTES (ZONE_X_BYTES / GRANULE_BYTES * 4)
 
 enum control_kind { CONTROL_START = 1, CONTROL_STARTED, CONTROL_REFUSED, CONTROL_INSPECT, CONTROL_END };
 
@@ -92,6 +69,8 @@ struct control_start {
     uint64_t address_space_bytes; /* 0: the daemon's own */
     uint64_t cpu_seconds;
     uint64_t open_files;
+    struct zone_sizes zones;
+    uint64_t least_zeros; /* to this the template may shrink zone Z for the sake of the libraries */
 };
 
 /* supervisor -> linker: the answer. The template's own first word follows on the lifecycle socket. After
@@ -119,11 +98,12 @@ struct lifecycle {
     int32_t value;
     uint32_t layers;       /* READY: bits of the layers that are on, the supervisor's included */
     uint64_t arena_base;   /* READY */
+    uint64_t zero_bytes;   /* READY: the size of zone Z */
     uint64_t lazy_entry;   /* READY: where a stub leads whose function is not there; never 0 */
     uint64_t symbol_bytes; /* READY: bytes used of the symbols memfd */
     uint64_t span_low;     /* READY: lowest and one past the highest address of the libraries */
     uint64_t span_high;
-    char stage[64]; /* FAILED: NUL-terminated: "map zone X" */
+    char stage[128]; /* FAILED: NUL-terminated: "map zone X" */
 };
 
 #endif

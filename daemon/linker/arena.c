@@ -19,8 +19,9 @@
 
 struct zone_state {
     uint8_t *bytes;      /* the writable alias; NULL for Z */
+    uint64_t view_bytes; /* of that alias, which was made before the size was known */
     uint64_t start;      /* offset in the arena */
-    uint64_t limit;      /* size */
+    uint64_t limit;      /* size; 0 until the arena has its place */
     uint64_t first;      /* where the first allocation may lie */
     uint64_t bump;       /* everything at or above it is free */
     uint64_t stale;      /* Z: below it freed bytes may hold what the runner wrote */
@@ -32,19 +33,12 @@ struct zone_state {
 
 struct arena {
     uint64_t base;
+    uint64_t most; /* that all zones may have together */
     struct zone_state zones[ZONE_COUNT];
 };
 
-const char *const zone_names[ZONE_COUNT] = {"X", "S", "R", "D", "Z"};
-
-static const struct {
-    uint64_t start, bytes, first, grain;
-} zone_table[ZONE_COUNT] = {
-    [ZONE_X] = {ZONE_X_OFFSET, ZONE_X_BYTES, ARENA_FIRST, GRANULE_BYTES},
-    [ZONE_S] = {ZONE_S_OFFSET, ZONE_S_BYTES, ARENA_FIRST, 8},
-    [ZONE_R] = {ZONE_R_OFFSET, ZONE_R_BYTES, GRANULE_MAP_BYTES + ARENA_FIRST, 4},
-    [ZONE_D] = {ZONE_D_OFFSET, ZONE_D_BYTES, ARENA_FIRST, 8},
-    [ZONE_Z] = {ZONE_Z_OFFSET, ZONE_Z_BYTES, ARENA_FIRST, 8},
+static const uint64_t grains[ZONE_COUNT] = {
+    [ZONE_X] = GRANULE_BYTES, [ZONE_S] = 8, [ZONE_R] = 4, [ZONE_D] = 8, [ZONE_Z] = 8,
 };
 
 /* The order matters: a view made before the seals is the only one that can ever write. */
@@ -64,28 +58,30 @@ static int map_and_seal(int fd, uint64_t bytes, uint8_t **out, struct error *err
     return 0;
 }
 
-static int open_zone(struct zone_state *zone, int which, int fd, uint8_t fill, struct error *error)
+static int open_zone(struct arena *arena, unsigned which, int fd, uint8_t fill, struct error *error)
 {
-    zone->start = zone_table[which].start;
-    zone->limit = zone_table[which].bytes;
-    zone->first = zone->bump = zone->touched = zone_table[which].first;
+    struct zone_state *zone = &arena->zones[which];
+
     zone->fill = fill;
+    zone->view_bytes = zones_most(which, arena->most);
     zone->writable = ZONE_WRITABLE_STEP;
-    if (which == ZONE_Z || map_and_seal(fd, zone->limit, &zone->bytes, error) == 0)
+    if (which == ZONE_Z || map_and_seal(fd, zone->view_bytes, &zone->bytes, error) == 0)
         return 0;
     return error_prefix(error, "zone %s", zone_names[which]);
 }
 
-int arena_open(const int fds[ZONE_COUNT], uint8_t trap, struct arena **out, struct error *error)
+int arena_open(const int fds[ZONE_COUNT], uint64_t most, uint8_t trap, struct arena **out, struct error *error)
 {
     struct arena *arena = calloc(1, sizeof *arena);
     int code = arena ? 0 : error_set(error, ERROR_NO_MEMORY, "no memory for the arena");
 
-    for (int z = 0; z < ZONE_COUNT; z++) {
+    if (arena)
+        arena->most = most;
+    for (unsigned z = 0; z < ZONE_COUNT; z++) {
         int fd = z == ZONE_Z ? -1 : fds[z];
 
         if (!code)
-            code = open_zone(&arena->zones[z], z, fd, z == ZONE_X ? trap : 0, error);
+            code = open_zone(arena, z, fd, z == ZONE_X ? trap : 0, error);
         descriptor_close(&fd);
     }
     if (code)
@@ -103,20 +99,38 @@ void arena_close(struct arena *arena)
         struct zone_state *zone = &arena->zones[z];
 
         if (zone->bytes)
-            munmap(zone->bytes, zone->limit);
+            munmap(zone->bytes, zone->view_bytes);
         extents_clear(&zone->free);
     }
     free(arena);
 }
 
-void arena_set_base(struct arena *arena, uint64_t base)
+void arena_place(struct arena *arena, uint64_t base, const struct zone_sizes *sizes)
 {
     arena->base = base;
+    for (unsigned z = 0; z < ZONE_COUNT; z++) {
+        struct zone_state *zone = &arena->zones[z];
+
+        zone->start = zones_offset(sizes, z);
+        zone->limit = sizes->bytes[z];
+        zone->first = ARENA_FIRST + (z == ZONE_R ? zones_map_bytes(sizes->bytes[ZONE_X]) : 0);
+        zone->bump = zone->touched = zone->first;
+    }
 }
 
 uint64_t arena_base(const struct arena *arena)
 {
     return arena->base;
+}
+
+uint64_t arena_zone_bytes(const struct arena *arena, enum zone zone)
+{
+    return arena->zones[zone].limit;
+}
+
+uint64_t arena_cie(const struct arena *arena)
+{
+    return zones_map_bytes(arena->zones[ZONE_X].limit) + 16;
 }
 
 uint64_t arena_address(const struct arena *arena, enum zone zone, uint64_t offset)
@@ -168,27 +182,53 @@ static bool take_fresh(struct zone_state *zone, uint64_t bytes, uint64_t alignme
     return true;
 }
 
+/* What the zone would have to be for the block to fit into it, and whether the others could give that up. */
+static bool could_have(const struct arena *arena, unsigned which, uint64_t bytes, uint64_t alignment, uint64_t *size)
+{
+    const struct zone_state *zone = &arena->zones[which];
+    uint64_t sum = 0;
+
+    if (bytes > ARENA_REACH)
+        return false;
+    *size = align_up(align_up(zone->bump, alignment) + bytes, ARENA_ALIGNMENT);
+    for (unsigned z = 0; z < ZONE_COUNT; z++)
+        sum += z == which ? *size : align_up(arena->zones[z].bump, ARENA_ALIGNMENT);
+    return sum <= arena->most && *size <= zones_most(which, arena->most);
+}
+
+static int refuse_full(const struct arena *arena, unsigned which, const struct arena_need *need, struct error *error)
+{
+    const struct zone_state *zone = &arena->zones[which];
+    const char *name = zone_names[which];
+    unsigned long long left = zone->limit - zone->bump, wanted = need->bytes, of = zone->limit;
+    uint64_t size;
+
+    if (could_have(arena, which, need->bytes, max_u64(need->alignment, grains[which]), &size))
+        return error_set(error, ERROR_ARENA_FULL,
+                         "zone %s is full: %llu bytes wanted, %llu of %llu left at its end; begin the session with a "
+                         "larger one (jitctl --arena %s=%lluM, jitd_options.zone_bytes), or remove units",
+                         name, wanted, left, of, name, (unsigned long long)size >> 20);
+    return error_set(error, ERROR_ARENA_FULL,
+                     "zone %s is full: %llu bytes wanted, %llu of %llu left at its end; no size of it would do, since "
+                     "it may have %llu MiB, and all zones together %llu MiB (%s); remove units or start a new session",
+                     name, wanted, left, of, (unsigned long long)zones_most(which, arena->most) >> 20,
+                     (unsigned long long)arena->most >> 20, zones_bound(arena->most));
+}
+
 int arena_allocate(struct arena *arena, const struct arena_need needs[ZONE_COUNT], struct arena_block *out,
                    struct error *error)
 {
     *out = (struct arena_block){0};
-    for (int z = 0; z < ZONE_COUNT; z++) {
+    for (unsigned z = 0; z < ZONE_COUNT; z++) {
         struct zone_state *zone = &arena->zones[z];
-        uint64_t grain = zone_table[z].grain, alignment = max_u64(needs[z].alignment, grain), bytes, offset;
+        uint64_t grain = grains[z], alignment = max_u64(needs[z].alignment, grain), bytes, offset;
 
         if (needs[z].bytes == 0)
             continue;
         bytes = needs[z].bytes <= zone->limit ? align_up(needs[z].bytes, grain) : UINT64_MAX;
         if (!extents_take(&zone->free, bytes, alignment, &offset) && !take_fresh(zone, bytes, alignment, &offset)) {
-            uint64_t left = zone->limit - zone->bump;
-
             arena_free(arena, out);
-            return error_set(
-                error, ERROR_ARENA_FULL,
-                "zone %s is full: %llu bytes wanted, %llu of %llu left at its end; remove units or start a "
-                "new session",
-                zone_names[z], (unsigned long long)needs[z].bytes, (unsigned long long)left,
-                (unsigned long long)zone->limit);
+            return refuse_full(arena, z, &needs[z], error);
         }
         out->extent[z] = (struct arena_extent){(uint32_t)offset, (uint32_t)bytes};
     }

@@ -32,9 +32,6 @@
 /* Where in S a dynamic section lies, as a program has one: behind the first slot. */
 #define ARENA_DYNAMIC 16
 
-/* Where in R the common CIE lies (arch.h): below every block, since a description leads back to its CIE. */
-#define ARENA_CIE (GRANULE_MAP_BYTES + 16)
-
 struct arena;
 
 struct arena_need {
@@ -53,13 +50,18 @@ struct arena_block {
 };
 
 /* Maps the zones' memfds (none for Z) read-write, seals them (F_SEAL_GROW, SHRINK, FUTURE_WRITE, SEAL) and closes them,
-   also on failure. `trap` fills X. */
-int arena_open(const int fds[ZONE_COUNT], uint8_t trap, struct arena **out, struct error *error);
+   also on failure. All together will have `most` bytes at most, each what zones_most says. `trap` fills X. */
+int arena_open(const int fds[ZONE_COUNT], uint64_t most, uint8_t trap, struct arena **out, struct error *error);
 void arena_close(struct arena *arena);
 
-/* Where the runner has mapped the arena; told once by the template. Addresses may be asked for only after that. */
-void arena_set_base(struct arena *arena, uint64_t base);
+/* Where the runner has mapped the arena, and with what sizes; told once by the template. Nothing may be asked for
+   before that. */
+void arena_place(struct arena *arena, uint64_t base, const struct zone_sizes *sizes);
 uint64_t arena_base(const struct arena *arena);
+uint64_t arena_zone_bytes(const struct arena *arena, enum zone zone);
+
+/* Where in R the common CIE lies (arch.h): below every block, since a description leads back to its CIE. */
+uint64_t arena_cie(const struct arena *arena);
 
 /* The runner's address of a byte, and the linker's own writable alias of it (not for Z). */
 uint64_t arena_address(const struct arena *arena, enum zone zone, uint64_t offset);
@@ -68,7 +70,8 @@ uint8_t *arena_bytes(const struct arena *arena, enum zone zone, uint64_t offset)
 /* Which zone an address of the runner lies in, and where; false when in none. */
 bool arena_find(const struct arena *arena, uint64_t address, enum zone *zone, uint64_t *offset);
 
-/* Room in every zone at once. ARENA_FULL names the zone, what was asked for and what is left; nothing is taken then. */
+/* Room in every zone at once. ARENA_FULL names the zone, what was asked for, what is left, and with which size of the
+   zone there would be room; nothing is taken then. */
 int arena_allocate(struct arena *arena, const struct arena_need needs[ZONE_COUNT], struct arena_block *out,
                    struct error *error);
 
@@ -106,10 +109,8 @@ uint64_t arena_untouched(const struct arena *arena, enum zone zone, uint64_t byt
 void arena_fill_ahead(struct arena *arena, enum zone zone, uint64_t from, uint64_t bytes);
 void arena_filled_ahead(struct arena *arena, enum zone zone, uint64_t bytes);
 
-/* The granule map (proto/control.h): tells the unwinder that code in `code` belongs to the header at `header` (an
+/* The granule map (proto/zones.h): tells the unwinder that code in `code` belongs to the header at `header` (an
    offset in R), or to none with 0. */
 void arena_map_granules(struct arena *arena, const struct arena_extent *code, uint64_t header);
-
-extern const char *const zone_names[ZONE_COUNT];
 
 #endif

@@ -3,14 +3,12 @@
 #include <stdlib.h>
 
 #include "daemon/linker/unit.h"
-#include "proto/control.h"
 
 #define PAGE_BYTES 4096
-#define PAGES      (ZONE_X_BYTES / PAGE_BYTES)
 
-int code_pages_open(struct code_pages *pages)
+int code_pages_open(struct code_pages *pages, uint64_t code_bytes)
 {
-    pages->first = calloc(PAGES, sizeof(struct unit *));
+    pages->first = calloc(code_bytes / PAGE_BYTES, sizeof(struct unit *));
     return pages->first ? 0 : ERROR_NO_MEMORY;
 }
 

@@ -16,7 +16,7 @@ struct code_pages {
     struct unit **first; /* owned; of each page, a list through unit.next_in_page */
 };
 
-int code_pages_open(struct code_pages *pages); /* NO_MEMORY */
+int code_pages_open(struct code_pages *pages, uint64_t code_bytes); /* the size of X; NO_MEMORY */
 void code_pages_close(struct code_pages *pages);
 
 /* The unit has got its block, which stays where it is until it is removed here. */

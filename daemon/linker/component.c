@@ -279,14 +279,14 @@ static int build_unwind_table(const struct linker *linker, const struct unit *un
     /* It may lie anywhere then. What was discarded still does not. */
     if (pending->code_pieces) {
         code_low = arena_address(linker->arena, ZONE_X, 0);
-        code_bytes = ZONE_X_BYTES;
+        code_bytes = arena_zone_bytes(linker->arena, ZONE_X);
     }
     if (!has_unwind_table(unit))
         return 0;
     struct unwind_frames frames = {
         .sections = pending->eh_frames,
         .omitted = pending->omitted,
-        .cie_address = arena_address(linker->arena, ZONE_R, ARENA_CIE),
+        .cie_address = arena_address(linker->arena, ZONE_R, arena_cie(linker->arena)),
         .code_low = code_low,
         .code_high = code_low + code_bytes,
         .fde_count = pending->fde_count,

@@ -231,7 +231,7 @@ static int place_pieces(struct gathering *gathering, struct report *report)
 
         gathering->bytes = at + section->bytes;
         gathering->alignment = max_u64(gathering->alignment, alignment);
-        if (gathering->bytes > ARENA_BYTES)
+        if (gathering->bytes > ARENA_REACH)
             return refuse(report, gathering, ERROR_ARENA_FULL, "do not fit into the arena together");
         const struct arena_extent extent = {(uint32_t)at, (uint32_t)align_up(section->bytes, grain)};
         piece->unit->pending->placements[piece->section] =
@@ -338,7 +338,7 @@ int gather_plan(struct unit *unit, struct arena_need needs[ZONE_COUNT], struct e
         gathering->offset = align_up(need->bytes, gathering->alignment);
         need->bytes = gathering->offset + gathering->bytes;
         need->alignment = max_u64(need->alignment, gathering->alignment);
-        if (need->bytes > ARENA_BYTES)
+        if (need->bytes > ARENA_REACH)
             return error_set(error, ERROR_ARENA_FULL, "the sections '%s' of the batch do not fit into the arena",
                              gathering->name);
     }

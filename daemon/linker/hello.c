@@ -77,6 +77,18 @@ static int write_startup(struct channel_startup *startup, const Jitd__Proto__Hel
     return code ? code : add_string(startup, &hello->working_directory, error);
 }
 
+static int plan_zones(struct session *session, const Jitd__Proto__ZoneSizes *wish, struct control_start *start,
+                      struct error *error)
+{
+    static const Jitd__Proto__ZoneSizes none = JITD__PROTO__ZONE_SIZES__INIT;
+    const Jitd__Proto__ZoneSizes *from = wish ? wish : &none;
+    const uint64_t asked[ZONE_COUNT] = {from->code, from->slots, from->constants, from->data, from->zeros};
+    int code = zones_choose(asked, session->configuration->arena_bytes, &start->zones, &start->least_zeros, error);
+
+    session->zones = start->zones;
+    return code;
+}
+
 static int plan_start(struct session *session, const struct frame *frame, const Jitd__Proto__Hello *hello,
                       struct control_start *start, struct error *error)
 {
@@ -102,7 +114,7 @@ static int plan_start(struct session *session, const struct frame *frame, const 
         start->cpu_seconds = hello->limits->cpu_seconds;
         start->open_files = hello->limits->open_files;
     }
-    return code;
+    return code ? code : plan_zones(session, hello->zones, start, error);
 }
 
 void hello_request(struct session *session, struct frame *frame, const Jitd__Proto__Hello *hello)
@@ -144,6 +156,7 @@ static ProtobufCBinaryData text(const char *string)
 static void welcome(struct session *session)
 {
     Jitd__Proto__Welcome message = JITD__PROTO__WELCOME__INIT;
+    Jitd__Proto__ZoneSizes zones = JITD__PROTO__ZONE_SIZES__INIT;
     ProtobufCBinaryData features[CPU_FEATURES_MAX];
     Jitd__Proto__Layer layers[32];
     const char *names[CPU_FEATURES_MAX];
@@ -157,7 +170,13 @@ static void welcome(struct session *session)
     message.cpu_features = features;
     message.page_bytes = (uint32_t)sysconf(_SC_PAGESIZE);
     message.arena_base = arena_base(session->arena);
-    message.arena_bytes = ARENA_BYTES;
+    message.arena_bytes = zones_total(&session->zones);
+    zones.code = session->zones.bytes[ZONE_X];
+    zones.slots = session->zones.bytes[ZONE_S];
+    zones.constants = session->zones.bytes[ZONE_R];
+    zones.data = session->zones.bytes[ZONE_D];
+    zones.zeros = session->zones.bytes[ZONE_Z];
+    message.zones = &zones;
     message.libc = text(libc);
     message.daemon = text("jitd " JITD_VERSION_TEXT);
     for (uint32_t layer = 1; layer < 32; layer++)
@@ -175,7 +194,8 @@ void hello_template_ready(struct session *session, const struct lifecycle *messa
 
     if (session->state != SESSION_STARTING)
         return;
-    arena_set_base(session->arena, message->arena_base);
+    session->zones.bytes[ZONE_Z] = message->zero_bytes;
+    arena_place(session->arena, message->arena_base, &session->zones);
     int code = process_symbols_open(FD_SYMBOLS, message->symbol_bytes, &symbols, &error);
     if (!code)
         code = link_open(&session->linker, &arch_x86_64, session->arena, symbols, &event_hooks, session, &error);
@@ -188,7 +208,8 @@ void hello_template_ready(struct session *session, const struct lifecycle *messa
     session->linker.workers = session->workers;
     session->layers |= message->layers;
     session->state = SESSION_OPEN;
-    log_info("arena at 0x%llx", (unsigned long long)message->arena_base);
+    log_info("arena of %llu MiB at 0x%llx", (unsigned long long)zones_total(&session->zones) >> 20,
+             (unsigned long long)message->arena_base);
     welcome(session);
     observer_begin(session);
 }

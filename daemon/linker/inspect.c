@@ -22,7 +22,6 @@ struct inspection {
 
 static bool list_zones(const struct inspection *inspection)
 {
-    const uint64_t sizes[ZONE_COUNT] = {ZONE_X_BYTES, ZONE_S_BYTES, ZONE_R_BYTES, ZONE_D_BYTES, ZONE_Z_BYTES};
     const struct arena *arena = inspection->session->arena;
     Jitd__Proto__ZoneInfo *zones = pool_allocate_array(inspection->pool, ZONE_COUNT, sizeof *zones);
     Jitd__Proto__Inspection *reply = inspection->reply;
@@ -34,7 +33,7 @@ static bool list_zones(const struct inspection *inspection)
         jitd__proto__zone_info__init(&zones[z]);
         zones[z].name = (ProtobufCBinaryData){1, (uint8_t *)(uintptr_t)zone_names[z]};
         zones[z].address = arena_address(arena, (enum zone)z, 0);
-        zones[z].bytes = sizes[z];
+        zones[z].bytes = arena_zone_bytes(arena, (enum zone)z);
         zones[z].used = arena_used(arena, (enum zone)z);
         zones[z].digest = inspection->request->digests ? arena_digest(arena, (enum zone)z) : 0;
         reply->zones[reply->n_zones++] = &zones[z];

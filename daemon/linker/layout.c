@@ -149,9 +149,11 @@ static void plan_own_commons(struct unit *unit, struct arena_need *need)
 static int check_sums(const struct arena_need needs[ZONE_COUNT], struct error *error)
 {
     for (int z = 0; z < ZONE_COUNT; z++)
-        if (needs[z].bytes > ARENA_BYTES)
-            return error_set(error, ERROR_ARENA_FULL, "the object needs more than %llu bytes of zone %s", ARENA_BYTES,
-                             zone_names[z]);
+        if (needs[z].bytes > ARENA_REACH)
+            return error_set(error, ERROR_ARENA_FULL,
+                             "the object needs more than %llu MiB of zone %s, which 32-bit displacements do not reach "
+                             "across: no session has an arena of that size",
+                             ARENA_REACH >> 20, zone_names[z]);
     return 0;
 }
 

@@ -41,9 +41,10 @@ int link_open(struct linker *linker, const struct arch *arch, struct arena *aren
     linker->symbols = symbols_new(seed);
     linker->provided = symbols_new(seed);
     linker->libraries = libraries_new();
-    if (!linker->symbols || !linker->provided || !linker->libraries || code_pages_open(&linker->code) != 0)
+    if (!linker->symbols || !linker->provided || !linker->libraries ||
+        code_pages_open(&linker->code, arena_zone_bytes(arena, ZONE_X)) != 0)
         return error_set(error, ERROR_NO_MEMORY, "no memory for the symbol table");
-    memcpy(arena_bytes(arena, ZONE_R, ARENA_CIE), arch->common_cie, arch->common_cie_bytes);
+    memcpy(arena_bytes(arena, ZONE_R, arena_cie(arena)), arch->common_cie, arch->common_cie_bytes);
     memcpy(arena_bytes(arena, ZONE_X, ARENA_NOTHING), arch->nothing, arch->nothing_bytes);
     return standard_provide(linker, error);
 }

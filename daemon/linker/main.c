@@ -36,15 +36,16 @@ int main(int argc, char **argv)
     mallopt(M_TRIM_THRESHOLD, 1 << 30);
     mallopt(M_TOP_PAD, 1 << 20);
     log_open("linker");
-    if (argc < 4) {
+    if (argc < 5) {
         fprintf(stderr, "jitd-linker is started by jitd\n");
         return 2;
     }
     configuration.disabled_layers = (uint32_t)strtoul(argv[1], NULL, 10);
     configuration.waiting_bytes = strtoull(argv[2], NULL, 10);
     configuration.link_threads = (unsigned)min_u64(strtoul(argv[3], NULL, 10), WORKERS_MOST);
-    configuration.libraries = (const char *const *)argv + 4;
-    configuration.library_count = (uint32_t)(argc - 4);
+    configuration.arena_bytes = strtoull(argv[4], NULL, 10);
+    configuration.libraries = (const char *const *)argv + 5;
+    configuration.library_count = (uint32_t)(argc - 5);
     if (session_open(&session, &configuration, &error) != 0 || confine(&session, &error) != 0) {
         log_error("%s", error.text);
         return 1;

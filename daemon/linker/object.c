@@ -294,10 +294,11 @@ static int check_loaded_section(struct opening *opening, uint32_t index)
     if (section->alignment > LIMIT_ALIGNMENT)
         return object_refuse_section(opening, index, ERROR_LIMIT, "alignment %#" PRIx64 "; at most %#llx is supported",
                                      section->alignment, LIMIT_ALIGNMENT);
-    if (section->bytes > ARENA_BYTES)
+    if (section->bytes > ARENA_REACH)
         return object_refuse_section(opening, index, ERROR_LIMIT,
-                                     "%" PRIu64 " bytes do not fit into the arena, which has %llu", section->bytes,
-                                     ARENA_BYTES);
+                                     "%" PRIu64 " bytes do not fit into an arena: it has %llu MiB at most, as "
+                                     "32-bit displacements reach no further",
+                                     section->bytes, ARENA_REACH >> 20);
     if (!section->content && (section->flags & SHF_EXECINSTR) && section->bytes > 0)
         return object_refuse_section(opening, index, ERROR_OBJECT_SECTION,
                                      "executable, but without contents (SHT_NOBITS)");

@@ -82,10 +82,11 @@ static int check_common(struct opening *opening, uint32_t index, const Elf64_Sym
         return refuse_symbol(opening, index, ERROR_OBJECT_SYMBOL,
                              "alignment %#" PRIx64 " of a common symbol is not a power of two up to %#llx",
                              symbol->st_value, LIMIT_ALIGNMENT);
-    if (symbol->st_size > ARENA_BYTES)
+    if (symbol->st_size > ARENA_REACH)
         return refuse_symbol(opening, index, ERROR_LIMIT,
-                             "a common symbol of %" PRIu64 " bytes does not fit into the arena, which has %llu",
-                             symbol->st_size, ARENA_BYTES);
+                             "a common symbol of %" PRIu64 " bytes does not fit into an arena: it has %llu MiB at "
+                             "most, as 32-bit displacements reach no further",
+                             symbol->st_size, ARENA_REACH >> 20);
     return 0;
 }
 

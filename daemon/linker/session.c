@@ -263,7 +263,7 @@ int session_open(struct session *session, const struct session_configuration *co
     pool_init(&session->encode, ENCODE_BUDGET);
     pool_init(&session->events, EVENTS_BUDGET);
     const int zones[ZONE_COUNT] = {FD_ZONE_X, FD_ZONE_S, FD_ZONE_R, FD_ZONE_D, -1};
-    int code = arena_open(zones, arch_x86_64.trap, &session->arena, error);
+    int code = arena_open(zones, configuration->arena_bytes, arch_x86_64.trap, &session->arena, error);
     if (!code)
         code = workers_open(configuration->link_threads, &session->workers, error);
     if (!code)

@@ -40,6 +40,7 @@ enum session_state {
 struct session_configuration {
     uint32_t disabled_layers; /* bits 1 << Layer */
     uint64_t waiting_bytes;   /* that units which are not ready may hold */
+    uint64_t arena_bytes;     /* that all zones may have together */
     const char *const *libraries;
     uint32_t library_count;
     unsigned link_threads; /* beside the session's own, for large batches */
@@ -74,7 +75,8 @@ struct session {
     struct pool events;    /* news not yet sent */
 
     uint64_t hello_request;
-    uint32_t layers; /* bits of what is on */
+    struct zone_sizes zones; /* from Hello on; Z may become less when the template is ready */
+    uint32_t layers;         /* bits of what is on */
 
     Jitd__Proto__UnitEvent **event_list; /* in the events pool */
     size_t event_count, event_capacity;

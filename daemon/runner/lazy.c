@@ -131,9 +131,9 @@ static uint64_t state_size(uint32_t mask)
 uint64_t lazy_open(const struct runner *runner)
 {
     lazy_runner = runner;
-    lazy_slots = runner->arena.base + ZONE_S_OFFSET;
-    lazy_code = runner->arena.base + ZONE_X_OFFSET;
-    lazy_last_push = ZONE_X_BYTES - PUSH_BYTES;
+    lazy_slots = arena_zone(&runner->arena, ZONE_S);
+    lazy_code = arena_zone(&runner->arena, ZONE_X);
+    lazy_last_push = runner->arena.sizes.bytes[ZONE_X] - PUSH_BYTES;
     lazy_state_mask = state_enabled() & ARGUMENT_STATE;
     lazy_state_bytes = state_size(lazy_state_mask);
     return (uintptr_t)lazy_entry;

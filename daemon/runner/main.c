@@ -11,21 +11,37 @@
 
 #include "daemon/runner/template.h"
 
-static bool parse_mask(const char *text, uint32_t *mask)
+static bool parse_number(const char *text, uint64_t *number)
 {
     char *end;
-    unsigned long value = strtoul(text, &end, 10);
+    *number = strtoull(text, &end, 10);
+    return *text != '\0' && *end == '\0';
+}
+
+static bool parse_mask(const char *text, uint32_t *mask)
+{
+    uint64_t value;
+    bool parsed = parse_number(text, &value) && value <= UINT32_MAX;
     *mask = (uint32_t)value;
-    return *text != '\0' && *end == '\0' && value <= UINT32_MAX;
+    return parsed;
+}
+
+static bool parse_sizes(char *const *texts, struct template_orders *orders)
+{
+    for (size_t z = 0; z < ZONE_COUNT; z++)
+        if (!parse_number(texts[z], &orders->zones.bytes[z]))
+            return false;
+    return parse_number(texts[ZONE_COUNT], &orders->least_zeros);
 }
 
 int main(int argc, char **argv)
 {
-    uint32_t disabled, layers;
-    if (argc != 3 || !parse_mask(argv[1], &disabled) || !parse_mask(argv[2], &layers)) {
+    struct template_orders orders;
+    if (argc != 3 + ZONE_COUNT + 1 || !parse_mask(argv[1], &orders.disabled) || !parse_mask(argv[2], &orders.layers) ||
+        !parse_sizes(argv + 3, &orders)) {
         fputs("jitd-runner is started by jitd, not by hand\n", stderr);
         return 125;
     }
     /* Not exit: whatever handlers the session's libraries registered are the program's, not the template's. */
-    _exit(template_run(disabled, layers));
+    _exit(template_run(&orders));
 }

@@ -85,9 +85,10 @@ static void server_reply(struct server *server, const struct channel_record *rep
 /* Address `address` of `count` elements in zone R, or NULL where they do not lie in it. */
 static const void *array_in_r(const struct runner *runner, uint64_t address, uint64_t count, size_t size)
 {
-    uint64_t offset = address - (runner->arena.base + ZONE_R_OFFSET);
-    if (count > ZONE_R_BYTES / size || offset % sizeof(void *) != 0 ||
-        !range_within(offset, count * size, ZONE_R_BYTES))
+    const struct arena *arena = &runner->arena;
+    uint64_t offset = address - arena_zone(arena, ZONE_R);
+    if (count > arena->sizes.bytes[ZONE_R] / size || offset % sizeof(void *) != 0 ||
+        !arena_has(arena, ZONE_R, offset, count * size))
         return NULL;
     return (const void *)(uintptr_t)address;
 }
@@ -116,13 +117,13 @@ static int perform_copy_data(struct server *server, const struct channel_record 
     (void)reply;
     const struct arena *arena = &server->runner->arena;
     uint64_t offset = request->a, end = offset + request->b;
-    if (!range_within(offset, request->b, ZONE_D_BYTES))
+    if (!arena_has(arena, ZONE_D, offset, request->b))
         return ERROR_INVALID;
     if (arena_let_write(arena, ZONE_D, end) != 0)
         return server_fail(server, request, ERROR_NO_MEMORY);
     while (offset < end) {
         size_t piece = min_u64(end - offset, COMPARE_BYTES - offset % COMPARE_BYTES);
-        unsigned char *data = (unsigned char *)(arena->base + ZONE_D_OFFSET + offset);
+        unsigned char *data = (unsigned char *)(arena_zone(arena, ZONE_D) + offset);
         if (memcmp(data, arena->data_image + offset, piece) != 0)
             memcpy(data, arena->data_image + offset, piece);
         offset += piece;
@@ -181,12 +182,12 @@ static int perform_zero(struct server *server, const struct channel_record *requ
     (void)reply;
     const struct arena *arena = &server->runner->arena;
     uint64_t end = request->a + request->b, written = min_u64(arena_writable(ZONE_Z), end);
-    if (!range_within(request->a, request->b, ZONE_Z_BYTES))
+    if (!arena_has(arena, ZONE_Z, request->a, request->b))
         return ERROR_INVALID;
     if (arena_let_write(arena, ZONE_Z, end) != 0)
         return server_fail(server, request, ERROR_NO_MEMORY);
     if (written > request->a)
-        memset((void *)(arena->base + ZONE_Z_OFFSET + request->a), 0, written - request->a);
+        memset((void *)(arena_zone(arena, ZONE_Z) + request->a), 0, written - request->a);
     return 0;
 }
 

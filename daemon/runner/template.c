@@ -102,9 +102,10 @@ static int template_landlock(struct runner *runner, struct error *error)
 }
 
 /* The arena first: nothing else may take the place below the libraries. */
-static int template_prepare(struct runner *runner, struct lifecycle *ready, struct error *error)
+static int template_prepare(struct runner *runner, const struct template_orders *orders, struct lifecycle *ready,
+                            struct error *error)
 {
-    int code = arena_map(&runner->arena, error);
+    int code = arena_map(&runner->arena, orders->least_zeros, error);
     code = code != 0 ? code : template_map_channel(runner, error);
     code = code != 0 ? code : startup_read(&runner->startup, &runner->channel->startup, error);
     code = code != 0 ? code : process_symbols_write(FD_SYMBOLS, &ready->symbol_bytes, error);
@@ -113,7 +114,7 @@ static int template_prepare(struct runner *runner, struct lifecycle *ready, stru
     code = code != 0 ? code : template_change_directory(&runner->startup, error);
     if (code != 0)
         return code;
-    unwind_open(runner->arena.base);
+    unwind_open(&runner->arena);
     ready->lazy_entry = lazy_open(runner);
     code = template_landlock(runner, error);
     if (code != 0)
@@ -130,19 +131,23 @@ static bool template_send_ready(const struct runner *runner, struct lifecycle *r
     ready->kind = LIFECYCLE_TEMPLATE_READY;
     ready->layers = runner->layers;
     ready->arena_base = runner->arena.base;
+    ready->zero_bytes = runner->arena.sizes.bytes[ZONE_Z];
     ready->span_low = runner->arena.span_low;
     ready->span_high = runner->arena.span_high;
     return lifecycle_send(ready);
 }
 
-int template_run(uint32_t disabled, uint32_t layers)
+int template_run(const struct template_orders *orders)
 {
     /* Static: the live runner's copy is in use as long as its threads. */
     static struct runner runner;
     struct lifecycle ready = {0};
     struct error error = {0};
-    runner = (struct runner){.disabled = disabled, .layers = layers, .template_process = getpid()};
-    if (template_prepare(&runner, &ready, &error) != 0) {
+    runner = (struct runner){.disabled = orders->disabled,
+                             .layers = orders->layers,
+                             .arena.sizes = orders->zones,
+                             .template_process = getpid()};
+    if (template_prepare(&runner, orders, &ready, &error) != 0) {
         lifecycle_report_failure(error.text, error.os);
         return 1;
     }

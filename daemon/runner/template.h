@@ -6,9 +6,18 @@
 
 #include <stdint.h>
 
-/* Runs until the linker's end of the lifecycle socket closes, or set-up fails, which has been reported there. The masks
-   are those of the command line (proto/control.h). Returns the exit status. */
-int template_run(uint32_t disabled, uint32_t layers);
+#include "proto/zones.h"
+
+/* The command line (proto/control.h). */
+struct template_orders {
+    uint32_t disabled, layers;
+    struct zone_sizes zones;
+    uint64_t least_zeros;
+};
+
+/* Runs until the linker's end of the lifecycle socket closes, or set-up fails, which has been reported there. Returns
+   the exit status. */
+int template_run(const struct template_orders *orders);
 
 /* In a forked process: default dispositions and an empty mask again. */
 void template_restore_signals(void);

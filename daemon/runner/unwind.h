@@ -7,9 +7,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "daemon/runner/arena.h"
+
 /* Tells the unwinder where the arena lies, and initialises libgcc and libc's link to it, which later the filter would
    forbid. Once, by the template. */
-void unwind_open(uintptr_t arena_base);
+void unwind_open(const struct arena *arena);
 
 /* Whether there is unwind information for `pc`. Async-signal-safe. */
 bool unwind_covers(uintptr_t pc);

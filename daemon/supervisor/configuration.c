@@ -13,7 +13,9 @@
 
 #include "common/bytes.h"
 #include "common/own_path.h"
+#include "daemon/supervisor/usual_arena.h"
 #include "proto/message.h"
+#include "proto/zones.h"
 
 const char configuration_help[] =
     "usage: jitd --fd N | --listen PATH | --stdio  [OPTION...]\n"
@@ -25,6 +27,7 @@ const char configuration_help[] =
     "  --max-sessions N      at most N sessions at a time (1024)\n"
     "  --login-seconds N     a controller says Hello within N seconds, or its session ends (30; 0: no bound)\n"
     "  --waiting-bytes N     at most N bytes held by units of a session that are not ready (1 GiB)\n"
+    "  --arena-max BYTES     at most this much for all zones of a session (2032 MiB)\n"
     "  --address-space BYTES at most this much memory for a runner, beside the arena (4 GiB; 0: no bound)\n"
     "  --cpu SECONDS         at most this much processor time for one life of a runner (no bound)\n"
     "  --open-files N        at most N descriptors in a runner (256)\n"
@@ -123,6 +126,16 @@ static int take_waiting(struct configuration *out, const char *text, struct erro
     return parse_number(text, LIMIT_WAITING_BYTES, &out->waiting_bytes, error);
 }
 
+static int take_arena(struct configuration *out, const char *text, struct error *error)
+{
+    if (parse_number(text, ARENA_REACH, &out->arena_bytes, error) != 0)
+        return error->code;
+    if (out->arena_bytes < ARENA_LEAST)
+        return error_set(error, ERROR_INVALID, "'%s' is less than %llu, which every session needs", text, ARENA_LEAST);
+    out->arena_bytes &= ~(ARENA_ALIGNMENT - 1);
+    return 0;
+}
+
 static int take_address_space(struct configuration *out, const char *text, struct error *error)
 {
     return parse_number(text, UINT64_MAX >> 16, &out->address_space_bytes, error);
@@ -189,6 +202,7 @@ static const struct option_row option_rows[] = {
     {"library", true, take_library},
     {"max-sessions", true, take_sessions},
     {"login-seconds", true, take_login},
+    {"arena-max", true, take_arena},
     {"address-space", true, take_address_space},
     {"cpu", true, take_cpu},
     {"open-files", true, take_open_files},
@@ -282,6 +296,8 @@ int configuration_parse(int argc, char **argv, struct configuration *out, struct
     int code = parse_rows(argc, argv, out, error);
     if (code != 0 || out->mode == MODE_HELP || out->mode == MODE_VERSION)
         return code;
+    if (out->arena_bytes == 0)
+        out->arena_bytes = usual_arena();
     code = find_program(out->linker, "jitd-linker", error);
     return code != 0 ? code : find_program(out->runner, "jitd-runner", error);
 }

@@ -33,6 +33,7 @@ struct configuration {
     char linker[LIMIT_PATH_BYTES];
     char runner[LIMIT_PATH_BYTES];
     uint64_t waiting_bytes;       /* that units which are not ready may hold in a session's linker */
+    uint64_t arena_bytes;         /* that all zones of a session may have together; a multiple of ARENA_ALIGNMENT */
     uint64_t address_space_bytes; /* upper bounds of a session's own limits, and what it gets where it names none; */
     uint64_t cpu_seconds;         /* 0: unlimited */
     uint64_t open_files;

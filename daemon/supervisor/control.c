@@ -57,7 +57,7 @@ int control_check(const struct control_start *start, const struct configuration 
         if (start->libraries[i] >= configuration->library_count)
             return error_set(error, ERROR_PROTOCOL, "library %u is not in the list of allowed ones",
                              start->libraries[i]);
-    return 0;
+    return zones_check(&start->zones, start->least_zeros, configuration->arena_bytes, error);
 }
 
 int control_check_seals(const int *zones, struct error *error)

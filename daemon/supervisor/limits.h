@@ -8,7 +8,7 @@
 #include "daemon/supervisor/configuration.h"
 
 /* Each adds to the plan's limits. A session gets no more than the daemon's own, and those where it asks for nothing. */
-void limits_of_linker(struct child_plan *plan);
+void limits_of_linker(struct child_plan *plan, const struct configuration *configuration);
 void limits_of_runner(struct child_plan *plan, const struct control_start *start,
                       const struct configuration *configuration);
 

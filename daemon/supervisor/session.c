@@ -54,17 +54,19 @@ struct session {
 
 /* ---- what the children share ---- */
 
+/* Sparse: a zone is as large as it may be asked for, since the linker maps it before it has heard what is asked for. */
 static const struct {
     int number;
     const char *name;
-    uint64_t bytes;
+    uint64_t bytes; /* 0: a zone's */
+    enum zone zone;
 } memories[] = {
-    {FD_CHANNEL, "jitd-channel", sizeof(struct channel)},
-    {FD_SYMBOLS, "jitd-symbols", LIMIT_PROCESS_SYMBOL_BYTES},
-    {FD_ZONE_X, "jitd-zone-x", ZONE_X_BYTES},
-    {FD_ZONE_S, "jitd-zone-s", ZONE_S_BYTES},
-    {FD_ZONE_R, "jitd-zone-r", ZONE_R_BYTES},
-    {FD_ZONE_D, "jitd-zone-d", ZONE_D_BYTES},
+    {FD_CHANNEL, "jitd-channel", sizeof(struct channel), 0},
+    {FD_SYMBOLS, "jitd-symbols", LIMIT_PROCESS_SYMBOL_BYTES, 0},
+    {FD_ZONE_X, "jitd-zone-x", 0, ZONE_X},
+    {FD_ZONE_S, "jitd-zone-s", 0, ZONE_S},
+    {FD_ZONE_R, "jitd-zone-r", 0, ZONE_R},
+    {FD_ZONE_D, "jitd-zone-d", 0, ZONE_D},
 };
 
 static void close_all(int *fds, size_t count)
@@ -75,9 +77,12 @@ static void close_all(int *fds, size_t count)
 
 static int create_shared(struct session *session, struct error *error)
 {
-    for (size_t i = 0; i < ARRAY_LENGTH(memories); i++)
-        if (descriptor_create_memfd(memories[i].name, memories[i].bytes, &session->shared[memories[i].number], error))
+    uint64_t most = session->set->configuration->arena_bytes;
+    for (size_t i = 0; i < ARRAY_LENGTH(memories); i++) {
+        uint64_t bytes = memories[i].bytes ? memories[i].bytes : zones_most(memories[i].zone, most);
+        if (descriptor_create_memfd(memories[i].name, bytes, &session->shared[memories[i].number], error))
             return error->code;
+    }
     session->shared[FD_WAKE] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     return session->shared[FD_WAKE] < 0 ? error_system(error, "create an eventfd") : 0;
 }
@@ -257,6 +262,27 @@ static uint32_t layers_on(const struct configuration *configuration, bool in_nam
     return layers;
 }
 
+/* A command line of jitd-runner and the numbers in it. */
+struct runner_words {
+    char numbers[ZONE_COUNT + 3][24];
+    char *arguments[ZONE_COUNT + 5];
+};
+
+static char **runner_arguments(struct runner_words *words, const struct control_start *start,
+                               const struct configuration *configuration, uint32_t layers)
+{
+    uint64_t numbers[ARRAY_LENGTH(words->numbers)] = {configuration->disabled, layers};
+    memcpy(numbers + 2, start->zones.bytes, sizeof start->zones.bytes);
+    numbers[2 + ZONE_COUNT] = start->least_zeros;
+    words->arguments[0] = "jitd-runner";
+    for (size_t i = 0; i < ARRAY_LENGTH(numbers); i++) {
+        snprintf(words->numbers[i], sizeof words->numbers[i], "%" PRIu64, numbers[i]);
+        words->arguments[1 + i] = words->numbers[i];
+    }
+    words->arguments[1 + ARRAY_LENGTH(numbers)] = NULL;
+    return words->arguments;
+}
+
 static int start_template(struct session *session, struct error *error)
 {
     const struct configuration *configuration = session->set->configuration;
@@ -270,12 +296,9 @@ static int start_template(struct session *session, struct error *error)
     memcpy(plan.descriptors, session->shared, sizeof plan.descriptors);
     memcpy(plan.descriptors, session->request.streams, sizeof session->request.streams);
 
-    char disabled[16], layers[2][16];
-    snprintf(disabled, sizeof disabled, "%u", configuration->disabled);
-    for (size_t i = 0; i < ARRAY_LENGTH(layers); i++)
-        snprintf(layers[i], sizeof layers[i], "%u", layers_on(configuration, i == 1));
-    plan.arguments = (char *[]){"jitd-runner", disabled, layers[0], NULL};
-    plan.arguments_in_namespace = (char *[]){"jitd-runner", disabled, layers[1], NULL};
+    struct runner_words words[2];
+    plan.arguments = runner_arguments(&words[0], start, configuration, layers_on(configuration, false));
+    plan.arguments_in_namespace = runner_arguments(&words[1], start, configuration, layers_on(configuration, true));
     plan.environment = (char *[]){start->library_count ? libraries : NULL, NULL};
     int code = child_start(&session->template, session->set->loop, &plan, error);
     session->template_is_open = code == 0;
@@ -429,13 +452,14 @@ static void copy_environment(char **out)
 static int start_linker(struct session *session, int controller, int control, int lifecycle, struct error *error)
 {
     const struct configuration *configuration = session->set->configuration;
-    char disabled[16], waiting[24], threads[16];
+    char disabled[16], waiting[24], threads[16], arena[24];
     snprintf(disabled, sizeof disabled, "%u", configuration->disabled);
     snprintf(waiting, sizeof waiting, "%" PRIu64, configuration->waiting_bytes);
     snprintf(threads, sizeof threads, "%u", configuration->link_threads);
-    char *arguments[LIMIT_ALLOWED_LIBRARIES + 5] = {"jitd-linker", disabled, waiting, threads};
+    snprintf(arena, sizeof arena, "%" PRIu64, configuration->arena_bytes);
+    char *arguments[LIMIT_ALLOWED_LIBRARIES + 6] = {"jitd-linker", disabled, waiting, threads, arena};
     for (size_t i = 0; i < configuration->library_count; i++)
-        arguments[4 + i] = (char *)configuration->libraries[i];
+        arguments[5 + i] = (char *)configuration->libraries[i];
     char *environment[LINKER_ENVIRONMENT];
     copy_environment(environment);
 
@@ -450,7 +474,7 @@ static int start_linker(struct session *session, int controller, int control, in
     plan.descriptors[FD_CONTROL] = control;
     plan.descriptors[FD_LIFECYCLE] = lifecycle;
     if (!configuration_disables(configuration, JITD__PROTO__LAYER__LAYER_RLIMITS))
-        limits_of_linker(&plan);
+        limits_of_linker(&plan, configuration);
     int code = child_start(&session->linker, session->set->loop, &plan, error);
     session->linker_is_open = code == 0;
     return code;

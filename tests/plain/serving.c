@@ -28,7 +28,8 @@ void serving_begin(struct channel *channel)
 
     cr_assert(wake >= 0 && dup2(wake, FD_WAKE) == FD_WAKE);
     serving.channel = channel;
-    serving.arena.base = (uintptr_t)serving_arrays - ZONE_R_OFFSET;
+    serving.arena.sizes.bytes[ZONE_R] = sizeof serving_arrays;
+    serving.arena.base = (uintptr_t)serving_arrays;
     cr_assert(pthread_create(&thread, NULL, serve_main, &channel->main) == 0);
     cr_assert(pthread_create(&thread, NULL, serve_main, &channel->agent) == 0);
 }

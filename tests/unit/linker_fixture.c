@@ -8,15 +8,14 @@
 
 struct arena *linker_fixture_arena(void)
 {
-    const uint64_t sizes[ZONE_COUNT] = {ZONE_X_BYTES, ZONE_S_BYTES, ZONE_R_BYTES, ZONE_D_BYTES, 0};
     int fds[ZONE_COUNT] = {-1, -1, -1, -1, -1};
     struct arena *arena = NULL;
     struct error error;
 
-    for (int z = 0; z < ZONE_Z; z++)
-        cr_assert_eq(descriptor_create_memfd("zone", sizes[z], &fds[z], &error), 0, "%s", error.text);
-    cr_assert_eq(arena_open(fds, arch_x86_64.trap, &arena, &error), 0, "%s", error.text);
-    arena_set_base(arena, FIXTURE_BASE);
+    for (unsigned z = 0; z < ZONE_Z; z++)
+        cr_assert_eq(descriptor_create_memfd("zone", zones_most(z, ARENA_BYTES), &fds[z], &error), 0, "%s", error.text);
+    cr_assert_eq(arena_open(fds, ARENA_BYTES, arch_x86_64.trap, &arena, &error), 0, "%s", error.text);
+    arena_place(arena, FIXTURE_BASE, &ZONE_SIZES);
     return arena;
 }
 

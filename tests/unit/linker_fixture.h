@@ -7,6 +7,7 @@
 
 #include "daemon/linker/link.h"
 #include "tests/lib/compile.h"
+#include "tests/lib/zone_sizes.h"
 
 #define FIXTURE_BASE   0x7f1200000000ull
 #define FIXTURE_EVENTS 4096

@@ -26,8 +26,6 @@
 #define SEALS     (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE)
 #define TEMPORARY 100 /* descriptors are moved above this, then down to their places */
 
-static const uint64_t zone_bytes[ZONE_FDS] = {ZONE_X_BYTES, ZONE_S_BYTES, ZONE_R_BYTES, ZONE_D_BYTES};
-
 static int make_memfd(const char *name, uint64_t bytes)
 {
     int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -57,8 +55,14 @@ static void write_startup(struct channel_startup *startup, const struct runner_f
 }
 
 /* In the child: `fds` become FD_LIFECYCLE and those that follow. */
-static void execute(const int fds[FD_INHERITED_END])
+static void execute(const int fds[FD_INHERITED_END], const struct runner_fixture_setting *setting)
 {
+    char numbers[ZONE_COUNT + 1][24], *arguments[ZONE_COUNT + 5] = {"jitd-runner", "0", "0"};
+    for (int i = 0; i <= ZONE_COUNT; i++) {
+        uint64_t number = i < ZONE_COUNT ? setting->sizes.bytes[i] : setting->least_zeros;
+        snprintf(numbers[i], sizeof numbers[i], "%llu", (unsigned long long)number);
+        arguments[3 + i] = numbers[i];
+    }
     char path[512];
     const char *build = getenv("O");
     int moved[FD_INHERITED_END];
@@ -68,13 +72,17 @@ static void execute(const int fds[FD_INHERITED_END])
     for (int i = FD_LIFECYCLE; i < FD_INHERITED_END; i++)
         dup2(moved[i], i);
     closefrom(FD_INHERITED_END);
-    execle(path, "jitd-runner", "0", "0", (char *)NULL, (char *[]){NULL});
+    execve(path, arguments, (char *[]){NULL});
     _exit(127);
 }
 
 struct runner_fixture runner_fixture_start(struct runner_fixture_setting setting)
 {
     struct runner_fixture runner = {.next_code = 64};
+    if (setting.least_zeros == 0) {
+        setting.sizes = ZONE_SIZES;
+        setting.least_zeros = ZONE_Z_BYTES;
+    }
     int pair[2], fds[FD_INHERITED_END] = {0};
     cr_assert(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
     runner.lifecycle = pair[0];
@@ -87,14 +95,14 @@ struct runner_fixture runner_fixture_start(struct runner_fixture_setting setting
     runner.channel = runner_fixture_map(fds[FD_CHANNEL], sizeof(struct channel));
     write_startup(&runner.channel->startup, &setting);
     for (int i = 0; i < ZONE_FDS; i++) {
-        fds[FD_ZONE_X + i] = make_memfd("zone", zone_bytes[i]);
-        runner.zones[i] = runner_fixture_map(fds[FD_ZONE_X + i], zone_bytes[i]);
+        fds[FD_ZONE_X + i] = make_memfd("zone", setting.sizes.bytes[i]);
+        runner.zones[i] = runner_fixture_map(fds[FD_ZONE_X + i], setting.sizes.bytes[i]);
         if (i != setting.unsealed)
             cr_assert(fcntl(fds[FD_ZONE_X + i], F_ADD_SEALS, SEALS) == 0);
     }
     runner.process = fork();
     if (runner.process == 0)
-        execute(fds);
+        execute(fds, &setting);
     for (int i = FD_CHANNEL; i < FD_INHERITED_END; i++)
         if (i != FD_SYMBOLS)
             close(fds[i]);

@@ -12,6 +12,7 @@
 
 #include "proto/channel.h"
 #include "proto/control.h"
+#include "tests/lib/zone_sizes.h"
 
 #define ZONE_FDS (FD_INHERITED_END - FD_ZONE_X)
 #define LIVES    2 /* processes of the runner: the live one and the standby */
@@ -21,6 +22,8 @@ struct runner_fixture_setting {
     int unsealed; /* zone whose memfd is left unsealed, or -1 */
     const char *working_directory;
     uint32_t profile; /* 0: default */
+    struct zone_sizes sizes;
+    uint64_t least_zeros; /* 0: ZONE_SIZES, of which nothing may be missing */
 };
 
 struct runner_fixture {

@@ -23,14 +23,13 @@ static struct arena_block take(struct arena *arena, uint64_t x, uint64_t r, uint
 Test(arena, seals_the_zones_so_that_no_second_writable_view_can_be_made)
 {
     int fds[ZONE_COUNT] = {-1, -1, -1, -1, -1}, kept;
-    const uint64_t sizes[ZONE_COUNT] = {ZONE_X_BYTES, ZONE_S_BYTES, ZONE_R_BYTES, ZONE_D_BYTES, 0};
     struct arena *arena;
     struct error error;
 
-    for (int z = 0; z < ZONE_Z; z++)
-        cr_assert_eq(descriptor_create_memfd("zone", sizes[z], &fds[z], &error), 0);
+    for (unsigned z = 0; z < ZONE_Z; z++)
+        cr_assert_eq(descriptor_create_memfd("zone", zones_most(z, ARENA_BYTES), &fds[z], &error), 0);
     kept = dup(fds[ZONE_X]);
-    cr_assert_eq(arena_open(fds, 0xcc, &arena, &error), 0);
+    cr_assert_eq(arena_open(fds, ARENA_BYTES, 0xcc, &arena, &error), 0);
     const int wanted = F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
     cr_expect_eq(fcntl(kept, F_GET_SEALS) & wanted, wanted);
     cr_expect_eq(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, kept, 0), MAP_FAILED);
@@ -149,6 +148,71 @@ Test(arena, takes_all_zones_or_none)
     cr_expect_not_null(strstr(error.text, "zone Z"));
     cr_expect_eq(arena_used(arena, ZONE_X), 0);
     arena_close(arena);
+}
+
+static int take_zeros(struct arena *arena, uint64_t bytes, struct error *error)
+{
+    const struct arena_need needs[ZONE_COUNT] = {[ZONE_Z] = {bytes, 1}};
+    struct arena_block block;
+
+    return arena_allocate(arena, needs, &block, error);
+}
+
+Test(arena, fills_a_zone_to_the_last_byte_and_says_how_large_it_would_have_to_be)
+{
+    struct arena *arena = linker_fixture_arena();
+    struct error error;
+
+    cr_expect_eq(take_zeros(arena, ZONE_Z_BYTES - ARENA_FIRST + 1, &error), ERROR_ARENA_FULL);
+    cr_expect(strstr(error.text, "zone Z is full: 268435393 bytes wanted, 268435392 of 268435456 left"), "%s",
+              error.text);
+    cr_expect(strstr(error.text, "jitctl --arena Z=258M"), "%s", error.text);
+    cr_expect_eq(take_zeros(arena, ZONE_Z_BYTES - ARENA_FIRST, &error), 0);
+    cr_expect_eq(take_zeros(arena, 1, &error), ERROR_ARENA_FULL);
+    cr_expect(strstr(error.text, "1 bytes wanted, 0 of 268435456 left"), "%s", error.text);
+    arena_close(arena);
+}
+
+/* The other four have something in their first 2 MiB, R in its first 66. */
+Test(arena, says_that_no_size_of_a_zone_would_do)
+{
+    struct arena *arena = linker_fixture_arena();
+    struct error error;
+
+    cr_expect_eq(take_zeros(arena, ARENA_BYTES - MIB(72) - ARENA_FIRST, &error), ERROR_ARENA_FULL);
+    cr_expect(strstr(error.text, "jitctl --arena Z=952M"), "%s", error.text);
+    cr_expect_eq(take_zeros(arena, ARENA_BYTES - MIB(72) - ARENA_FIRST + 1, &error), ERROR_ARENA_FULL);
+    cr_expect(strstr(error.text, "no size of it would do") &&
+                  strstr(error.text, "together 1024 MiB (see jitd --arena-max)"),
+              "%s", error.text);
+    cr_expect_null(strstr(error.text, "jitctl --arena"));
+    cr_expect_eq(take_zeros(arena, UINT64_MAX, &error), ERROR_ARENA_FULL);
+    cr_expect(strstr(error.text, "no size of it would do"), "%s", error.text);
+    arena_close(arena);
+}
+
+Test(arena, has_zones_of_any_size)
+{
+    const struct zone_sizes sizes = {{MIB(512), MIB(2), MIB(130), MIB(2), MIB(2)}};
+    struct arena *arena = linker_fixture_arena();
+    enum zone zone;
+    uint64_t offset;
+
+    arena_place(arena, FIXTURE_BASE, &sizes);
+    cr_expect_eq(arena_cie(arena), MIB(128) + 16, "the granule map is as large as X demands");
+    for (int i = 0; i < 2; i++) {
+        struct arena_block block = take(arena, MIB(255), MIB(1) - 64, 0);
+
+        arena_map_granules(arena, &block.extent[ZONE_X], block.extent[ZONE_R].offset);
+        cr_expect_geq(block.extent[ZONE_R].offset, MIB(128) + ARENA_FIRST);
+        cr_expect_eq(granule(arena, block.extent[ZONE_X].offset + MIB(255) - 16), block.extent[ZONE_R].offset / 4);
+    }
+    cr_expect(arena_find(arena, FIXTURE_BASE + MIB(646), &zone, &offset) && zone == ZONE_Z && offset == 0);
+    cr_expect(arena_find(arena, FIXTURE_BASE + MIB(646) - 1, &zone, &offset) && zone == ZONE_D);
+    cr_expect_not(arena_find(arena, FIXTURE_BASE + MIB(648), &zone, &offset));
+    cr_expect_eq(arena_zone_bytes(arena, ZONE_R), MIB(130));
+    arena_close(arena);
+    expect_no_leaks();
 }
 
 Test(arena, refuses_a_size_that_would_wrap_when_rounded)

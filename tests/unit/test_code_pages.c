@@ -7,6 +7,7 @@
 #include "daemon/linker/code_pages.h"
 #include "daemon/linker/unit.h"
 #include "tests/lib/leaks.h"
+#include "tests/lib/zone_sizes.h"
 
 enum { UNITS = 2000 };
 
@@ -17,7 +18,7 @@ static void open_pages(void)
 {
     units = calloc(UNITS, sizeof *units);
     cr_assert(units);
-    cr_assert_eq(code_pages_open(&pages), 0);
+    cr_assert_eq(code_pages_open(&pages, ZONE_X_BYTES), 0);
 }
 
 static void close_pages(void)

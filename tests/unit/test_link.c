@@ -341,7 +341,7 @@ Test(link, units_share_the_common_cie_which_lies_below_them)
     cr_assert_eq(linker_fixture_submit_c(&fixture, true, NULL, SOURCES("int f(void) { return 1; }")), 0);
     uint32_t back = first_cie_pointer(&fixture, &records);
     cr_expect_eq(memcmp(records + 4 - back, arch_x86_64.common_cie, 24), 0);
-    cr_expect_eq(records + 4 - back, arena_bytes(fixture.linker.arena, ZONE_R, ARENA_CIE));
+    cr_expect_eq(records + 4 - back, arena_bytes(fixture.linker.arena, ZONE_R, arena_cie(fixture.linker.arena)));
     linker_fixture_close(&fixture);
 }
 

@@ -5,10 +5,12 @@
 #include <criterion/criterion.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "daemon/supervisor/configuration.c"
 #include "daemon/supervisor/control.c"
+#include "daemon/supervisor/usual_arena.c"
 #include "tests/lib/fds.h"
 
 static int parse(struct configuration *out, struct error *error, const char *line)
@@ -53,11 +55,47 @@ Test(options, has_defaults_that_bound_a_session)
     cr_assert_eq(parse(&out, &error, "--fd 3"), 0);
     cr_expect_eq(out.maximum_sessions, CONFIGURATION_SESSIONS);
     cr_expect_eq(out.address_space_bytes, MIB(4096));
+    cr_expect(out.arena_bytes >= ARENA_LEAST && out.arena_bytes <= ARENA_REACH &&
+              out.arena_bytes % ARENA_ALIGNMENT == 0);
     cr_expect_eq(out.open_files, 256);
     cr_expect_leq(out.link_threads, LIMIT_LINK_THREADS);
     cr_expect_eq(out.cpu_seconds, 0);
     cr_expect_eq(out.disabled, 0);
     cr_expect_eq(out.library_count, 0);
+}
+
+Test(options, takes_an_arena_between_the_least_and_the_reach_of_displacements)
+{
+    struct configuration out;
+    struct error error;
+    cr_assert_eq(parse(&out, &error, "--fd 3 --arena-max 67108864"), 0);
+    cr_expect_eq(out.arena_bytes, ARENA_LEAST);
+    cr_assert_eq(parse(&out, &error, "--fd 3 --arena-max 2130706432"), 0);
+    cr_expect_eq(out.arena_bytes, ARENA_REACH);
+    cr_assert_eq(parse(&out, &error, "--fd 3 --arena-max 100000000"), 0);
+    cr_expect_eq(out.arena_bytes, MIB(94), "whole zones");
+}
+
+static void limit(__rlimit_resource_t resource, uint64_t bytes)
+{
+    struct rlimit own;
+    cr_assert_eq(getrlimit(resource, &own), 0);
+    own.rlim_cur = bytes;
+    cr_assert_eq(setrlimit(resource, &own), 0);
+}
+
+Test(options, makes_do_with_less_where_its_own_limits_are_low)
+{
+    uint64_t whole = usual_arena();
+    limit(RLIMIT_AS, MIB(3000));
+    cr_expect_eq(usual_arena(), MIB(1000));
+    limit(RLIMIT_AS, RLIM_INFINITY);
+    limit(RLIMIT_FSIZE, MIB(100));
+    cr_expect_eq(usual_arena(), MIB(200));
+    limit(RLIMIT_FSIZE, 0);
+    cr_expect_eq(usual_arena(), ARENA_LEAST);
+    limit(RLIMIT_FSIZE, RLIM_INFINITY);
+    cr_expect_eq(usual_arena(), whole);
 }
 
 Test(options, collects_libraries_and_disabled_layers)
@@ -91,6 +129,9 @@ Test(options, refuses_what_it_does_not_understand)
         "--stdio --library a:b",
         "--stdio --library /no/such/library.so",
         "--stdio --address-space 4G",
+        "--stdio --arena-max 67108863",
+        "--stdio --arena-max 2130706433",
+        "--stdio --arena-max 0",
     };
     for (size_t i = 0; i < ARRAY_LENGTH(lines); i++) {
         struct configuration out;
@@ -102,11 +143,15 @@ Test(options, refuses_what_it_does_not_understand)
 
 /* ---- control ---- */
 
-static const struct control_start plain = {.kind = CONTROL_START};
+static const struct control_start plain = {
+    .kind = CONTROL_START,
+    .zones = {{MIB(256), MIB(64), MIB(256), MIB(192), MIB(256)}},
+    .least_zeros = MIB(2),
+};
 
 Test(control, takes_a_request_within_the_configuration)
 {
-    struct configuration allowed = {.library_count = 2};
+    struct configuration allowed = {.library_count = 2, .arena_bytes = MIB(1024)};
     struct control_start start = plain;
     start.library_count = 2;
     start.libraries[0] = 1;
@@ -116,8 +161,8 @@ Test(control, takes_a_request_within_the_configuration)
 
 Test(control, refuses_every_number_outside_its_range)
 {
-    struct configuration allowed = {.library_count = 2};
-    struct control_start rows[7];
+    struct configuration allowed = {.library_count = 2, .arena_bytes = MIB(1024)};
+    struct control_start rows[15];
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++)
         rows[i] = plain;
     rows[0].kind = CONTROL_STARTED;
@@ -127,6 +172,14 @@ Test(control, refuses_every_number_outside_its_range)
     rows[4].library_count = LIMIT_LIBRARIES + 1;
     rows[5].library_count = 1, rows[5].libraries[0] = 2;
     rows[6].zero = 1;
+    rows[7].zones.bytes[ZONE_Z] += MIB(2);
+    rows[8].zones.bytes[ZONE_S] = 0;
+    rows[9].zones.bytes[ZONE_D] -= 4096;
+    rows[10].zones.bytes[ZONE_D] = UINT64_MAX - MIB(2) + 1;
+    rows[11].zones.bytes[ZONE_R] = MIB(64);
+    rows[12].zones.bytes[ZONE_X] = MIB(514), rows[12].zones.bytes[ZONE_Z] = rows[12].zones.bytes[ZONE_D] = MIB(2);
+    rows[13].least_zeros = 0;
+    rows[14].least_zeros = MIB(258);
     struct error error;
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++)
         cr_expect_neq(control_check(&rows[i], &allowed, &error), 0, "row %zu was taken", i);

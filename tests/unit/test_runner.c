@@ -67,8 +67,43 @@ Test(runner, places_the_arena_within_reach_of_the_libraries)
     /* Below them; above them where mappings grow upwards (vm.legacy_va_layout). */
     uint64_t end = ready.arena_base + ARENA_BYTES;
     cr_expect(ready.span_low >= end || ready.arena_base >= ready.span_high);
-    cr_expect(max_u64(ready.span_high, end) - min_u64(ready.span_low, ready.arena_base) < MIB(2048));
+    cr_expect(max_u64(ready.span_high, end) - min_u64(ready.span_low, ready.arena_base) <= ARENA_REACH);
+    cr_expect(ready.zero_bytes == ZONE_Z_BYTES);
     runner_fixture_close(&runner);
+}
+
+Test(runner, takes_from_zone_z_what_the_libraries_need)
+{
+    struct runner_fixture_setting setting = {
+        .unsealed = -1, .working_directory = "", .sizes = ZONE_SIZES, .least_zeros = MIB(2)};
+    setting.sizes.bytes[ZONE_Z] = ARENA_REACH - ZONE_Z_OFFSET;
+    struct runner_fixture runner = runner_fixture_start(setting);
+    struct lifecycle ready = runner_fixture_expect_word(&runner, LIFECYCLE_TEMPLATE_READY);
+    cr_expect(ready.zero_bytes < ARENA_REACH - ZONE_Z_OFFSET && ready.zero_bytes % MIB(2) == 0);
+    uint64_t end = ready.arena_base + ZONE_Z_OFFSET + ready.zero_bytes;
+    uint64_t span = max_u64(ready.span_high, end) - min_u64(ready.span_low, ready.arena_base);
+    cr_expect(span <= ARENA_REACH && span > ARENA_REACH - MIB(2), "no more than they need");
+    cr_expect(ready.span_low >= end || ready.arena_base >= ready.span_high);
+    runner.base = ready.arena_base;
+    runner_fixture_begin_epoch(&runner);
+    uint64_t load = ADD_CODE(&runner, 0x48, 0x8b, 0x07, 0xc3); /* mov (%rdi), %rax; ret */
+    uint64_t last = runner.base + ZONE_Z_OFFSET + ready.zero_bytes - 8;
+    const struct channel_record open = {.kind = CHANNEL_ZERO, .a = ready.zero_bytes - 8, .b = 8};
+    cr_expect(runner_fixture_perform(&runner, open).status == 0);
+    cr_expect(runner_fixture_perform(&runner, runner_fixture_call(&runner, load, last)).status == 0);
+    runner_fixture_close(&runner);
+}
+
+Test(runner, refuses_zones_that_do_not_reach_the_libraries)
+{
+    struct runner_fixture_setting setting = {.unsealed = -1, .working_directory = "", .sizes = ZONE_SIZES};
+    setting.sizes.bytes[ZONE_Z] = setting.least_zeros = ARENA_REACH - ZONE_Z_OFFSET;
+    struct runner_fixture runner = runner_fixture_start(setting);
+    struct lifecycle word = runner_fixture_expect_word(&runner, LIFECYCLE_TEMPLATE_FAILED);
+    cr_expect(strstr(word.stage, "zones of 2032 MiB and libraries of ") && strstr(word.stage, "ask for smaller zones"),
+              "%s", word.stage);
+    close(runner.lifecycle);
+    waitpid(runner.process, NULL, 0);
 }
 
 Test(runner, calls_functions_on_both_queues)
