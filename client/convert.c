@@ -221,6 +221,14 @@ void convert_welcome(struct converter *converter, const Jitd__Proto__Welcome *we
         .daemon = convert_string(converter, &welcome->daemon),
         .waiting_bytes = welcome->waiting_bytes,
     };
+    const Jitd__Proto__ZoneSizes *zones = welcome->zones;
+    if (zones) {
+        out->zone_bytes[JITD_ZONE_CODE] = zones->code;
+        out->zone_bytes[JITD_ZONE_SLOTS] = zones->slots;
+        out->zone_bytes[JITD_ZONE_CONSTANTS] = zones->constants;
+        out->zone_bytes[JITD_ZONE_DATA] = zones->data;
+        out->zone_bytes[JITD_ZONE_ZEROS] = zones->zeros;
+    }
     for (size_t i = 0; i < welcome->n_layers; i++)
         if ((unsigned)welcome->layers[i] < 32)
             out->layers |= 1u << welcome->layers[i];

@@ -69,7 +69,15 @@ int hello_send(struct jitd_session *session, const struct jitd_options *options)
     limits.cpu_seconds = options->cpu_seconds;
     limits.open_files = options->open_files;
 
+    Jitd__Proto__ZoneSizes zones = JITD__PROTO__ZONE_SIZES__INIT;
+    zones.code = options->zone_bytes[JITD_ZONE_CODE];
+    zones.slots = options->zone_bytes[JITD_ZONE_SLOTS];
+    zones.constants = options->zone_bytes[JITD_ZONE_CONSTANTS];
+    zones.data = options->zone_bytes[JITD_ZONE_DATA];
+    zones.zeros = options->zone_bytes[JITD_ZONE_ZEROS];
+
     Jitd__Proto__Hello hello = JITD__PROTO__HELLO__INIT;
+    hello.zones = &zones;
     hello.placement = (Jitd__Proto__Placement)options->placement;
     hello.profile = (Jitd__Proto__Profile)options->profile;
     hello.limits = &limits;

@@ -117,6 +117,16 @@ struct jitd_session;
 enum jitd_placement { JITD_PLACEMENT_NEAR = 0, JITD_PLACEMENT_LOW = 1 };
 enum jitd_profile { JITD_PROFILE_DEFAULT = 0, JITD_PROFILE_COMPUTE = 1, JITD_PROFILE_TRUSTED = 2 };
 
+/* The arena, from which units get their memory, has five zones (docs/architecture.md): X, S, R, D, Z. */
+enum jitd_zone_kind {
+    JITD_ZONE_CODE = 0,
+    JITD_ZONE_SLOTS = 1,     /* pointers that code loads or jumps through */
+    JITD_ZONE_CONSTANTS = 2, /* also unwind tables, and a quarter of JITD_ZONE_CODE for what leads to them */
+    JITD_ZONE_DATA = 3,
+    JITD_ZONE_ZEROS = 4, /* .bss and common symbols; takes no memory before it is written */
+    JITD_ZONES           /* how many there are */
+};
+
 /* All that is fixed for a session. Zero-initialise it; every zero is a usable default. Borrowed during the call. */
 struct jitd_options {
     enum jitd_placement placement;
@@ -129,6 +139,11 @@ struct jitd_options {
     uint64_t address_space_bytes;   /* limits of the runner; 0: the daemon's own */
     uint64_t cpu_seconds;
     uint64_t open_files;
+    /* Sizes of the arena's zones, by enum jitd_zone_kind, in bytes; 0: what the daemon shares out, which is enough for
+       the largest object in code, constants and data, and some 1,100 MiB of zeros. Others are rounded up to 2 MiB. All
+       together, with the libraries, are less than 2 GiB, the reach of 32-bit displacements, or what the daemon allows
+       (jitd --arena-max); a session that asks for more is refused (JITD_ERROR_LIMIT). */
+    uint64_t zone_bytes[JITD_ZONES];
     uint32_t lazy_deadline_ms;           /* how long a thread waits for a lazy function; 0: 30,000 */
     size_t queue_bytes;                  /* see jitd_queued; 0: 1 GiB */
     const char *daemon;                  /* path of jitd for jitd_spawn, see there; NULL: found */
@@ -254,6 +269,7 @@ struct jitd_welcome {
     const char *daemon;
     uint32_t layers;        /* that are on: bits 1u << enum jitd_layer */
     uint64_t waiting_bytes; /* that units which are neither ready nor failed may hold; a batch past it is refused */
+    uint64_t zone_bytes[JITD_ZONES]; /* of arena_bytes */
 };
 
 /* NULL until the daemon has answered; then valid as long as the session. */

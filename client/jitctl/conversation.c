@@ -14,6 +14,7 @@
 #include "client/jitctl/complain.h"
 #include "client/jitctl/interruption.h"
 #include "client/jitctl/layers.h"
+#include "proto/zones.h"
 
 void conversation_finish(struct conversation *conversation, int status)
 {
@@ -149,14 +150,20 @@ static int conversation_start(struct conversation *conversation, const struct op
         return jitd_connect(options->connect, session, &conversation_listener, conversation, &conversation->session);
 
     /* A daemon of our own allows what our command line says. */
-    const char **arguments = allocate_zeroed((2 * inputs->library_count + 1) * sizeof *arguments);
+    const char **arguments = allocate_zeroed((2 * inputs->library_count + 3) * sizeof *arguments);
+    char *arena = allocate_format("%llu", ARENA_REACH);
     for (size_t i = 0; i < inputs->library_count; i++) {
         arguments[2 * i] = "--library";
         arguments[2 * i + 1] = inputs->libraries[i];
     }
+    if (options->has_arena) {
+        arguments[2 * inputs->library_count] = "--arena-max";
+        arguments[2 * inputs->library_count + 1] = arena;
+    }
     session->daemon_arguments = arguments;
     int code = jitd_spawn(session, &conversation_listener, conversation, &conversation->session);
     free(arguments);
+    free(arena);
     return code;
 }
 
@@ -169,6 +176,7 @@ int conversation_open(struct conversation *conversation, const struct options *o
     if (conversation->interruption < 0)
         return complain("eventfd: %s", strerror(errno));
     session->profile = conversation->profile = options->profile;
+    memcpy(session->zone_bytes, options->zone_bytes, sizeof session->zone_bytes);
     session->libraries = (const char *const *)inputs->libraries;
     session->working_directory = conversation->places.directory;
     if (conversation_start(conversation, options, inputs, session) == JITD_OK)

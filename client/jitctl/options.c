@@ -188,6 +188,28 @@ static int options_set_memory(struct options *options, const char *value)
     return options_set_number("--memory", value, &options->address_space_bytes);
 }
 
+/* X=64M,Z=1G */
+static int options_set_arena(struct options *options, const char *value)
+{
+    static const char letters[] = {[JITD_ZONE_CODE] = 'X',
+                                   [JITD_ZONE_SLOTS] = 'S',
+                                   [JITD_ZONE_CONSTANTS] = 'R',
+                                   [JITD_ZONE_DATA] = 'D',
+                                   [JITD_ZONE_ZEROS] = 'Z'};
+    int code = 0;
+    char *list = allocate_format("%s", value), *rest = list;
+    for (char *word; code == 0 && (word = strsep(&rest, ",")) != NULL;) {
+        const char *letter = *word ? memchr(letters, *word, sizeof letters) : NULL;
+        if (!letter || word[1] != '=')
+            code = complain("--arena takes sizes of the zones X, S, R, D, Z, as in Z=1G,D=300M, not '%s'", value);
+        else
+            code = options_set_number("--arena", word + 2, &options->zone_bytes[letter - letters]);
+    }
+    free(list);
+    options->has_arena = true;
+    return code;
+}
+
 static int options_set_cpu(struct options *options, const char *value)
 {
     return options_set_number("--cpu", value, &options->cpu_seconds);
@@ -230,6 +252,8 @@ static const struct options_row {
     {"env-all", NULL, options_set_environment_all, OPTIONS_RUN, "pass the whole environment"},
     {"sandbox", "PROFILE", options_set_profile, OPTIONS_BOTH, "compute, default or trusted"},
     {"memory", "BYTES", options_set_memory, OPTIONS_RUN, "limit the address space (512M, 4G)"},
+    {"arena", "ZONE=BYTES,...", options_set_arena, OPTIONS_BOTH,
+     "sizes of X code, S slots, R constants, D data, Z zeros"},
     {"cpu", "SECONDS", options_set_cpu, OPTIONS_RUN, "limit the processor time"},
     {"open-files", "COUNT", options_set_open_files, OPTIONS_RUN, "limit the open files"},
     {"json", NULL, options_set_json, OPTIONS_BOTH | OPTIONS_INSPECT,
@@ -368,6 +392,6 @@ void options_print(enum options_command command, FILE *out)
         char usage[64];
         snprintf(usage, sizeof usage, "%s%s%s%s", options_is_short(row) ? "-" : "--", row->name, row->value ? " " : "",
                  row->value ? row->value : "");
-        fprintf(out, "  %-20s %s\n", usage, row->help);
+        fprintf(out, "  %-22s %s\n", usage, row->help);
     }
 }

@@ -57,6 +57,8 @@ struct options {
     uint64_t address_space_bytes; /* 0: the daemon's own limits */
     uint64_t cpu_seconds;
     uint64_t open_files;
+    bool has_arena;                  /* of these one at least is not 0 */
+    uint64_t zone_bytes[JITD_ZONES]; /* 0: the daemon's choice */
 };
 
 /* argv[0] is the command's name. Returns 0, or EXIT_JITCTL after having said what is wrong. End with options_free in
