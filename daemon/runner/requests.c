@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,7 +25,9 @@
 #include "daemon/runner/finalisers.h"
 #include "daemon/runner/futex.h"
 
-#define COMPARE_BYTES 4096
+#define COMPARE_BYTES   4096
+#define PAGE_BYTES      4096
+#define GIVE_BACK_BYTES KIB(64) /* from here on clearing costs more than faults on what is touched again */
 
 /* Itanium C++ ABI 3.3.6.3; no header declares it. */
 void __cxa_finalize(void *handle);
@@ -176,6 +179,19 @@ static int perform_finalise_object(struct server *server, const struct channel_r
     return 0;
 }
 
+/* Whole pages of anonymous memory become zeros by being given back, and nobody pays for those that are not used again.
+ */
+static void clear(uintptr_t from, uintptr_t to)
+{
+    uintptr_t first = align_up(from, PAGE_BYTES), last = to & ~(uintptr_t)(PAGE_BYTES - 1);
+    if (to - from < GIVE_BACK_BYTES || madvise((void *)first, last - first, MADV_DONTNEED) != 0) {
+        memset((void *)from, 0, to - from);
+        return;
+    }
+    memset((void *)from, 0, first - from);
+    memset((void *)last, 0, to - last);
+}
+
 /* What no life could write yet is zero. */
 static int perform_zero(struct server *server, const struct channel_record *request, struct channel_record *reply)
 {
@@ -186,8 +202,9 @@ static int perform_zero(struct server *server, const struct channel_record *requ
         return ERROR_INVALID;
     if (arena_let_write(arena, ZONE_Z, end) != 0)
         return server_fail(server, request, ERROR_NO_MEMORY);
+    uintptr_t zeros = arena_zone(arena, ZONE_Z);
     if (written > request->a)
-        memset((void *)(arena_zone(arena, ZONE_Z) + request->a), 0, written - request->a);
+        clear(zeros + request->a, zeros + written);
     return 0;
 }
 

@@ -234,6 +234,32 @@ Test(sizes, stay_over_the_lives_of_the_runner)
     harness_close(harness);
 }
 
+/* Blocks that begin and end within pages: what is left of those that were removed, at both ends and in between. */
+Test(sizes, large_zero_data_of_a_removed_unit_is_zero_again_and_takes_no_memory)
+{
+    struct harness *harness = harness_open(NULL);
+
+    cr_assert_eq(submit_array(harness, "first", 100, false), 0);
+    cr_assert_eq(submit_array(harness, "a", MIB(100) + 888, false), 0);
+    for (long at = 0; at < (100 << 20) + 888; at += 4096 - 8)
+        harness_value(harness, "a_set", at);
+    harness_value(harness, "a_set", -1);
+    cr_assert_eq(submit_array(harness, "after", 100, false), 0);
+    harness_value(harness, "first_set", -1);
+    harness_value(harness, "after_set", 0);
+    int64_t began = harness_value(harness, "a_at", 0);
+    harness_remove_unit(harness, "a");
+    cr_assert_eq(submit_array(harness, "b", MIB(100) + 888, false), 0);
+    cr_expect_eq(harness_value(harness, "b_at", 0), began, "in the same place");
+    IF_NOT_SANITIZED(cr_expect_lt(harness_status(harness_process(harness, HARNESS_RUNNER), "RssAnon"), 50l << 10));
+    for (long at = 0; at < (100 << 20) + 888; at += 4096 - 8)
+        cr_assert_eq(harness_value(harness, "b", at), 0, "at %ld", at);
+    cr_expect_eq(harness_value(harness, "b", -1), 0);
+    cr_expect_eq(harness_value(harness, "first", -1), 7, "the neighbours keep theirs");
+    cr_expect_eq(harness_value(harness, "after", 0), 7);
+    harness_close(harness);
+}
+
 Test(sizes, zero_data_does_not_count_as_what_a_session_may_allocate)
 {
     struct jitd_options options = {.address_space_bytes = MIB(64), .daemon_arguments = whole_reach};
