@@ -1,21 +1,28 @@
 #include "daemon/linker/code_pages.h"
 
-#include <stdlib.h>
+#include <sys/mman.h>
 
 #include "daemon/linker/unit.h"
 
 #define PAGE_BYTES 4096
 
+/* Not calloc, which clears what it takes from the heap: each session would begin with a fault for each 2 MiB of X. */
 int code_pages_open(struct code_pages *pages, uint64_t code_bytes)
 {
-    pages->first = calloc(code_bytes / PAGE_BYTES, sizeof(struct unit *));
-    return pages->first ? 0 : ERROR_NO_MEMORY;
+    size_t bytes = code_bytes / PAGE_BYTES * sizeof(struct unit *);
+    void *first = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (first == MAP_FAILED)
+        return ERROR_NO_MEMORY;
+    *pages = (struct code_pages){first, bytes};
+    return 0;
 }
 
 void code_pages_close(struct code_pages *pages)
 {
-    free(pages->first);
-    pages->first = NULL;
+    if (pages->first)
+        munmap(pages->first, pages->bytes);
+    *pages = (struct code_pages){0};
 }
 
 static struct unit **page_of(const struct code_pages *pages, const struct unit *unit)

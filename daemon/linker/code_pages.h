@@ -8,12 +8,14 @@
 #ifndef LINKER_CODE_PAGES_H
 #define LINKER_CODE_PAGES_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct unit;
 
 struct code_pages {
-    struct unit **first; /* owned; of each page, a list through unit.next_in_page */
+    struct unit **first; /* owned mapping; of each page, a list through unit.next_in_page */
+    size_t bytes;
 };
 
 int code_pages_open(struct code_pages *pages, uint64_t code_bytes); /* the size of X; NO_MEMORY */
