@@ -248,6 +248,14 @@ static bool conversation_is_finished(const struct conversation *conversation)
     return conversation->finished;
 }
 
+static int conversation_refuse(const struct input_object *object, int code)
+{
+    if (code == JITD_ERROR_LIMIT && object->length > LIMIT_OBJECT_BYTES)
+        return complain("%s: an object may have %llu MiB, and this has %zu bytes, debugging sections among them",
+                        object->name, LIMIT_OBJECT_BYTES >> 20, object->length);
+    return complain("%s: %s", object->name, jitd_error_text(code));
+}
+
 int conversation_submit(struct conversation *conversation, const struct inputs *inputs)
 {
     /* A program whose main is a library's. */
@@ -261,7 +269,7 @@ int conversation_submit(struct conversation *conversation, const struct inputs *
         int code = jitd_batch_add(batch, object->name, object->bytes, object->length);
         if (code) {
             jitd_batch_free(batch);
-            return complain("%s: %s", object->name, jitd_error_text(code));
+            return conversation_refuse(object, code);
         }
     }
     if (jitd_submit(conversation->session, batch, conversation_on_submitted, conversation, NULL))

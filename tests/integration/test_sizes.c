@@ -17,7 +17,6 @@
 
 TestSuite(sizes, .timeout = 60);
 
-
 /* As where jitd asks the kernel how much it may promise: with its own word it does not. */
 static const char *const whole_reach[] = {"--arena-max", "2130706432", NULL};
 
@@ -97,10 +96,11 @@ Test(sizes, the_ends_of_the_largest_arena_reach_each_other_and_the_libraries)
 {
     struct harness *harness = harness_open(&(struct jitd_options){.daemon_arguments = whole_reach});
 
-    harness_add_assembly(harness, "reach.o",
-                         ".globl f\n.type f, @function\nf: lea last(%rip), %rax\nmovb $3, (%rax)\nlea environ(%rip), %rcx\n"
-                         "cmp environ@GOTPCREL(%rip), %rcx\nsetne %al\nmovzbl %al, %eax\nadd last(%rip), %al\nret\n"
-                         ".bss\n.zero 1000 << 20\nlast: .zero 8\n");
+    harness_add_assembly(
+        harness, "reach.o",
+        ".globl f\n.type f, @function\nf: lea last(%rip), %rax\nmovb $3, (%rax)\nlea environ(%rip), %rcx\n"
+        "cmp environ@GOTPCREL(%rip), %rcx\nsetne %al\nmovzbl %al, %eax\nadd last(%rip), %al\nret\n"
+        ".bss\n.zero 1000 << 20\nlast: .zero 8\n");
     harness_link_batch(harness, JITD_BATCH_CLOSED);
     cr_expect_eq(harness_value(harness, "f", 0), 3, "%s", harness_unit(harness, "reach.o")->error.text);
     harness_close(harness);
@@ -148,7 +148,8 @@ Test(sizes, a_zone_is_filled_to_its_last_byte_and_a_byte_more_is_told_what_helps
                      harness->errors[0].text);
         cr_expect_eq(harness_value(harness, "full_set", -1), 7);
         cr_expect_eq(submit_array(harness, "more", (4 << 20) - 64, rows[i].initialised), JITD_ERROR_ARENA_FULL);
-        cr_expect(strstr(harness->errors[0].text, rows[i].full) && strstr(harness->errors[0].text, " 0 of 4194304 left"),
+        cr_expect(strstr(harness->errors[0].text, rows[i].full) &&
+                      strstr(harness->errors[0].text, " 0 of 4194304 left"),
                   "%s", harness->errors[0].text);
         cr_expect_eq(submit_array(harness, "one", 1, rows[i].initialised), JITD_ERROR_ARENA_FULL);
         cr_expect(strstr(harness->errors[0].text, rows[i].hint), "%s", harness->errors[0].text);
@@ -205,10 +206,11 @@ Test(sizes, that_cannot_be_had_end_the_session_with_what_can)
             expect_refused(&options, JITD_ERROR_LIMIT, words);
         }
     expect_refused(&small, JITD_ERROR_LIMIT, "all zones together 128 MiB (see jitd --arena-max)");
-    expect_refused(&(struct jitd_options){.daemon_arguments = whole_reach,
-                                          .zone_bytes = {MIB(900), 0, 0, MIB(900), MIB(300)}},
-                   JITD_ERROR_LIMIT, "all zones together may have 2032 MiB (32-bit displacements reach no further)");
-    expect_refused(&(struct jitd_options){.zone_bytes = {MIB(16), 0, MIB(4), 0, 0}}, JITD_ERROR_INVALID, "zone R of 4 MiB has no room");
+    expect_refused(
+        &(struct jitd_options){.daemon_arguments = whole_reach, .zone_bytes = {MIB(900), 0, 0, MIB(900), MIB(300)}},
+        JITD_ERROR_LIMIT, "all zones together may have 2032 MiB (32-bit displacements reach no further)");
+    expect_refused(&(struct jitd_options){.zone_bytes = {MIB(16), 0, MIB(4), 0, 0}}, JITD_ERROR_INVALID,
+                   "zone R of 4 MiB has no room");
     expect_refused(&(struct jitd_options){.daemon_arguments = whole_reach,
                                           .zone_bytes = {MIB(2), MIB(2), MIB(4), MIB(2), MIB(2022)}},
                    JITD_ERROR_SETUP, "ask for smaller zones");
@@ -267,7 +269,8 @@ Test(sizes, zero_data_does_not_count_as_what_a_session_may_allocate)
 
     cr_assert_eq(submit_array(harness, "a", MIB(800), false), 0, "%s", harness->errors[0].text);
     cr_expect_eq(harness_value(harness, "a_set", -1), 7);
-    harness_link_c(harness, "m.o", "#include <stdlib.h>\nlong get(long n) { char *volatile p = malloc(n); free(p); return !!p; }");
+    harness_link_c(harness, "m.o",
+                   "#include <stdlib.h>\nlong get(long n) { char *volatile p = malloc(n); free(p); return !!p; }");
     cr_expect_eq(harness_value(harness, "get", 16 << 20), 1);
     IF_NOT_SANITIZED(cr_expect_eq(harness_value(harness, "get", 200 << 20), 0));
     harness_close(harness);
@@ -318,8 +321,8 @@ static void put_array(const struct shell *shell, const char *name, unsigned long
 {
     char path[512], source[256];
 
-    snprintf(source, sizeof source, "static char a[%llu]; int main(void) { a[sizeof a - 1] = 1; return a[sizeof a - 1]; }",
-             bytes);
+    snprintf(source, sizeof source,
+             "static char a[%llu]; int main(void) { a[sizeof a - 1] = 1; return a[sizeof a - 1]; }", bytes);
     struct object_bytes object = compile_c(source, "-O0 -fPIC");
     FILE *file = fopen(temp_path(&shell->temp, name, path), "wb");
     cr_assert(file && fwrite(object.bytes, 1, object.length, file) == object.length && fclose(file) == 0);
@@ -356,10 +359,33 @@ Test(sizes, jitctl_says_that_2_gib_cannot_be_had_and_why)
     shell_close(&shell);
 }
 
+Test(sizes, jitctl_says_how_large_an_object_may_be)
+{
+    struct shell shell = shell_open();
+
+    put_array(&shell, "m.o", 8);
+    cr_expect_eq(shell_run(&shell, "truncate -s 268435456 m.o && $J run m.o"), 1, "%s", (char *)shell.error.bytes);
+    cr_expect_eq(shell_run(&shell, "truncate -s 268435457 m.o && $J run m.o"), 125);
+    cr_expect(strstr((char *)shell.error.bytes, "m.o: an object may have 256 MiB, and this has 268435457 bytes"), "%s",
+              (char *)shell.error.bytes);
+    shell_close(&shell);
+}
+
 Test(sizes, jitctl_takes_only_sizes_of_zones)
 {
-    static const char *const wrong[] = {"Z", "Z=", "Z=0", "=1M", "Q=1M", "ZZ=1M", "Z=1M,", ",Z=1M", "Z=-1", "Z=1M;D=1M",
-                                        "Z=99999999999999999999", "Z=99999999999G", ""};
+    static const char *const wrong[] = {"Z",
+                                        "Z=",
+                                        "Z=0",
+                                        "=1M",
+                                        "Q=1M",
+                                        "ZZ=1M",
+                                        "Z=1M,",
+                                        ",Z=1M",
+                                        "Z=-1",
+                                        "Z=1M;D=1M",
+                                        "Z=99999999999999999999",
+                                        "Z=99999999999G",
+                                        ""};
     struct shell shell = shell_open();
 
     put_array(&shell, "m.o", 8);
