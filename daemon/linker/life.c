@@ -213,13 +213,22 @@ static void begin(struct session *session, uint32_t epoch)
     call_next(session);
 }
 
+/* Whether the next life has anything to do: a call, or a publication that needs the runner. Initialisers that ran in
+   the former life have effects that others see, so that they run again for a reason only. A removal is none, since what
+   has not begun in a life is not finalised in it; and functions are called lazily, and threads wait, in a life that has
+   begun. */
+static bool is_wanted(const struct session *session)
+{
+    return session->calls || session->unsent;
+}
+
 /* Code that ends its own life again and again is heard of each time: with a controller that does not read, that would
    be output without end. */
 void life_resume(struct session *session)
 {
     uint32_t epoch = session->next_epoch;
 
-    if (epoch == 0 || !session_is_read(session))
+    if (epoch == 0 || !is_wanted(session) || !session_is_read(session))
         return;
     session->next_epoch = 0;
     begin(session, epoch);

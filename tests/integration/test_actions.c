@@ -568,14 +568,16 @@ Test(actions, that_fail_in_a_later_life_do_not_hold_up_a_removal)
                    "{ write(1, \"s\", 1); usleep(50000); }\n");
     add_relapsing(harness);
     harness_link_batch(harness, 0);
-    struct harness_call crash;
+    struct harness_call crash, stay;
     harness_call_begin(harness, "crash", 0, &crash);
+    jitd_request request = harness_call_begin(harness, "stay", 5, &stay);
     harness_dispatch_until(harness, &harness->runner_ends, 1);
     harness_await_output(harness, "s-as");
     cr_expect_eq(harness_try_removing(harness, "relapsing.o", false).count, 1);
     harness_dispatch_until(harness, &harness->runner_ends, 2);
     cr_expect_str_eq(harness->last_end.action_of, "relapsing.o");
-    cr_expect_eq(harness_value(harness, "stay", 5), 5);
+    harness_wait(harness, request);
+    cr_expect(stay.returned && stay.value == 5, "signal %d", stay.end.signal);
     harness_expect_output(harness, "s-as-as");
     harness_close(harness);
 }

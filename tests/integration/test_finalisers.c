@@ -177,12 +177,15 @@ Test(removal, at_the_beginning_of_a_life_whose_initialiser_crashes_is_answered_a
     struct harness *harness = harness_open_with_output(NULL);
     harness_link_c(harness, "crash.o", crash_source);
     harness_link_c(harness, "relapsing.o", relapsing_source);
+    struct harness_call next;
     cr_expect(harness_call(harness, "crash", 0).ended);
+    jitd_request request = harness_call_begin(harness, "crash", 0, &next);
     harness_await_output(harness, "ii");
     harness_remove_unit(harness, "relapsing.o");
     harness_dispatch_until(harness, &harness->runner_ends, 2);
     cr_expect_str_eq(harness->last_end.initialiser_of, "relapsing.o");
-    cr_expect(harness_call(harness, "crash", 0).ended);
+    harness_wait(harness, request);
+    cr_expect(next.ended);
     harness_expect_output(harness, "ii");
     harness_close(harness);
 }

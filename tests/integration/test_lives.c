@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/bytes.h"
 #include "tests/integration/harness.h"
@@ -297,6 +298,73 @@ Test(lives, end_where_a_run_does_not_return_by_its_deadline_and_nothing_of_it_is
     cr_expect(call.ended && call.end.deadline_ms == SHORT, "%s", call.text);
     call = harness_run(harness, "long f(long x) { return x + 1; }", "f", 1);
     cr_expect(call.returned && call.value == 2, "%s", call.text);
+    harness_close(harness);
+}
+
+/* ---- when the next one begins ---- */
+
+static const char noting_source[] =
+    "#include <unistd.h>\n"
+    "__attribute__((constructor)) static void begin(void) { write(1, \"i\", 1); }\n"
+    "__attribute__((destructor)) static void end(void) { write(1, \"d\", 1); }\n"
+    "long noting(long x) { return x; }\nlong crash(long x) { return *(volatile long *)8; }\n";
+
+/* What it says is that of the life that has ended: 'i'. */
+static struct harness *open_with_ended_life(void)
+{
+    struct harness *harness = harness_open_with_output(NULL);
+    harness_link_c(harness, "good.o", good_source);
+    harness_link_c(harness, "noting.o", noting_source);
+    cr_assert(harness_call(harness, "crash", 0).ended);
+    harness_expect_output(harness, "i");
+    return harness;
+}
+
+/* The runner answers a call of its own: what it was asked before that, it has done. */
+static void expect_begun(struct harness *harness, const char *output)
+{
+    cr_expect_eq(harness_value(harness, "good", 1), 2);
+    harness_expect_output(harness, output);
+    harness_close(harness);
+}
+
+Test(lives, begin_with_a_call)
+{
+    struct harness *harness = open_with_ended_life();
+    usleep(20000);
+    harness_expect_output(harness, "i");
+    expect_begun(harness, "ii");
+}
+
+Test(lives, begin_with_a_unit_that_needs_the_runner_and_with_no_other)
+{
+    struct harness *harness = open_with_ended_life();
+    harness_link_c(harness, "plain.o", "long plain(long x) { return x; }\n");
+    harness_address(harness, "plain");
+    usleep(20000);
+    harness_expect_output(harness, "i");
+    harness_link_c(harness, "data.o", "long data = 3; long get(long x) { return data; }\n");
+    harness_expect_output(harness, "ii");
+    expect_begun(harness, "ii");
+}
+
+Test(lives, that_have_not_begun_finalise_nothing_and_know_nothing_of_what_was_removed)
+{
+    struct harness *harness = open_with_ended_life();
+    harness_remove_unit(harness, "noting.o");
+    usleep(20000);
+    harness_expect_output(harness, "i");
+    expect_begun(harness, "i");
+}
+
+Test(lives, that_follow_each_other_begin_once_for_each_call)
+{
+    struct harness *harness = open_with_ended_life();
+    for (int i = 0; i < 3; i++)
+        cr_expect(harness_call(harness, "crash", 0).ended);
+    cr_expect_eq(harness->runner_ends, 4);
+    usleep(20000);
+    harness_expect_output(harness, "iiii");
     harness_close(harness);
 }
 

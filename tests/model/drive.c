@@ -97,24 +97,26 @@ bool drive_dispatch(struct drive *drive, int64_t end)
     return true;
 }
 
-/* What is removed between two lives is not undone. */
-static void await_life(struct drive *drive)
+/* A life begins when it is needed: the model has it begin at once. */
+static jitd_request begin_life(struct drive *drive)
 {
     jitd_request request = 0;
 
-    jitd_call(drive->session, DRIVE_STAY, JITD_INT32, NULL, 0, NULL, NULL, &request);
-    jitd_wait(drive->session, request, drive->patience_ms);
+    if (drive->begun != drive->ends)
+        jitd_call(drive->session, DRIVE_STAY, JITD_INT32, NULL, 0, NULL, NULL, &request);
     drive->begun = drive->ends;
+    return request;
 }
 
 static void await_runner(struct drive *drive)
 {
     int64_t end = drive_patience_end(drive);
+    jitd_request beginning = begin_life(drive);
 
     while (!compare_is_settled(drive) && drive_dispatch(drive, end))
         ;
-    if (drive->begun != drive->ends)
-        await_life(drive);
+    if (beginning)
+        jitd_wait(drive->session, beginning, drive->patience_ms);
 }
 
 /* Calls take the runner; so does `runs_code`. */
