@@ -83,6 +83,7 @@ int hello_send(struct jitd_session *session, const struct jitd_options *options)
     hello.limits = &limits;
     hello.streams = options->streams != NULL;
     hello.lazy_deadline_ms = options->lazy_deadline_ms;
+    hello.one_life = options->one_life;
 
     struct request_attachment attachment = {.fds = options->streams, .fd_count = options->streams ? 3 : 0};
     struct request request = {.kind = REQUEST_HELLO};

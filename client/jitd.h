@@ -145,6 +145,8 @@ struct jitd_options {
        (jitd --arena-max); a session that asks for more is refused (JITD_ERROR_LIMIT). */
     uint64_t zone_bytes[JITD_ZONES];
     uint32_t lazy_deadline_ms;           /* how long a thread waits for a lazy function; 0: 30,000 */
+    bool one_life;                       /* the session is one program: when its life has ended no further one begins,
+                                            and what would need one fails with JITD_ERROR_RUNNER_ENDED */
     size_t queue_bytes;                  /* see jitd_queued; 0: 1 GiB */
     const char *daemon;                  /* path of jitd for jitd_spawn, see there; NULL: found */
     const char *const *daemon_arguments; /* jitd_spawn: further arguments, NULL-terminated, or NULL */

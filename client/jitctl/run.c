@@ -2,7 +2,7 @@
  * jitctl run: what `cc FILE... && ./a.out ARGS...` does, without writing a.out.
  *
  * The program's life is the runner's: its exit status, or 128 + the signal that ended it, becomes ours. A constructor
- * that ends the runner ends the program just so.
+ * that ends the runner ends the program just so. The session has one life: what the program does, it does once.
  */
 #include <errno.h>
 #include <signal.h>
@@ -89,6 +89,7 @@ static int run_session(struct run *run, const struct options *options, const str
         .arguments = arguments,
         .environment = environment,
         .streams = streams,
+        .one_life = true,
         .address_space_bytes = options->address_space_bytes,
         .cpu_seconds = options->cpu_seconds,
         .open_files = options->open_files,

@@ -311,6 +311,12 @@ void call_life_ended(struct session *session, const Jitd__Proto__Ended *ended)
     drop_first(session);
 }
 
+void call_refuse(struct session *session, const struct error *why)
+{
+    while (session->calls)
+        take_back(session, &session->calls, why);
+}
+
 bool call_cancel(struct session *session, uint64_t request)
 {
     struct call **link = &session->calls;

@@ -124,6 +124,7 @@ void hello_request(struct session *session, struct frame *frame, const Jitd__Pro
 
     session->hello_request = frame->header.request;
     session->lazy_deadline_ms = hello->lazy_deadline_ms ? hello->lazy_deadline_ms : LIMIT_LAZY_DEADLINE_MS;
+    session->one_life = hello->one_life;
     int code = plan_start(session, frame, hello, &start, &error);
     if (!code)
         code = write_startup(runner_startup(session->runner), hello, session->lazy_deadline_ms, &error);

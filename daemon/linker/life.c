@@ -2,13 +2,16 @@
  * The lives of the runner: how one ends, whose fault that was, and what the next one begins with.
  *
  * Whose fault: that of the task which the thread was carrying out that crashed or called exit, by the runner's own
- * word; a runner that lies about it harms its own session. Without a word, as after _exit or a kill, it is the task
- * that was under way. A unit whose initialisers or actions were running on other threads is innocent and gets another
- * try; not without end, where lives end again and again and nothing is used up by it: no call, no chance, no removal.
+ * word; a runner that lies about it harms its own session. Without a word, as after a kill, it is the task that was
+ * under way. An initialiser or action that exits has made up its mind and is not asked again; one that crashes gets a
+ * second chance, since what other code had left of the process may have been the reason. A unit whose initialisers or
+ * actions were running on other threads is innocent and gets another try; not without end, where lives end again and
+ * again and nothing is used up by it: no call, no chance, no removal.
  *
  * In the next life actions and initialisers of everything that is ready run again first, then publications start over,
  * then calls go on, a call that had been sent and had not begun among them.
  */
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -19,7 +22,7 @@
 
 #define LOG_TAG "life"
 
-/* A unit whose initialisers or actions end the runner's life this often is given up... */
+/* A unit whose initialisers or actions end the runner's life this often without calling exit is given up... */
 #define CHANCES 2
 
 /* ...and so is one during whose initialisers or actions others have ended it so often in a row. */
@@ -29,6 +32,7 @@
 struct ending {
     int status; /* of wait(2) */
     bool has_culprit, call_begun;
+    bool told;           /* the runner has said in what it ended */
     struct task culprit; /* what the life ended in, where something was under way there */
     struct crash_suspects suspects;
     struct unit *innocent[RUNNER_QUEUES]; /* units that were being initialised on other threads */
@@ -58,17 +62,16 @@ void life_end(struct session *session)
 
 /* An action that went well in former lives and now did not has ended the life by itself. What was too late has been
    ended by us, unless the runner says that it ended otherwise before. */
-static const struct task *find_culprit(const struct session *session, struct crash_suspects *suspects)
+static const struct task *find_culprit(const struct session *session, struct crash_suspects *suspects, bool *told)
 {
     const struct publication *expired = publish_expired(session);
-    bool told;
-    const struct task *task = runner_culprit(session->runner, &told);
+    const struct task *task = runner_culprit(session->runner, told);
 
     if (session->replay_failure.unit) {
         suspects->acting = session->replay_failure.unit;
         return NULL;
     }
-    if (told)
+    if (*told)
         return task;
     suspects->deadline_ms = expired ? expired->expired_ms : call_late_ms(session);
     if (expired)
@@ -97,7 +100,7 @@ static void name_suspect(const struct task *task, struct crash_suspects *suspect
 
 static void judge(const struct session *session, struct ending *ending)
 {
-    const struct task *culprit = find_culprit(session, &ending->suspects);
+    const struct task *culprit = find_culprit(session, &ending->suspects, &ending->told);
     const struct task *first = runner_under_way(session->runner, RUNNER_MAIN);
 
     ending->call_begun = first && first->purpose == TASK_CALL;
@@ -116,19 +119,29 @@ static void judge(const struct session *session, struct ending *ending)
 
 /* ---- whose fault ---- */
 
-static void give_up(struct session *session, const struct task *task, int status)
+/* It has called exit, or one of its kind. */
+static bool has_left(const struct ending *ending)
 {
+    return ending->told && WIFEXITED(ending->status);
+}
+
+static void give_up(struct session *session, const struct ending *ending)
+{
+    const struct task *task = &ending->culprit;
     bool action = task->kind == CHANNEL_ACTIONS;
-    int code = action ? ERROR_ACTION_FAILED : ERROR_INITIALISER_FAILED;
+    int code = action ? ERROR_ACTION_FAILED : ERROR_INITIALISER_FAILED, status = ending->status;
     const char *what = action ? "one of its actions" : "its initialiser";
+    char times[16] = "";
     struct error error;
 
+    if (!has_left(ending))
+        snprintf(times, sizeof times, ", %d times", CHANCES);
     if (WIFSIGNALED(status))
-        error_set(&error, code, "%s: %s was killed by signal %d (%s), %d times", task->unit->name, what,
-                  WTERMSIG(status), strsignal(WTERMSIG(status)), CHANCES);
+        error_set(&error, code, "%s: %s was killed by signal %d (%s)%s", task->unit->name, what, WTERMSIG(status),
+                  strsignal(WTERMSIG(status)), times);
     else
-        error_set(&error, code, "%s: %s ended the program with status %d, %d times", task->unit->name, what,
-                  WEXITSTATUS(status), CHANCES);
+        error_set(&error, code, "%s: %s ended the program with status %d%s", task->unit->name, what,
+                  WEXITSTATUS(status), times);
     link_fail(&session->linker, task->unit, &error);
 }
 
@@ -165,8 +178,8 @@ static void fail_culprits(struct session *session, const struct ending *ending)
 
     publish_fail_lost(session);
     if (ending->has_culprit && is_initialising(culprit) && !late && is_there(culprit->unit) &&
-        ++culprit->unit->chances_lost >= CHANCES)
-        give_up(session, culprit, ending->status);
+        (++culprit->unit->chances_lost >= CHANCES || has_left(ending)))
+        give_up(session, ending);
     for (uint32_t i = 0; i < ending->innocent_count && !used_up; i++)
         interrupt(session, ending->innocent[i]);
     session->replay_failure.unit = NULL;
@@ -192,7 +205,8 @@ static void ended(struct session *session, int status)
     if (session->calling)
         call_life_ended(session, ending.call_begun ? &message : NULL);
     event.ended = &message;
-    event.next_epoch = message.epoch + 1;
+    session->over = session->one_life;
+    event.next_epoch = session->over ? 0 : message.epoch + 1;
     session_send(session, MESSAGE_RUNNER_ENDED, 0, &event.base);
     fail_culprits(session, &ending);
     materialize_runner_ended(session);
@@ -228,10 +242,21 @@ void life_resume(struct session *session)
 {
     uint32_t epoch = session->next_epoch;
 
-    if (epoch == 0 || !is_wanted(session) || !session_is_read(session))
+    if (epoch == 0 || session->over || !is_wanted(session) || !session_is_read(session))
         return;
     session->next_epoch = 0;
     begin(session, epoch);
+}
+
+void life_refuse(struct session *session)
+{
+    struct error error;
+
+    if (!session->over)
+        return;
+    error_set(&error, ERROR_RUNNER_ENDED, "the program has ended, and the session was opened for one life");
+    publish_refuse(session, &error);
+    call_refuse(session, &error);
 }
 
 void life_message(struct session *session, const struct lifecycle *message)

@@ -445,6 +445,19 @@ void publish_replay(struct session *session)
     }
 }
 
+void publish_refuse(struct session *session, const struct error *why)
+{
+    while (session->publications) {
+        struct unit *root = session->publications->root;
+        struct error error;
+
+        remove_publication(session, session->publications);
+        error_set(&error, why->code, "%s: was not initialised: %s", root->name, why->text);
+        error_set_unit(&error, root->name);
+        link_fail(&session->linker, root, &error);
+    }
+}
+
 void publish_close(struct session *session)
 {
     while (session->publications)

@@ -81,6 +81,7 @@ void session_send_news(struct session *session)
     if (session->state == SESSION_ENDING)
         return;
     materialize_resume(session);
+    life_refuse(session);
     remove_turn_ended(session);
     event_flush(session);
     if (connection_flush(session->connection, &error) != 0) {

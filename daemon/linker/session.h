@@ -111,7 +111,9 @@ struct session {
     uv_timer_t lazy_timer;
     uint32_t lazy_deadline_ms;
     struct error lazy_refusal;  /* of the last thread that was told to end the process; code 0: none in this life */
-    uint32_t next_epoch;        /* a life that may not begin before the controller has read; 0: none */
+    uint32_t next_epoch;        /* a life that begins when it is needed, and the controller has read; 0: none */
+    bool one_life;              /* there is one life... */
+    bool over;                  /* ...and it has ended */
     uint32_t ended_epoch;       /* the last one that the template was told to end */
     struct deadline *deadlines; /* owned list, soonest first */
     struct deadline *deadline_last;
@@ -280,13 +282,19 @@ void publish_take_back(struct session *session);
 
 /* ...and before that for actions and initialisers of what is ready. */
 void publish_replay(struct session *session);
+
+/* There is no next one: all of them fail. */
+void publish_refuse(struct session *session, const struct error *why);
 void publish_close(struct session *session);
 
 /* ---- life.c ---- */
 void life_message(struct session *session, const struct lifecycle *message);
 
-/* Begins the life that has been waiting for the controller to read, if it reads now. */
+/* Begins the next life if something is to be done in it, and the controller reads. */
 void life_resume(struct session *session);
+
+/* Where no further life begins: what would need one fails. */
+void life_refuse(struct session *session);
 
 /* Has the template end the life. */
 void life_end(struct session *session);
@@ -297,6 +305,9 @@ void call_replied(struct session *session, const struct task *task, const struct
 /* The life of the runner ended when a call had been sent: answers it; or, with NULL, it had not begun and waits. */
 void call_life_ended(struct session *session, const Jitd__Proto__Ended *ended);
 void call_next(struct session *session);
+
+/* None of those that wait can begin any more. */
+void call_refuse(struct session *session, const struct error *why);
 
 /* The first one has a deadline and waits until no other code of the program is ahead of it on the main thread. */
 bool call_is_held(const struct session *session);

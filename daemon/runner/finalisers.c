@@ -8,7 +8,6 @@
 #include <stdlib.h>
 
 #include "daemon/runner/actions.h"
-#include "daemon/runner/crash_handler.h"
 
 struct finalisers {
     finaliser_function *const *array;
@@ -35,9 +34,8 @@ static void finalisers_run_array(const struct finalisers *taken)
         taken->array[i - 1]();
 }
 
-static void finalisers_run(void)
+void finalisers_run(void)
 {
-    crash_handler_note_exit();
     for (struct finalisers *taken; (taken = finalisers_take()) != NULL; free(taken))
         finalisers_run_array(taken);
     actions_undo_all();
@@ -56,11 +54,6 @@ void finalisers_run_now(finaliser_function *const *array)
     if (taken != NULL)
         finalisers_run_array(taken);
     free(taken);
-}
-
-int finalisers_open(struct error *error)
-{
-    return atexit(finalisers_run) == 0 ? 0 : error_set(error, ERROR_NO_MEMORY, "register the finalisers");
 }
 
 int finalisers_add(finaliser_function *const *array, size_t count)

@@ -10,8 +10,8 @@
 
 typedef void finaliser_function(void);
 
-/* Registers with atexit before the program can, so that finalisers run after the program's own handlers. */
-int finalisers_open(struct error *error);
+/* At exit: runs all arrays that were added and not run, then undoes actions. */
+void finalisers_run(void);
 
 /* Runs an array that was added, from its end, and forgets it; one that was not is left alone. Any thread. */
 void finalisers_run_now(finaliser_function *const *array);

@@ -23,7 +23,7 @@
 #include "common/bytes.h"
 #include "common/delay.h"
 #include "daemon/runner/crash_handler.h"
-#include "daemon/runner/finalisers.h"
+#include "daemon/runner/exits.h"
 #include "daemon/runner/futex.h"
 #include "daemon/runner/lazy.h"
 #include "daemon/runner/requests.h"
@@ -152,7 +152,7 @@ static int live_prepare(const struct runner *runner, struct error *error)
     int code = live_tie_to_template(runner, error);
     live_become_program(runner);
     code = code != 0 ? code : crash_handler_install(error);
-    code = code != 0 ? code : finalisers_open(error);
+    code = code != 0 ? code : exits_open(error);
     code = code != 0 ? code : live_filter(runner, error);
     code = code != 0 ? code : live_start_agent(runner, error);
     return code;

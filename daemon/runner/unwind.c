@@ -15,6 +15,8 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
+#include "daemon/runner/entry.h"
+
 #define EXPORT __attribute__((visibility("default")))
 
 typedef int find_object(void *pc, struct dl_find_object *result);

@@ -3,6 +3,7 @@
  */
 #include <criterion/criterion.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -320,7 +321,7 @@ Test(initialisers, that_crt_files_begin_are_refused)
 static const char good_source[] = "long good(long x) { return x + 1; }\n";
 
 /* The dependents come first: units that need what has failed already would wait for another definition. */
-static void expect_failure(const char *name, const char *source, const char *words)
+static void expect_failure(const char *name, const char *source, int chances, const char *words)
 {
     struct harness *harness = harness_open(NULL);
     harness_link_c(harness, "good.o", good_source);
@@ -339,7 +340,7 @@ static void expect_failure(const char *name, const char *source, const char *wor
     cr_expect_eq(outer->state, JITD_UNIT_FAILED);
     cr_expect_eq(outer->error.code, JITD_ERROR_DEPENDENCY_FAILED);
     cr_expect(strstr(outer->error.text, words), "the cause is not named: %s", outer->error.text);
-    cr_expect_eq(harness->runner_ends, 2, "it is given a second chance and no third");
+    cr_expect_eq(harness->runner_ends, chances);
     cr_expect_str_eq(harness->last_end.initialiser_of, name);
 
     cr_expect_eq(harness_value(harness, "good", 1), 2, "the session lives on");
@@ -354,15 +355,35 @@ Test(initialisers, that_crash_twice_fail_their_unit_and_its_dependents)
     expect_failure("crashing.o",
                    "long failing(long x) { return x; }\n"
                    "__attribute__((constructor)) static void f(void) { *(volatile long *)8 = 1; }\n",
-                   "signal 11");
+                   2, "signal 11 (Segmentation fault), 2 times");
 }
 
-Test(initialisers, that_exit_twice_fail_their_unit_and_its_dependents)
+/* They have decided, and what they have done before that is done once. */
+static void expect_failure_by(const char *leaving)
+{
+    char source[512];
+    snprintf(source, sizeof source,
+             "#include <pthread.h>\n#include <stdlib.h>\n#include <unistd.h>\nlong failing(long x) { return x; }\n"
+             "__attribute__((constructor)) static void f(void) { %s; }\n",
+             leaving);
+    expect_failure("leaving.o", source, 1, "ended the program with status");
+}
+
+Test(initialisers, that_exit_fail_their_unit_and_its_dependents_at_once)
+{
+    expect_failure_by("exit(3)");
+    expect_failure_by("_exit(3)");
+    expect_failure_by("_Exit(3)");
+    expect_failure_by("quick_exit(3)");
+    expect_failure_by("pthread_exit(0)");
+}
+
+Test(initialisers, whose_end_says_nothing_of_whose_it_is_get_a_second_chance)
 {
     expect_failure("leaving.o",
-                   "#include <stdlib.h>\nlong failing(long x) { return x; }\n"
-                   "__attribute__((constructor)) static void f(void) { exit(3); }\n",
-                   "status 3");
+                   "#include <sys/syscall.h>\n#include <unistd.h>\nlong failing(long x) { return x; }\n"
+                   "__attribute__((constructor)) static void f(void) { syscall(SYS_exit_group, 3); }\n",
+                   2, "status 3, 2 times");
 }
 
 Test(initialisers, of_an_unready_unit_that_fails_leave_its_names_free)

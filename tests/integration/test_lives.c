@@ -3,6 +3,7 @@
  */
 #include <criterion/criterion.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -366,6 +367,50 @@ Test(lives, that_follow_each_other_begin_once_for_each_call)
     usleep(20000);
     harness_expect_output(harness, "iiii");
     harness_close(harness);
+}
+
+/* ---- a session that is one program ---- */
+
+static const struct jitd_options one_life = {.one_life = true};
+
+Test(lives, are_one_where_the_session_is_one_program)
+{
+    struct harness *harness = harness_open_with_output(&one_life);
+    struct harness_call pending;
+    harness_link_c(harness, "noting.o", noting_source);
+    harness_link_c(harness, "leaving.o", "#include <stdlib.h>\nlong leave(long x) { exit((int)x); }\n");
+    harness_call_begin(harness, "leave", 3, &pending);
+    struct harness_call after = harness_call(harness, "noting", 1);
+    cr_expect(pending.ended && pending.end.exited && pending.end.exit_status == 3);
+    cr_expect_eq(after.code, JITD_ERROR_RUNNER_ENDED, "%s", after.text);
+    cr_expect_eq(harness_call(harness, "noting", 1).code, JITD_ERROR_RUNNER_ENDED);
+    harness_add_c(harness, "data.o", "long data = 3; long *get(void) { return &data; }\n");
+    harness_link_batch(harness, 0);
+    cr_expect_eq(harness_unit(harness, "data.o")->error.code, JITD_ERROR_RUNNER_ENDED);
+    harness_link_c(harness, "plain.o", "long plain(long x) { return x; }\n");
+    cr_expect_eq(harness->runner_ends, 1);
+    harness_expect_output(harness, "id");
+    harness_close(harness);
+}
+
+Test(lives, that_are_one_give_an_initialiser_no_second_chance)
+{
+    static const char *const ends[] = {"syscall(SYS_exit_group, 4)", "*(volatile long *)8 = 1", "raise(SIGKILL)"};
+    for (size_t i = 0; i < ARRAY_LENGTH(ends); i++) {
+        struct harness *harness = harness_open_with_output(&one_life);
+        char source[512];
+        snprintf(source, sizeof source,
+                 "#include <signal.h>\n#include <sys/syscall.h>\n#include <unistd.h>\n"
+                 "__attribute__((constructor)) static void begin(void) { write(1, \"i\", 1); %s; }\n",
+                 ends[i]);
+        harness_add_c(harness, "ending.o", source);
+        harness_link_batch(harness, 0);
+        cr_expect_eq(harness_unit(harness, "ending.o")->error.code, JITD_ERROR_RUNNER_ENDED);
+        cr_expect_eq(harness->runner_ends, 1);
+        usleep(20000);
+        harness_expect_output(harness, "i");
+        harness_close(harness);
+    }
 }
 
 /* ---- whose fault ---- */

@@ -299,7 +299,8 @@ Test(run, whose_unit_stays_goes_when_its_last_user_fails)
                    "long user(long x) { return value() + x; }");
     used_run_return(&run);
     cr_expect(harness_call(run.harness, "crash", 0).ended);
-    harness_dispatch_until(run.harness, &run.harness->runner_ends, 3);
+    cr_expect(harness_call(run.harness, "crash", 0).ended, "the life that follows two that fail");
+    harness_dispatch_until(run.harness, &run.harness->runner_ends, 4);
     cr_expect_eq(harness_unit(run.harness, "user.o")->state, JITD_UNIT_FAILED);
     cr_expect_eq(harness_address(run.harness, "value"), 0);
     harness_remove_unit(run.harness, "crash.o");
