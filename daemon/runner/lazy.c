@@ -19,6 +19,7 @@
 #include "common/bytes.h"
 #include "common/delay.h"
 #include "daemon/runner/crash_handler.h"
+#include "daemon/runner/entry.h"
 #include "daemon/runner/requests.h"
 #include "daemon/runner/waiters.h"
 
@@ -86,16 +87,16 @@ uint64_t lazy_wait(uint64_t slot)
     return address;
 }
 
-/* Called by lazy_entry with the caller's registers. */
-_Noreturn void lazy_refused(const uint64_t registers[CRASH_REGISTERS])
+/* Called by lazy_entry with the caller's registers, on the caller's stack as that was. */
+ENTERED _Noreturn void lazy_refused(const uint64_t registers[CRASH_REGISTERS])
 {
     crash_handler_raise(SIGABRT, registers);
 }
 
 /* An exception that leaves an initialiser must not reach the function whose call happened to bring it: it ends the
    process, as it does where the main thread runs initialisers. What the called function throws never comes by here. */
-_Unwind_Reason_Code lazy_personality(int version, _Unwind_Action actions, _Unwind_Exception_Class kind,
-                                     struct _Unwind_Exception *exception, struct _Unwind_Context *context)
+ENTERED _Unwind_Reason_Code lazy_personality(int version, _Unwind_Action actions, _Unwind_Exception_Class kind,
+                                             struct _Unwind_Exception *exception, struct _Unwind_Context *context)
 {
     (void)version;
     (void)kind;

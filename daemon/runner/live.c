@@ -22,6 +22,7 @@
 
 #include "common/bytes.h"
 #include "common/delay.h"
+#include "daemon/runner/alternates.h"
 #include "daemon/runner/crash_handler.h"
 #include "daemon/runner/exits.h"
 #include "daemon/runner/futex.h"
@@ -76,7 +77,7 @@ static int live_filter(const struct runner *runner, struct error *error)
 /* What costs the life nothing while it waits for its turn, and would cost it time later. */
 static void live_warm(void)
 {
-    threads_warm_alternate();
+    alternate_warm();
     unwind_warm();
 }
 

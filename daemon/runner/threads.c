@@ -1,9 +1,9 @@
 /*
- * Exports pthread_create, so that each thread of the program begins in thread_entry.
+ * Exports pthread_create and thrd_create, so that each thread of the program begins in thread_entry. Threads that libc
+ * makes for itself, and those of clone, do not: they have no alternate stack and do not count.
  *
- * A thread's alternate signal stack lies at the top of its own stack: it needs no mapping, ends with the thread, and is
- * far from the end that overflows. Threads with a stack too small for that go without; so do those made by thrd_create
- * or clone, which libc does not send through here.
+ * A thread ends in a destructor of thread-specific data, the first key's in the last round of those, however it ends:
+ * by then the program's own destructors, which are its code as well, have run.
  *
  * Nothing here calls malloc or free on the new thread: the first such call of a thread makes it an arena of its own, at
  * several system calls, which a thread that never allocates should not pay for.
@@ -11,42 +11,53 @@
 #include "daemon/runner/threads.h"
 
 #include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
+#include <threads.h>
 
 #include "common/delay.h"
+#include "daemon/runner/alternates.h"
 #include "daemon/runner/boundary.h"
+#include "daemon/runner/entry.h"
 #include "daemon/runner/futex.h"
 #include "daemon/runner/stage.h"
-#include "proto/limits.h"
 
-#define EXPORT                __attribute__((visibility("default")))
-#define ALTERNATE_STACK_BYTES KIB(64)
-#define SMALL_STACK_BYTES     KIB(256)
-#define WARM_PAGES            2  /* of the alternate stack: the signal frame and the unwinder */
-#define STARTS                64 /* threads between pthread_create and their first step, before malloc must help */
+#define STARTS 64 /* threads between pthread_create and their first step, before malloc must help */
 
 typedef int create_function(pthread_t *thread, const pthread_attr_t *attributes, void *(*function)(void *),
                             void *argument);
 
+/* What a thread runs: one of the two. */
+struct thread_work {
+    void *(*function)(void *);
+    thrd_start_t function11; /* of thrd_create (C11 7.26.5.1) */
+    void *argument;
+};
+
 /* What a new thread copies before anything else. */
 struct thread_start {
-    void *(*function)(void *);
-    void *argument;
-    bool counted;        /* it is the program's */
-    bool alternate;      /* its stack has room for an alternate one */
-    _Atomic bool *taken; /* of its slot; NULL: it came from malloc */
+    struct thread_work work;
+    unsigned char *alternate; /* owned until the thread has begun */
+    bool counted;             /* it is the program's */
+    _Atomic bool *taken;      /* of its slot; NULL: it came from malloc */
+};
+
+/* A thread's own, until it ends. */
+struct thread_own {
+    unsigned char *alternate; /* owned */
+    bool counted;
+    unsigned rounds; /* of destructors that have begun */
 };
 
 static struct thread_start thread_starts[STARTS];
 static _Atomic bool thread_starts_taken[STARTS];
-static size_t thread_default_stack;
+static pthread_key_t thread_key;
+static _Thread_local struct thread_own thread_own;
 static _Atomic uint32_t thread_count_at_first;
 static _Atomic uint32_t *thread_count = &thread_count_at_first; /* of the program's threads, the main one not among
                                                                    them; futex */
@@ -86,67 +97,83 @@ static create_function *threads_next(void)
     return function;
 }
 
-static void thread_ended(void *start)
+static void thread_count_out(bool counted)
 {
     DELAY();
-    if (((struct thread_start *)start)->counted && atomic_fetch_sub(thread_count, 1) == 1)
+    if (counted && atomic_fetch_sub(thread_count, 1) == 1)
         futex_wake(thread_count);
 }
 
-static void *thread_entry(void *argument)
+ENTERED static void thread_end(void *argument)
 {
-    struct thread_start start = *(struct thread_start *)argument;
-    start_free(argument);
+    struct thread_own *own = argument;
+    if (++own->rounds < PTHREAD_DESTRUCTOR_ITERATIONS && pthread_setspecific(thread_key, own) == 0)
+        return;
+    alternate_leave();
+    alternate_release(own->alternate);
+    thread_count_out(own->counted);
+}
+
+static void thread_begin(const struct thread_start *start)
+{
+    thread_own = (struct thread_own){.alternate = start->alternate, .counted = start->counted};
+    alternate_use(start->alternate);
+    pthread_setspecific(thread_key, &thread_own); /* of the first keys, for which libc needs no memory */
+}
+
+/* Its frame is all that is the runner's on the stack of a thread. */
+ENTERED static void *thread_entry(void *argument)
+{
+    struct thread_start *start = argument;
+    struct thread_work work = start->work;
+    thread_begin(start);
+    start_free(start);
     DELAY();
-    void *result = NULL;
-    unsigned char alternate[ALTERNATE_STACK_BYTES];
-    if (start.alternate)
-        sigaltstack(&(stack_t){.ss_sp = alternate, .ss_size = sizeof alternate}, NULL);
     boundary_set((uintptr_t)__builtin_frame_address(0));
-    pthread_cleanup_push(thread_ended, &start);
-    result = start.function(start.argument);
-    pthread_cleanup_pop(1);
-    return result;
+    if (work.function11 != NULL)
+        return (void *)(intptr_t)work.function11(work.argument);
+    return work.function(work.argument);
 }
 
-static bool has_room_for_alternate(const pthread_attr_t *attributes)
-{
-    size_t bytes = thread_default_stack;
-    if (attributes != NULL && pthread_attr_getstacksize(attributes, &bytes) != 0)
-        return false;
-    return bytes >= SMALL_STACK_BYTES;
-}
-
-static int thread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*function)(void *), void *argument,
+static int thread_create(pthread_t *thread, const pthread_attr_t *attributes, const struct thread_work *work,
                          bool counted)
 {
     struct thread_start *start = start_allocate();
     if (start == NULL)
         return EAGAIN;
-    start->function = function;
-    start->argument = argument;
+    start->work = *work;
     start->counted = counted;
-    start->alternate = has_room_for_alternate(attributes);
+    start->alternate = alternate_take();
     if (counted)
         atomic_fetch_add(thread_count, 1);
-    int code = threads_next()(thread, attributes, thread_entry, start);
-    if (code != 0) {
-        thread_ended(start);
-        start_free(start);
-    }
+    int code = start->alternate == NULL ? EAGAIN : threads_next()(thread, attributes, thread_entry, start);
+    if (code == 0)
+        return 0;
+    thread_count_out(counted);
+    if (start->alternate != NULL)
+        alternate_release(start->alternate);
+    start_free(start);
     return code;
 }
 
 EXPORT int pthread_create(pthread_t *restrict thread, const pthread_attr_t *restrict attributes,
                           void *(*function)(void *), void *restrict argument)
 {
-    return thread_create(thread, attributes, function, argument, true);
+    return thread_create(thread, attributes, &(struct thread_work){.function = function, .argument = argument}, true);
+}
+
+EXPORT int thrd_create(thrd_t *thread, thrd_start_t function, void *argument)
+{
+    int code = thread_create(thread, NULL, &(struct thread_work){.function11 = function, .argument = argument}, true);
+    if (code == 0)
+        return thrd_success;
+    return code == ENOMEM ? thrd_nomem : thrd_error; /* as libc has it */
 }
 
 int threads_create_agent(void *(*function)(void *), void *argument)
 {
     pthread_t agent;
-    int code = thread_create(&agent, NULL, function, argument, false);
+    int code = thread_create(&agent, NULL, &(struct thread_work){.function = function, .argument = argument}, false);
     return code != 0 ? code : pthread_detach(agent);
 }
 
@@ -157,30 +184,15 @@ _Noreturn void threads_exit_after_others(void)
     exit(0);
 }
 
-void threads_warm_alternate(void)
-{
-    stack_t alternate;
-    if (sigaltstack(NULL, &alternate) != 0 || (alternate.ss_flags & SS_DISABLE) != 0)
-        return;
-    volatile unsigned char *top = (unsigned char *)alternate.ss_sp + alternate.ss_size;
-    for (size_t page = (size_t)getpagesize(), i = 1; i <= WARM_PAGES; i++)
-        top[-(ptrdiff_t)(i * page)] = 0;
-}
-
 int threads_open(struct error *error)
 {
-    size_t page = (size_t)getpagesize();
-    unsigned char *alternate =
-        mmap(NULL, page + ALTERNATE_STACK_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-    if (alternate == MAP_FAILED || mprotect(alternate + page, ALTERNATE_STACK_BYTES, PROT_READ | PROT_WRITE) != 0 ||
-        sigaltstack(&(stack_t){.ss_sp = alternate + page, .ss_size = ALTERNATE_STACK_BYTES}, NULL) != 0)
+    unsigned char *alternate = alternate_take();
+    if (alternate == NULL)
         return stage_failed(error, "make the alternate stack");
-
-    pthread_attr_t attributes;
-    if (pthread_getattr_default_np(&attributes) == 0) {
-        pthread_attr_getstacksize(&attributes, &thread_default_stack);
-        pthread_attr_destroy(&attributes);
-    }
+    alternate_use(alternate);
+    errno = pthread_key_create(&thread_key, thread_end);
+    if (errno != 0)
+        return stage_failed(error, "make the key of threads");
     threads_next();
     return 0;
 }

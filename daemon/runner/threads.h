@@ -12,9 +12,6 @@
 /* Gives the main thread, now the only one, its alternate stack. fork keeps it. */
 int threads_open(struct error *error);
 
-/* Touches what a crash of the calling thread will need of its alternate stack. Not while a handler runs on that. */
-void threads_warm_alternate(void);
-
 /* From now on the program's threads, the main one not among them, are counted there. Before the program has any. */
 void threads_count_in(_Atomic uint32_t *count);
 

@@ -17,8 +17,6 @@
 
 #include "daemon/runner/entry.h"
 
-#define EXPORT __attribute__((visibility("default")))
-
 typedef int find_object(void *pc, struct dl_find_object *result);
 
 static uintptr_t unwind_code; /* zone X; 0 until the zones are mapped */

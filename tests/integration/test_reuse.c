@@ -79,19 +79,18 @@ Test(removal, of_a_unit_that_a_call_is_inside_lets_the_call_return_and_keeps_the
     harness_close(harness);
 }
 
-Test(removal, of_a_unit_that_a_thread_runs_in_keeps_the_memory_until_it_ends)
+/* `busy` begins a thread that is in its unit until the gate opens. */
+static void expect_kept_until_thread_ends(const char *busy)
 {
     struct harness *harness = harness_open_with_output(NULL);
     harness_link_c(harness, "gate.o",
-                   "#include <pthread.h>\nvolatile long gate; static pthread_t thread;\n"
+                   "#include <pthread.h>\n#include <threads.h>\nvolatile long gate; static pthread_t thread;\n"
+                   "pthread_key_t key; long make_key(void (*f)(void *)) { return pthread_key_create(&key, f); }\n"
                    "long begin_thread(void *(*f)(void *)) { return pthread_create(&thread, 0, f, 0); }\n"
+                   "long begin_thrd(int (*f)(void *)) { return thrd_create(&thread, f, 0); }\n"
                    "long end_thread(long x) { void *result; gate = 1; pthread_join(thread, &result);\n"
                    "    return (long)result; }\n");
-    harness_link_c(harness, "busy.o",
-                   "#include <unistd.h>\nextern volatile long gate; long begin_thread(void *(*)(void *));\n"
-                   "static void *run(void *x) { write(1, \"inside\\n\", 7); while (!gate) usleep(1000);\n"
-                   "    return (void *)42L; }\n"
-                   "long busy(long x) { return begin_thread(run); }\n");
+    harness_link_c(harness, "busy.o", busy);
     uint64_t address = harness_address(harness, "busy");
     cr_expect_eq(harness_value(harness, "busy", 0), 0);
     harness_await_output(harness, "inside");
@@ -100,11 +99,39 @@ Test(removal, of_a_unit_that_a_thread_runs_in_keeps_the_memory_until_it_ends)
     cr_expect_eq(harness_value(harness, "f", 0), 1);
     cr_expect_gt(harness_address(harness, "f"), address, "memory was used again under a thread");
     cr_expect_eq(harness_value(harness, "end_thread", 0), 42);
-    harness_value(harness, "f", 0); /* the thread may have been on its last steps */
+    harness_value(harness, "f", 0);
     harness_link_c(harness, "g.o", "long g(long x) { return 1; }");
     cr_expect_lt(harness_address(harness, "g"), harness_address(harness, "f"),
                  "memory was not used again after the thread");
     harness_close(harness);
+}
+
+#define STAY                                                                                                           \
+    "#include <unistd.h>\nextern volatile long gate;\n"                                                                \
+    "static void stay(void) { write(1, \"inside\\n\", 7); while (!gate) usleep(1000); }\n"
+
+Test(removal, of_a_unit_that_a_thread_runs_in_keeps_the_memory_until_it_ends)
+{
+    expect_kept_until_thread_ends(STAY "long begin_thread(void *(*)(void *));\n"
+                                       "static void *run(void *x) { stay(); return (void *)42L; }\n"
+                                       "long busy(long x) { return begin_thread(run); }\n");
+}
+
+Test(removal, of_a_unit_that_a_thread_of_thrd_create_runs_in_keeps_the_memory_until_it_ends)
+{
+    expect_kept_until_thread_ends(STAY "long begin_thrd(int (*)(void *));\n"
+                                       "static int run(void *x) { stay(); return 42; }\n"
+                                       "long busy(long x) { return begin_thrd(run); }\n");
+}
+
+Test(removal, of_a_unit_that_a_thread_leaves_data_to_be_destroyed_in_keeps_the_memory_until_that_is_done)
+{
+    expect_kept_until_thread_ends(
+        STAY "#include <pthread.h>\nextern pthread_key_t key; long make_key(void (*)(void *));\n"
+             "long begin_thread(void *(*)(void *));\n"
+             "static void destroy(void *x) { stay(); if (x == &gate) pthread_setspecific(key, (char *)&gate + 1); }\n"
+             "static void *run(void *x) { pthread_setspecific(key, (void *)&gate); return (void *)42L; }\n"
+             "long busy(long x) { return make_key(destroy) || begin_thread(run); }\n");
 }
 
 Test(removal, makes_memory_free_while_the_runner_is_never_without_work)
