@@ -91,8 +91,7 @@ static const char *linkonce_name(const struct object_section *section, char *kin
 {
     const char *name = section->name;
 
-    if (name[0] != '.' || name[1] != 'g' || strncmp(name, LINKONCE, strlen(LINKONCE)) != 0 || !section->loaded ||
-        section->group)
+    if (strncmp(name, LINKONCE, strlen(LINKONCE)) != 0 || !section->loaded || section->group)
         return NULL;
     *kind = name[strlen(LINKONCE)];
     name = strchr(name + strlen(LINKONCE), '.');
@@ -148,7 +147,7 @@ int comdat_resolve(struct linker *linker, struct unit *unit, struct report *repo
 
     if (unit->pending->manifest)
         return 0;
-    for (uint32_t i = 1; i < object->section_count && !code; i++) {
+    for (uint32_t i = 1; i < object->section_count && object->has_linkonce && !code; i++) {
         char kind;
         const char *name = linkonce_name(&object->sections[i], &kind);
 
@@ -178,7 +177,7 @@ void comdat_keep(struct linker *linker, struct unit *unit)
         return;
     for (uint32_t g = 0; g < object->group_count; g++)
         keep(unit, group_key(linker, unit, &object->groups[g]));
-    for (uint32_t i = 1; i < object->section_count && linker->has_linkonce; i++) {
+    for (uint32_t i = 1; i < object->section_count && object->has_linkonce; i++) {
         char kind;
         const char *name = linkonce_name(&object->sections[i], &kind);
 

@@ -463,7 +463,7 @@ int component_link(struct linker *linker, struct unit *root, struct unit **culpr
     }
     if (code)
         return code;
-    bool done = link_jointly(linker, root);
+    bool done = link_jointly(linker, root), pieces = false;
     for (struct unit *unit = root, *next; unit; unit = next) {
         next = graph_next_member(unit);
 
@@ -477,7 +477,9 @@ int component_link(struct linker *linker, struct unit *root, struct unit **culpr
             *culprit = unit;
             return code;
         }
+        pieces |= unit->pending->code_pieces != NULL;
     }
-    map_pieces(linker, root);
+    if (pieces)
+        map_pieces(linker, root);
     return 0;
 }

@@ -1,5 +1,7 @@
 #include "daemon/linker/gather.h"
 
+#include <string.h>
+
 #include "common/bytes.h"
 #include "daemon/linker/hash_table.h"
 #include "daemon/linker/layout.h"

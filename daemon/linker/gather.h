@@ -12,14 +12,12 @@
 #ifndef LINKER_GATHER_H
 #define LINKER_GATHER_H
 
-#include <string.h>
-
 #include "daemon/linker/link.h"
 
 /* Whether the name might be one of the two. */
 static inline bool gather_may_bound(const char *name)
 {
-    return strncmp(name, "__st", 4) == 0;
+    return name[0] == '_' && name[1] == '_' && name[2] == 's' && name[3] == 't';
 }
 
 /* The unit refers to a name that its object does not define. NO_MEMORY. */

@@ -272,6 +272,7 @@ static bool is_loadable_type(uint32_t type)
 static int check_loaded_section(struct opening *opening, uint32_t index)
 {
     const struct object_section *section = &opening->object->sections[index];
+    opening->object->has_linkonce |= section->name[0] == '.' && section->name[1] == 'g';
     if (!is_loadable_type(section->type))
         return object_refuse_section(opening, index, ERROR_UNSUPPORTED,
                                      "a section of type %#" PRIx32 " cannot be loaded", section->type);

@@ -57,6 +57,7 @@ struct object {
     size_t names_length;
     struct object_group *groups; /* in the pool */
     uint32_t group_count;
+    bool has_linkonce; /* the name of a loaded section may begin with .gnu.linkonce */
 };
 
 /* Opens and checks. `machine` is the EM_* that is wanted. Memory comes from the pool. The entries of relocation tables

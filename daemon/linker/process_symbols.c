@@ -172,16 +172,14 @@ struct wanted_name {
     const char *version; /* NULL: the default one */
 };
 
-static struct wanted_name read_name(const char *name)
+static struct wanted_name read_name(const char *name, const char *end)
 {
     struct wanted_name wanted = {.name = name, .hash = 5381};
     const char *at = name;
 
-    for (; *at && *at != '@'; at++)
+    for (; at != end && *at; at++)
         wanted.hash = wanted.hash * 33 + (uint8_t)*at;
     wanted.length = (size_t)(at - name);
-    if (*at)
-        wanted.version = at[1] == '@' ? at + 2 : at + 1;
     return wanted;
 }
 
@@ -275,15 +273,13 @@ static uint32_t find_in_sysv_hash(const struct library *library, const struct wa
     return 0;
 }
 
-bool process_symbols_find(const struct process_symbols *symbols, const char *name, struct process_symbol *out)
+static bool find(const struct process_symbols *symbols, const struct wanted_name *wanted, struct process_symbol *out)
 {
-    const struct wanted_name wanted = read_name(name);
-
     for (uint32_t i = 0; i < symbols->count; i++) {
         const struct library *library = &symbols->libraries[i];
         uint32_t index = library->bucket_count == 0 ? 0
-                         : library->bloom           ? find_in_gnu_hash(library, &wanted)
-                                                    : find_in_sysv_hash(library, &wanted);
+                         : library->bloom           ? find_in_gnu_hash(library, wanted)
+                                                    : find_in_sysv_hash(library, wanted);
 
         if (index == 0)
             continue;
@@ -295,6 +291,21 @@ bool process_symbols_find(const struct process_symbols *symbols, const char *nam
         return true;
     }
     return false;
+}
+
+/* Nearly all names are without a version, and of those most are no library's. */
+bool process_symbols_find(const struct process_symbols *symbols, const char *name, struct process_symbol *out)
+{
+    struct wanted_name wanted = read_name(name, NULL);
+
+    if (find(symbols, &wanted, out))
+        return true;
+    const char *at = memchr(name, '@', wanted.length);
+    if (!at)
+        return false;
+    wanted = read_name(name, at);
+    wanted.version = at[1] == '@' ? at + 2 : at + 1;
+    return find(symbols, &wanted, out);
 }
 
 bool process_symbols_describe(const struct process_symbols *symbols, uint64_t address, const char **library_name,

@@ -95,8 +95,8 @@ static struct symbol *use_lazily(struct unit *unit, uint32_t index, struct symbo
     return wanted;
 }
 
-struct symbol *uses_define(struct linker *linker, struct unit *unit, const char *name, struct symbol *found,
-                           const char **why)
+struct symbol *uses_define_own(struct linker *linker, struct unit *unit, const char *name, struct symbol *found,
+                               const char **why)
 {
     struct symbol *bound = gather_may_bound(name) ? gather_find(linker, unit, name) : NULL;
 

@@ -6,6 +6,7 @@
 #ifndef LINKER_USES_H
 #define LINKER_USES_H
 
+#include "daemon/linker/gather.h"
 #include "daemon/linker/link.h"
 
 /* Marks the symbols to which the unit's kept sections refer; checks their relocations. */
@@ -29,10 +30,18 @@ struct alias *uses_settle_alias(const struct use *use);
 #define USES_HIDDEN ", and libraries are not asked for it, since it is not of default visibility"
 bool uses_is_hidden(const struct unit *unit, uint32_t index);
 
+/* For uses_define alone. */
+struct symbol *uses_define_own(struct linker *linker, struct unit *unit, const char *name, struct symbol *found,
+                               const char **why);
+
 /* What an object's reference to the name means where no unit defines it and the search has found that, or NULL: bounds
    of sections (gather.h) come first, and what the linker itself defines (standard.h) is the batch's own. NULL: nothing;
    *why may then say why, at the end of an error's text. */
-struct symbol *uses_define(struct linker *linker, struct unit *unit, const char *name, struct symbol *found,
-                           const char **why);
+static inline struct symbol *uses_define(struct linker *linker, struct unit *unit, const char *name,
+                                         struct symbol *found, const char **why)
+{
+    return gather_may_bound(name) || (found && found->standard) ? uses_define_own(linker, unit, name, found, why)
+                                                                : found;
+}
 
 #endif

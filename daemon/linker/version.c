@@ -1,12 +1,5 @@
 #include "daemon/linker/version.h"
 
-#include <string.h>
-
-const char *version_find(const char *name)
-{
-    return strchrnul(name, '@');
-}
-
 /* "name@V" of "name@@V" or "name@@@V". */
 static char *with_one_sign(struct pool *pool, const char *name, size_t length, const char *version)
 {

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "common/pool.h"
 
@@ -23,7 +24,10 @@ struct versioned_name {
 };
 
 /* Where the first '@' is or, for nearly all names, its end. */
-const char *version_find(const char *name);
+static inline const char *version_find(const char *name)
+{
+    return strchrnul(name, '@');
+}
 
 /* `at` is version_find(name), and is not the end. False: out of memory. */
 bool version_read(struct pool *pool, const char *name, const char *at, bool defined, struct versioned_name *out);
