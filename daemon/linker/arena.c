@@ -25,7 +25,7 @@ struct zone_state {
     uint64_t first;      /* where the first allocation may lie */
     uint64_t bump;       /* everything at or above it is free */
     uint64_t stale;      /* Z: below it freed bytes may hold what the runner wrote */
-    uint64_t writable;   /* Z: so much of it the runner can write */
+    uint64_t writable;   /* D and Z: so much of it the runner can write, as far as its blocks have been prepared */
     uint64_t touched;    /* pages below it exist and hold the fill byte where free */
     uint8_t fill;        /* what free bytes hold */
     struct extents free; /* below the bump pointer */
@@ -264,15 +264,15 @@ uint64_t arena_writable_at_first(struct arena *arena, enum zone zone)
 {
     struct zone_state *state = &arena->zones[zone];
 
-    state->writable = min_u64(align_up(state->bump, ZONE_WRITABLE_STEP), state->limit);
+    state->writable = min_u64(state->writable, min_u64(align_up(state->bump, ZONE_WRITABLE_STEP), state->limit));
     return state->writable;
 }
 
-void arena_is_writable_to(struct arena *arena, uint64_t end)
+void arena_is_writable_to(struct arena *arena, enum zone zone, uint64_t end)
 {
-    struct zone_state *zone = &arena->zones[ZONE_Z];
+    struct zone_state *state = &arena->zones[zone];
 
-    zone->writable = max_u64(zone->writable, min_u64(align_up(end, ZONE_WRITABLE_STEP), zone->limit));
+    state->writable = max_u64(state->writable, min_u64(align_up(end, ZONE_WRITABLE_STEP), state->limit));
 }
 
 bool arena_is_stale(const struct arena *arena, const struct arena_block *block)

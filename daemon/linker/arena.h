@@ -78,11 +78,12 @@ int arena_allocate(struct arena *arena, const struct arena_need needs[ZONE_COUNT
 /* A life of the runner is over: what units have written in Z is gone. */
 void arena_renew(struct arena *arena);
 
-/* How much of D or Z a life that begins must be able to write, for all blocks that there are. */
+/* How much of D or Z a life that begins must be able to write, for all blocks that former lives could. What waits for
+   this one has its room prepared in it, and can fail alone. */
 uint64_t arena_writable_at_first(struct arena *arena, enum zone zone);
 
-/* The runner can write Z up to there now. */
-void arena_is_writable_to(struct arena *arena, uint64_t end);
+/* The runner can write D or Z up to there now. */
+void arena_is_writable_to(struct arena *arena, enum zone zone, uint64_t end);
 
 /* Whether the runner must prepare the block's room in Z: it may hold what a removed unit has written there, or cannot
    be written yet. */

@@ -271,8 +271,8 @@ static void publication_answered(struct session *session, const struct task *tas
 
     if (publication->expired_ms)
         return;
-    if (task->kind == CHANNEL_ZERO && !reply->status)
-        arena_is_writable_to(session->arena, task->a + task->b);
+    if ((task->kind == CHANNEL_ZERO || task->kind == CHANNEL_COPY_DATA) && !reply->status)
+        arena_is_writable_to(session->arena, task->kind == CHANNEL_ZERO ? ZONE_Z : ZONE_D, task->a + task->b);
     if (has_failed(task, reply) && !publication->failure.unit)
         publication->failure = (struct action_failure){task->unit, *reply};
     if (--publication->outstanding > 0)

@@ -582,6 +582,11 @@ void harness_dispatch_until(struct harness *harness, const int *value, int wante
     }
 }
 
+void harness_begin_life(struct harness *harness)
+{
+    harness_call(harness, "getpid", 0);
+}
+
 void harness_await_disconnection(struct harness *harness)
 {
     for (int waited = 0; !harness->disconnected; waited += 10) {

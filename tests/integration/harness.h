@@ -177,6 +177,9 @@ int harness_submit(struct harness *harness, unsigned flags);
 /* As harness_submit where the batch must be taken; what becomes of it is another matter. */
 void harness_accept(struct harness *harness, unsigned flags);
 
+/* A life has ended: has the next one begin, in which initialisers run again, whatever becomes of it. */
+void harness_begin_life(struct harness *harness);
+
 /* Waits until every unit is READY or FAILED. */
 void harness_settle(struct harness *harness);
 

@@ -170,6 +170,7 @@ Test(adapter, that_fails_in_a_new_life_takes_along_what_goes_through_it)
     adapting_link_caller(harness, "call_a", "a", PLAIN, 0);
     adapting_link_caller(harness, "call_b", "a", BOXED, 0);
     cr_expect(harness_call(harness, "call_a", 5).ended);
+    harness_begin_life(harness);
     harness_dispatch_until(harness, &harness->runner_ends, 3);
     harness_dispatch_until(harness, &harness->told, 7);
     cr_expect_eq(harness_unit(harness, "box.c")->error.code, JITD_ERROR_INITIALISER_FAILED);
@@ -190,6 +191,7 @@ Test(adapter, is_not_looked_for_on_the_way_to_a_redirection_that_has_failed)
     cr_assert_eq(harness_redirect(harness, "late", "there"), 0);
     int told = harness->told;
     cr_expect(harness_call(harness, "crash", 0).ended);
+    harness_begin_life(harness);
     harness_dispatch_until(harness, &harness->told, told + 1);
     cr_expect_eq(harness_unit(harness, "there")->error.code, JITD_ERROR_INITIALISER_FAILED);
     adapting_link_function(harness, "body", BOXED_SOURCE(20), BOXED);

@@ -339,6 +339,7 @@ static void have_it_fail(struct harness *harness)
 {
     int told = harness->told;
     cr_expect(harness_call(harness, "crash", 0).ended);
+    harness_begin_life(harness);
     harness_dispatch_until(harness, &harness->told, told + 1);
     cr_expect_eq(harness_unit(harness, "there.c")->error.code, JITD_ERROR_INITIALISER_FAILED);
 }
