@@ -67,6 +67,7 @@ Test(growing_data, that_a_removed_unit_has_written_is_zero_for_the_next)
     harness_close(harness);
 }
 
+#ifndef JITD_SANITIZED /* whose runtimes want more than such limits */
 /* RLIMIT_DATA counts for a process what strict overcommit (vm.overcommit_memory 2) counts for all. The compiler is not
    to be limited. */
 static struct harness *open_with_limit(rlim_t bytes)
@@ -79,7 +80,6 @@ static struct harness *open_with_limit(rlim_t bytes)
     return harness;
 }
 
-#ifndef JITD_SANITIZED /* whose runtimes want more than such a limit */
 Test(growing_data, that_is_not_to_be_had_fails_its_unit_alone)
 {
     static const char *const sources[] = {
