@@ -186,7 +186,7 @@ static int entry_number(const struct dirent64 *entry)
     return number;
 }
 
-static int close_listed_on_exec(int list, int first)
+static int close_listed(int list, int first, bool on_exec)
 {
     union {
         struct dirent64 aligned;
@@ -197,7 +197,7 @@ static int close_listed_on_exec(int list, int first)
         for (ssize_t at = 0; at < length;) {
             const struct dirent64 *entry = (const void *)(entries.bytes + at);
             int fd = entry_number(entry);
-            if (fd >= first && fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+            if (fd >= first && fd != list && (on_exec ? fcntl(fd, F_SETFD, FD_CLOEXEC) : close(fd)) < 0)
                 return -1;
             at += entry->d_reclen;
         }
@@ -205,14 +205,24 @@ static int close_listed_on_exec(int list, int first)
 }
 
 /* Linux before 5.11 refuses the flag, before 5.9 the call; so do filters that are older. */
-int descriptor_close_from_on_exec(int first)
+static int close_from(int first, bool on_exec)
 {
-    if (syscall(SYS_close_range, first, ~0u, CLOSE_RANGE_CLOEXEC) == 0)
+    if (syscall(SYS_close_range, first, ~0u, on_exec ? CLOSE_RANGE_CLOEXEC : 0) == 0)
         return 0;
     int list = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (list < 0)
         return -1;
-    int status = close_listed_on_exec(list, first);
+    int status = close_listed(list, first, on_exec);
     descriptor_close(&list);
     return status;
+}
+
+int descriptor_close_from(int first)
+{
+    return close_from(first, false);
+}
+
+int descriptor_close_from_on_exec(int first)
+{
+    return close_from(first, true);
 }

@@ -37,8 +37,9 @@ int descriptor_create_memfd(const char *name, uint64_t bytes, int *fd_out, struc
    read as empty too, but refuses what is written to it with EPERM. Makes system calls only; -1 with errno. */
 int descriptor_open_null(void);
 
-/* Marks all descriptors from `first` on close-on-exec, by close_range(2) or one by one, as /proc/self/fd lists them.
-   Makes system calls only; -1 with errno where neither is there. */
+/* Closes all descriptors from `first` on, or marks them close-on-exec, by close_range(2) or one by one, as
+   /proc/self/fd lists them. Make system calls only; -1 with errno where neither is there. */
+int descriptor_close_from(int first);
 int descriptor_close_from_on_exec(int first);
 
 #endif

@@ -20,6 +20,7 @@
 #include "client/jitctl/demangle.h"
 #include "client/jitctl/source_line.h"
 #include "common/bytes.h"
+#include "common/descriptor.h"
 #include "proto/limits.h"
 
 /* Of one reader; the largest objects that are known take a few seconds. */
@@ -123,14 +124,14 @@ static void reader_limit(int resource, rlim_t most)
 static void reader_confine(int socket)
 {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-    int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int nowhere = descriptor_open_null();
     for (size_t i = 0; i < ARRAY_LENGTH(signals); i++)
         signal(signals[i], SIG_DFL);
 #ifndef JITD_SANITIZED /* whose reports are wanted */
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
         dup2(nowhere, fd);
 #endif
-    if (nowhere < 0 || dup2(socket, READER_SOCKET) < 0 || close_range(READER_SOCKET + 1, ~0u, 0) != 0)
+    if (nowhere < 0 || dup2(socket, READER_SOCKET) < 0 || descriptor_close_from(READER_SOCKET + 1) != 0)
         _exit(1);
     reader_limit(RLIMIT_CORE, 0);
     reader_limit(RLIMIT_FSIZE, 0);
