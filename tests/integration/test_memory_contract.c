@@ -266,8 +266,10 @@ static void map_add(struct map *map, const struct zones *zones, uint64_t low, ui
         return;
     map->in_arena++;
     map->private_code |= protection[2] == 'x' && protection[3] == 'p';
+    /* The inaccessible rest of Z may be one with the guard behind the arena. */
     for (size_t i = 0; i < ZONES; i++)
-        if (low >= zones->zone[i].address && high <= zones->zone[i].address + zones->zone[i].bytes &&
+        if (low >= zones->zone[i].address && low < zones->zone[i].address + zones->zone[i].bytes &&
+            (high <= zones->zone[i].address + zones->zone[i].bytes || protection[0] == '-') &&
             strlen(map->protection[i]) + strlen(protection) < sizeof map->protection[i])
             strcat(map->protection[i], protection);
 }

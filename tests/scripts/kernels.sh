@@ -4,6 +4,10 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 build=$(realpath "$O")
+if grep -qa __asan_init "$build/bin/jitd"; then
+    echo "the sanitizers' own runtimes need /proc, a tracer and more addresses"
+    exit 77
+fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 chmod 755 "$work"
@@ -97,9 +101,7 @@ while IFS='|' read -r conditions expectation _; do
     conditions=$(xargs <<<"$conditions")
     [[ -z $conditions || $conditions == '#'* ]] && continue
     under true
-    if [[ $conditions == *limit-[ad]* ]] && grep -qa __asan_init "$build/bin/jitd"; then
-        echo "skipped: $conditions: AddressSanitizer takes more addresses"
-    elif [[ $status == 77 ]]; then
+    if [[ $status == 77 ]]; then
         echo "skipped: $conditions: $(<"$work/error")"
     elif [[ $status != 0 ]]; then
         fail "not even true runs"
