@@ -240,6 +240,16 @@ demo: setup
 	@+$(MAKE) --no-print-directory all
 	@O=$(O) demo/run
 
+# GCC's own execute tests, from Debian's package of its source. An interrupted run goes on where it was.
+.PHONY: torture
+torture: setup-torture
+	@+$(MAKE) --no-print-directory all
+	@tests/torture/run --build '$(O)' --tests '$(T)' --configurations '$(or $(CONFIG),*)' $(if $(filter 0,$(RESUME)),--again)
+
+.PHONY: setup-torture
+setup-torture:
+	@tools/setup torture
+
 # The peers are measured where they are installed; `tools/setup bench` installs them.
 LLVM  := /usr/lib/llvm-19
 LLVM_EXECUTOR := $(LLVM)/bin/llvm-jitlink-executor
@@ -330,6 +340,7 @@ help:
 	@echo "tsan       what has threads, under ThreadSanitizer"
 	@echo "bench-check  instructions per unit and call, held against a record (UPDATE=1 rewrites it)"
 	@echo "soak       units come and go, ten million of them (UNITS= RESUME=0), with curves of memory and time"
+	@echo "torture    GCC's own execute tests, natively and in jitd (T=GLOBS CONFIG=GLOBS RESUME=0)"
 	@echo "check-fmt  clang-format             fmt       reformat in place"
 	@echo "layers     who may include whom     symbols   libjitd exports what jitd.map says"
 	@echo "install    DESTDIR= prefix=         clean     remove build/"
