@@ -25,6 +25,7 @@ LINKED_BY = {
     "-fprofile-generate": "libgcov.a",
     "-fprofile-arcs": "libgcov.a",
     "--coverage": "libgcov.a",
+    "-fsanitize=undefined": "libubsan.so",
     "-ffast-math": "crtfastmath.o",
     "-Ofast": "crtfastmath.o",
     "-funsafe-math-optimizations": "crtfastmath.o",
@@ -36,7 +37,7 @@ LINKED_BY = {
 # Options for a linker that jitd is not, or that leave nothing in the object which it could link.
 NATIVE_ONLY = ("-Wl,", "-Xlinker", "-T", "-static", "-shared", "-nostdlib", "-nostartfiles", "-nodefaultlibs", "-fsanitize",
                "-m32", "-mx32", "-l", "-L")
-HARMLESS = ("-static-libgcc", "-lm", "-lpthread", "-lc", "-ldl", "-lrt", "-Wl,--gc-sections")
+HARMLESS = ("-static-libgcc", "-lm", "-lpthread", "-lc", "-ldl", "-lrt", "-Wl,--gc-sections", "-fsanitize=undefined")
 
 
 class Failed(Exception):
@@ -183,7 +184,8 @@ def native_only(options):
 
 def linked(compiler, cxx, options):
     """Files that gcc would link besides the objects, the C library and libgcc."""
-    names = [name for option, name in LINKED_BY.items() if any(given.split("=")[0] == option for given in options)]
+    given = set(options) | {option.split("=")[0] for option in options}
+    names = [name for option, name in LINKED_BY.items() if option in given]
     if cxx:
         names.append("libstdc++.so")
     return [library(compiler, name) for name in dict.fromkeys(names)]

@@ -167,6 +167,9 @@ class Kinds(unittest.TestCase):
     def test_a_refusal_is_known_by_its_text(self):
         error = "jitctl: a.o: section 5 '.tbss': 4 bytes of thread-local data; thread-local data is not supported yet"
         self.assertEqual(kinds.of_error(kinds.read(), error).name, "thread-local")
+        error = "jitctl: a.o:.text+0x7: R_X86_64_TLSGD against 'i': this type is not supported"
+        self.assertEqual(kinds.of_error(kinds.read(), error).name, "thread-local")
+        self.assertIsNone(kinds.of_error(kinds.read(), error.replace("TLSGD", "SIZE32")))
         self.assertIsNone(kinds.of_error(kinds.read(), "jitctl: undefined symbol 'thread'"))
         self.assertIsNone(kinds.of_error(kinds.read(), ""))
 
