@@ -204,8 +204,8 @@ test: setup
 # What has threads, and all that is linked with them, under ThreadSanitizer; beside which Criterion does not run.
 THREADED := $(patsubst %.c,$(O)/obj/plain/%.o,$(call sources,tests/plain) \
                 $(addprefix tests/,unit/test_workers.c unit/test_waiters.c unit/linker_fixture.c lib/compile.c lib/temp.c))
-SERVING  := $(addprefix $(O)/obj/daemon/runner/,actions.o boundary.o call.o crash_handler.o finalisers.o requests.o \
-                                                unwind.o waiters.o)
+SERVING  := $(addprefix $(O)/obj/daemon/runner/,actions.o arena.o boundary.o call.o crash_handler.o finalisers.o \
+                                                requests.o unwind.o waiters.o)
 
 $(O)/obj/plain/%.o: %.c | $(O)/gen/proto/jitd.pb-c.h
 	@mkdir -p $(@D)

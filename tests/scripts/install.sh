@@ -3,6 +3,10 @@
 # anybody's would be, starts the jitd of that prefix, and where that is gone the one that PATH leads to.
 set -eu
 cd "$(dirname "$0")/../.."
+if nm "$O/bin/jitd" | grep -q __asan_init; then
+    echo "a library that was built for a sanitizer wants that in the program, too"
+    exit 77
+fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 make=$work/make.log
