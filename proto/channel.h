@@ -157,7 +157,8 @@ struct channel {
     _Alignas(64) _Atomic uint32_t epoch; /* futex; the linker's; the template clears it between lives */
     _Atomic uint32_t threads;            /* of the program's own, the main one not among them: the runner's word */
     _Atomic uint64_t
-        writable[2]; /* how much of D and of Z a life is to be able to write when it begins; the linker's */
+        writable[2];        /* how much of D and of Z a life is to be able to write when it begins; the linker's */
+    _Atomic uint32_t begun; /* 1: the constructors of the libraries have returned: the runner's word */
     _Alignas(64) struct channel_queue main;
     struct channel_queue agent;
     struct channel_queue replies;

@@ -18,11 +18,14 @@
  *                                        layers not to put on (bits 1 << Layer); bytes that units which are not ready
  *                                        may hold; threads for large batches; bytes that all zones together may have;
  *                                        the allowed libraries, in index order
- *   jitd-runner DISABLED LAYERS X S R D Z LEAST
+ *   jitd-runner ""...                    as many arguments as the program has, at least one
+ * The linker's environment holds JITD_LOG and JITD_TRACE (and the sanitizers' options in a sanitizer build) where the
+ * daemon has them. The runner's holds
+ *   JITD_RUNNER=DISABLED LAYERS X S R D Z LEAST
  *                                        the same layers; layers that the supervisor has already put on; sizes of the
  *                                        zones; what Z may not fall below
- * The linker's environment holds JITD_LOG and JITD_TRACE (and the sanitizers' options in a sanitizer build) where the
- * daemon has them; the runner's holds LD_PRELOAD with the session's libraries where there are any, and nothing else.
+ * first, LD_PRELOAD with the session's libraries where there are any, and empty strings, so that it is no shorter than
+ * the program's: each life puts the program's arguments and environment in the place of these.
  */
 
 #include <stdint.h>
@@ -65,6 +68,8 @@ struct control_start {
     uint32_t streams;
     uint32_t library_count;
     uint32_t libraries[LIMIT_LIBRARIES]; /* indices into the daemon's allowed libraries */
+    uint32_t argument_count;             /* of the program; the strings are none of the supervisor's business */
+    uint32_t environment_count;
     uint32_t zero;
     uint64_t address_space_bytes; /* 0: the daemon's own */
     uint64_t cpu_seconds;

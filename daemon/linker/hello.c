@@ -106,7 +106,9 @@ static int plan_start(struct session *session, const struct frame *frame, const 
                                     .placement = hello->placement,
                                     .profile = hello->profile,
                                     .streams = hello->streams != 0,
-                                    .library_count = (uint32_t)hello->n_libraries};
+                                    .library_count = (uint32_t)hello->n_libraries,
+                                    .argument_count = (uint32_t)hello->n_arguments,
+                                    .environment_count = (uint32_t)hello->n_environment};
     for (size_t i = 0; i < hello->n_libraries && !code; i++)
         code = find_library(session, &hello->libraries[i], &start->libraries[i], error);
     if (hello->limits) {

@@ -22,6 +22,9 @@
 
 #define LOG_TAG "life"
 
+/* After so many lives in a row that end before they begin, as in constructors of libraries, nothing is tried again. */
+#define STARTS 2
+
 /* A unit whose initialisers or actions end the runner's life this often without calling exit is given up... */
 #define CHANCES 2
 
@@ -60,6 +63,14 @@ void life_end(struct session *session)
     session_end(session, &error);
 }
 
+/* The deadline for which the life has been ended; 0: none. */
+static uint32_t late_ms(const struct session *session)
+{
+    const struct publication *expired = publish_expired(session);
+
+    return expired ? expired->expired_ms : call_late_ms(session);
+}
+
 /* An action that went well in former lives and now did not has ended the life by itself. What was too late has been
    ended by us, unless the runner says that it ended otherwise before. */
 static const struct task *find_culprit(const struct session *session, struct crash_suspects *suspects, bool *told)
@@ -73,7 +84,7 @@ static const struct task *find_culprit(const struct session *session, struct cra
     }
     if (*told)
         return task;
-    suspects->deadline_ms = expired ? expired->expired_ms : call_late_ms(session);
+    suspects->deadline_ms = late_ms(session);
     if (expired)
         return &expired->late;
     return suspects->deadline_ms ? runner_under_way(session->runner, RUNNER_MAIN) : task;
@@ -98,8 +109,13 @@ static void name_suspect(const struct task *task, struct crash_suspects *suspect
     }
 }
 
+/* One that ended in the constructors of its libraries has not come to any of its tasks. */
 static void judge(const struct session *session, struct ending *ending)
 {
+    if (!runner_has_begun(session->runner)) {
+        ending->suspects.deadline_ms = late_ms(session);
+        return;
+    }
     const struct task *culprit = find_culprit(session, &ending->suspects, &ending->told);
     const struct task *first = runner_under_way(session->runner, RUNNER_MAIN);
 
@@ -188,11 +204,30 @@ static void fail_culprits(struct session *session, const struct ending *ending)
     publish_take_back(session);
 }
 
+/* Everything that needs a life fails. */
+static void refuse(struct session *session, const char *why)
+{
+    struct error error;
+
+    error_set(&error, ERROR_RUNNER_ENDED, "%s", why);
+    publish_refuse(session, &error);
+    call_refuse(session, &error);
+}
+
+static void count_start(struct session *session, bool begun)
+{
+    session->false_starts = begun ? 0 : session->false_starts + 1;
+    if (session->false_starts >= STARTS)
+        refuse(session, "the program ends before it begins, in constructors of the session's libraries or for want of "
+                        "memory for its units' data");
+}
+
 static void ended(struct session *session, int status)
 {
     Jitd__Proto__Ended message = JITD__PROTO__ENDED__INIT;
     Jitd__Proto__RunnerEnded event = JITD__PROTO__RUNNER_ENDED__INIT;
     struct ending ending = {.status = status};
+    bool begun = runner_has_begun(session->runner);
 
     publish_drain(session);
     if (!runner_is_live(session->runner))
@@ -212,6 +247,7 @@ static void ended(struct session *session, int status)
     materialize_runner_ended(session);
     session->replaying = 0;
     remove_runner_ended(session);
+    count_start(session, begun);
 }
 
 /* ---- the beginning ---- */
@@ -250,13 +286,8 @@ void life_resume(struct session *session)
 
 void life_refuse(struct session *session)
 {
-    struct error error;
-
-    if (!session->over)
-        return;
-    error_set(&error, ERROR_RUNNER_ENDED, "the program has ended, and the session was opened for one life");
-    publish_refuse(session, &error);
-    call_refuse(session, &error);
+    if (session->over)
+        refuse(session, "the program has ended, and the session was opened for one life");
 }
 
 void life_message(struct session *session, const struct lifecycle *message)

@@ -196,6 +196,7 @@ void runner_begin(struct runner *runner, uint32_t epoch)
     atomic_store(&channel->crash.state, CRASH_NONE);
     atomic_store(&channel->crash.end, END_UNKNOWN);
     atomic_store(&channel->threads, 0);
+    atomic_store(&channel->begun, 0);
     for (int q = 0; q < RUNNER_QUEUES; q++) {
         struct task_queue *queue = &runner->queues[q];
 
@@ -345,6 +346,11 @@ const struct task *runner_culprit(const struct runner *runner, bool *told)
     if (!*told)
         return innermost_task(runner);
     return end == END_REQUEST ? named_task(runner, *(const volatile uint64_t *)&crash->request) : NULL;
+}
+
+bool runner_has_begun(const struct runner *runner)
+{
+    return atomic_load(&runner->channel->begun) != 0;
 }
 
 void runner_end(struct runner *runner)

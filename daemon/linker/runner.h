@@ -84,6 +84,9 @@ int runner_take_reply(struct runner *runner, struct task *task, struct channel_r
    NULL. Valid until runner_end. */
 const struct task *runner_culprit(const struct runner *runner, bool *told);
 
+/* Whether the life has come to its tasks: the constructors of its libraries have returned, by its own word. */
+bool runner_has_begun(const struct runner *runner);
+
 /* Forgets all tasks. */
 void runner_end(struct runner *runner);
 

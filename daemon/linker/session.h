@@ -114,6 +114,7 @@ struct session {
     uint32_t next_epoch;        /* a life that begins when it is needed, and the controller has read; 0: none */
     bool one_life;              /* there is one life... */
     bool over;                  /* ...and it has ended */
+    uint32_t false_starts;      /* lives in a row that have ended in the constructors of their libraries */
     uint32_t ended_epoch;       /* the last one that the template was told to end */
     struct deadline *deadlines; /* owned list, soonest first */
     struct deadline *deadline_last;

@@ -1,6 +1,7 @@
 /*
  * Turns the forked process into the program's: the layers close, its turn comes, what was the template's goes, then the
- * epoch.
+ * epoch, which the linker gives when there is something to do. Nothing of the program's has run until then, the
+ * constructors of its libraries included: they come next, in ld.so, and then main (main.c).
  *
  * Order matters. The filter goes on before the agent thread exists, so that the thread inherits it, and before the
  * epoch, so that no submitted code ever runs without it.
@@ -13,8 +14,8 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <time.h>
@@ -49,17 +50,6 @@ static int live_tie_to_template(const struct runner *runner, struct error *error
     return 0;
 }
 
-static void live_become_program(const struct runner *runner)
-{
-    close(FD_LIFECYCLE);
-    environ = runner->startup.environment;
-    if (runner->startup.argument_count > 0) {
-        char *name = runner->startup.arguments[0], *slash = strrchr(name, '/');
-        program_invocation_name = name;
-        program_invocation_short_name = slash == NULL ? name : slash + 1;
-    }
-}
-
 static int live_filter(const struct runner *runner, struct error *error)
 {
     static const enum filter_role roles[] = {
@@ -81,6 +71,7 @@ static void live_warm(void)
     unwind_warm();
 }
 
+static const struct runner *live_runner;
 static _Atomic uint32_t live_begun; /* futex of the agent thread */
 
 /* The template has reaped the predecessor before it opens the gate, and cleared what that left in channel.epoch. */
@@ -123,8 +114,6 @@ static void live_wait_for_epoch(const struct runner *runner, uint32_t epoch)
         futex_wait(word, now);
     }
     live_let_write(runner);
-    atomic_store(&live_begun, 1);
-    futex_wake(&live_begun);
 }
 
 static void *live_serve_agent(void *argument)
@@ -151,9 +140,8 @@ static int live_start_agent(const struct runner *runner, struct error *error)
 static int live_prepare(const struct runner *runner, struct error *error)
 {
     int code = live_tie_to_template(runner, error);
-    live_become_program(runner);
+    close(FD_LIFECYCLE);
     code = code != 0 ? code : crash_handler_install(error);
-    code = code != 0 ? code : exits_open(error);
     code = code != 0 ? code : live_filter(runner, error);
     code = code != 0 ? code : live_start_agent(runner, error);
     return code;
@@ -193,7 +181,23 @@ _Noreturn void live_run(const struct runner *runner, uint32_t epoch)
     live_wait_for_turn(runner, epoch);
     live_take_over(runner);
     live_wait_for_epoch(runner, epoch);
+    startup_put(&runner->startup);
+    live_runner = runner;
+    longjmp(*runner->life_begins, 1);
+}
+
+/* Exit handlers are registered behind libc's own for the libraries' finalisers, which therefore run after the
+ * program's.
+ */
+_Noreturn void live_serve(void)
+{
+    struct error error;
+    if (exits_open(&error) != 0)
+        _exit(EXIT_SETUP_FAILED);
+    atomic_store(&live_runner->channel->begun, 1);
+    atomic_store(&live_begun, 1);
+    futex_wake(&live_begun);
     pthread_cleanup_push(live_main_thread_exited, NULL);
-    requests_serve(runner, &runner->channel->main);
+    requests_serve(live_runner, &live_runner->channel->main);
     pthread_cleanup_pop(0);
 }

@@ -7,6 +7,7 @@
 #ifndef RUNNER_RUNNER_H
 #define RUNNER_RUNNER_H
 
+#include <setjmp.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -39,6 +40,7 @@ struct runner {
     struct arena arena;
     struct runner_gate *gate;
     pid_t template_process;
+    jmp_buf *life_begins; /* out of the template's frames, of which a fork has a copy, and back to ld.so */
 };
 
 static inline struct runner_setup *runner_setup(const struct runner *runner, uint32_t epoch)

@@ -1,11 +1,13 @@
 /*
- * Reads arguments, environment and working directory from the channel, once.
+ * Reads arguments, environment and working directory from the channel, once, and puts the first two where ld.so and
+ * libc look for them.
  */
 #include "daemon/runner/startup.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "proto/message.h"
 
@@ -24,6 +26,14 @@ static bool strings_take(char **list, uint32_t count, char **at, const char *end
     return true;
 }
 
+static size_t strings_count(char *const *list)
+{
+    size_t count = 0;
+    while (list[count] != NULL)
+        count++;
+    return count;
+}
+
 int startup_read(struct startup *startup, const struct channel_startup *source, struct error *error)
 {
     uint32_t arguments = source->argument_count, environment = source->environment_count, used = source->used;
@@ -32,6 +42,8 @@ int startup_read(struct startup *startup, const struct channel_startup *source, 
     if (startup->profile > JITD__PROTO__PROFILE__TRUSTED || used > LIMIT_STARTUP_BYTES ||
         arguments > LIMIT_STARTUP_STRINGS || environment > LIMIT_STARTUP_STRINGS)
         return error_set(error, ERROR_SETUP, "start-up block out of bounds");
+    if (arguments > strings_count(startup->place.arguments) || environment > strings_count(startup->place.environment))
+        return error_set(error, ERROR_SETUP, "more arguments or environment than the supervisor was told of");
 
     char *bytes = malloc(used + 1);
     char **list = calloc(arguments + environment + 2, sizeof *list);
@@ -54,4 +66,13 @@ int startup_read(struct startup *startup, const struct channel_startup *source, 
     }
     startup->working_directory = directory[0];
     return 0;
+}
+
+void startup_put(const struct startup *startup)
+{
+    const struct startup_place *place = &startup->place;
+    if (startup->argument_count > 0)
+        memcpy(place->arguments, startup->arguments, (size_t)(startup->argument_count + 1) * sizeof(char *));
+    environ = place->environment; /* which libc's constructor does next, if nothing has had it run before */
+    memcpy(place->environment, startup->environment, (strings_count(startup->environment) + 1) * sizeof(char *));
 }

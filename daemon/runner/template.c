@@ -6,6 +6,7 @@
  */
 #include "daemon/runner/template.h"
 
+#include <setjmp.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -137,22 +138,31 @@ static bool template_send_ready(const struct runner *runner, struct lifecycle *r
     return lifecycle_send(ready);
 }
 
-int template_run(const struct template_orders *orders)
+/* Exits by _exit: whatever handlers the session's libraries registered are the program's, not the template's. */
+static _Noreturn void template_become(struct runner *runner, const struct template_orders *orders)
+{
+    struct lifecycle ready = {0};
+    struct error error = {0};
+    if (template_prepare(runner, orders, &ready, &error) != 0) {
+        lifecycle_report_failure(error.text, error.os);
+        _exit(1);
+    }
+    if (template_send_ready(runner, &ready))
+        lives_run(runner);
+    _exit(0);
+}
+
+void template_run(const struct template_orders *orders)
 {
     /* Static: the live runner's copy is in use as long as its threads. */
     static struct runner runner;
-    struct lifecycle ready = {0};
-    struct error error = {0};
+    jmp_buf life_begins;
     runner = (struct runner){.disabled = orders->disabled,
                              .layers = orders->layers,
                              .arena.sizes = orders->zones,
-                             .template_process = getpid()};
-    if (template_prepare(&runner, orders, &ready, &error) != 0) {
-        lifecycle_report_failure(error.text, error.os);
-        return 1;
-    }
-    if (!template_send_ready(&runner, &ready))
-        return 0;
-    lives_run(&runner);
-    return 0;
+                             .startup.place = orders->place,
+                             .template_process = getpid(),
+                             .life_begins = &life_begins};
+    if (setjmp(life_begins) == 0)
+        template_become(&runner, orders);
 }

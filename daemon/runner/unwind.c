@@ -11,9 +11,9 @@
 #include "daemon/runner/unwind.h"
 
 #include <dlfcn.h>
-#include <execinfo.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <unwind.h>
 
 #include "daemon/runner/entry.h"
 
@@ -68,9 +68,15 @@ void unwind_open(const struct arena *arena)
     unwind_warm();
 }
 
+static _Unwind_Reason_Code frame_visit(struct _Unwind_Context *context, void *data)
+{
+    (void)context;
+    return --*(int *)data > 0 ? _URC_NO_REASON : _URC_END_OF_STACK;
+}
+
 void unwind_warm(void)
 {
-    void *frames[2];
-    backtrace(frames, 2);
+    int frames = 2;
+    _Unwind_Backtrace(frame_visit, &frames);
     unwind_covers(unwind_code);
 }

@@ -9,8 +9,8 @@
 
 #include "daemon/runner/arena.h"
 
-/* Tells the unwinder where the arena lies, and initialises libgcc and libc's link to it, which later the filter would
-   forbid. Once, by the template. */
+/* Tells the unwinder where the arena lies, and initialises libgcc. Not libc's link to that, with which libc would
+   initialise itself before it knows the program's environment. Once, by the template. */
 void unwind_open(const struct arena *arena);
 
 /* Whether there is unwind information for `pc`. Async-signal-safe. */

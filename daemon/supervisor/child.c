@@ -172,7 +172,8 @@ _Noreturn static void become(const struct child_plan *plan, enum child_namespace
         fail(pipe, STAGE_LIMITS);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         fail(pipe, STAGE_PRIVILEGES);
-    execve(plan->path, namespace == NAMESPACE_NONE ? plan->arguments : plan->arguments_in_namespace, plan->environment);
+    execve(plan->path, plan->arguments,
+           namespace == NAMESPACE_NONE ? plan->environment : plan->environment_in_namespace);
     fail(pipe, STAGE_EXECUTE);
 }
 

@@ -31,8 +31,8 @@ enum child_namespace { NAMESPACE_NONE, NAMESPACE_PID, NAMESPACE_USER_PID };
 struct child_plan {
     const char *path;
     char *const *arguments;
-    char *const *arguments_in_namespace; /* instead, where it begins a pid namespace */
     char *const *environment;
+    char *const *environment_in_namespace; /* instead, where it begins a pid namespace */
     int descriptors[FD_INHERITED_END]; /* borrowed; the index is the number in the child. -1: closed, below 3 /dev/null
                                         */
     struct child_limit limits[CHILD_LIMITS];

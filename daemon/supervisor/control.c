@@ -53,6 +53,9 @@ int control_check(const struct control_start *start, const struct configuration 
         return error_set(error, ERROR_UNSUPPORTED, "placement LOW is not in this version");
     if (start->library_count > LIMIT_LIBRARIES)
         return error_set(error, ERROR_PROTOCOL, "%u libraries are too many", start->library_count);
+    if (start->argument_count > LIMIT_STARTUP_STRINGS || start->environment_count > LIMIT_STARTUP_STRINGS)
+        return error_set(error, ERROR_PROTOCOL, "%u arguments and %u environment strings are too many",
+                         start->argument_count, start->environment_count);
     for (size_t i = 0; i < start->library_count; i++)
         if (start->libraries[i] >= configuration->library_count)
             return error_set(error, ERROR_PROTOCOL, "library %u is not in the list of allowed ones",

@@ -262,44 +262,63 @@ static uint32_t layers_on(const struct configuration *configuration, bool in_nam
     return layers;
 }
 
-/* A command line of jitd-runner and the numbers in it. */
-struct runner_words {
-    char numbers[ZONE_COUNT + 3][24];
-    char *arguments[ZONE_COUNT + 5];
+/* What execve gets for the template, where each life will put the program's strings (proto/control.h). One template is
+   started at a time. */
+struct template_strings {
+    char *arguments[LIMIT_STARTUP_STRINGS + 2];
+    char *environment[2][LIMIT_STARTUP_STRINGS + 3]; /* the second is for a pid namespace */
+    char settings[2][(ZONE_COUNT + 3) * 24];
+    char libraries[LIMIT_LIBRARIES * LIMIT_PATH_BYTES + sizeof "LD_PRELOAD="];
 };
 
-static char **runner_arguments(struct runner_words *words, const struct control_start *start,
-                               const struct configuration *configuration, uint32_t layers)
+/* Has `list` end behind `count` strings, or behind those that are set. */
+static void pad_strings(char **list, size_t set, size_t count)
 {
-    uint64_t numbers[ARRAY_LENGTH(words->numbers)] = {configuration->disabled, layers};
-    memcpy(numbers + 2, start->zones.bytes, sizeof start->zones.bytes);
-    numbers[2 + ZONE_COUNT] = start->least_zeros;
-    words->arguments[0] = "jitd-runner";
-    for (size_t i = 0; i < ARRAY_LENGTH(numbers); i++) {
-        snprintf(words->numbers[i], sizeof words->numbers[i], "%" PRIu64, numbers[i]);
-        words->arguments[1 + i] = words->numbers[i];
+    while (set < count)
+        list[set++] = "";
+    list[set] = NULL;
+}
+
+static void settings_write(char *out, size_t size, const struct control_start *start,
+                           const struct configuration *configuration, uint32_t layers)
+{
+    size_t used = (size_t)snprintf(out, size, "JITD_RUNNER=%u %u", configuration->disabled, layers);
+    for (size_t z = 0; z < ZONE_COUNT; z++)
+        used += (size_t)snprintf(out + used, size - used, " %" PRIu64, start->zones.bytes[z]);
+    snprintf(out + used, size - used, " %" PRIu64, start->least_zeros);
+}
+
+static void template_fill(struct template_strings *strings, const struct control_start *start,
+                          const struct configuration *configuration)
+{
+    size_t set = start->library_count ? 2 : 1;
+    join_libraries(strings->libraries, sizeof strings->libraries, start, configuration);
+    strings->arguments[0] = "jitd-runner";
+    pad_strings(strings->arguments, 1, start->argument_count);
+    for (size_t i = 0; i < ARRAY_LENGTH(strings->settings); i++) {
+        settings_write(strings->settings[i], sizeof strings->settings[i], start, configuration,
+                       layers_on(configuration, i == 1));
+        strings->environment[i][0] = strings->settings[i];
+        strings->environment[i][1] = strings->libraries;
+        pad_strings(strings->environment[i], set, start->environment_count);
     }
-    words->arguments[1 + ARRAY_LENGTH(numbers)] = NULL;
-    return words->arguments;
 }
 
 static int start_template(struct session *session, struct error *error)
 {
     const struct configuration *configuration = session->set->configuration;
     const struct control_start *start = &session->request.start;
-    static char libraries[LIMIT_LIBRARIES * LIMIT_PATH_BYTES + sizeof "LD_PRELOAD="];
-    join_libraries(libraries, sizeof libraries, start, configuration);
-    struct child_plan plan = {.path = configuration->runner};
+    static struct template_strings strings;
+    template_fill(&strings, start, configuration);
+    struct child_plan plan = {.path = configuration->runner,
+                              .arguments = strings.arguments,
+                              .environment = strings.environment[0],
+                              .environment_in_namespace = strings.environment[1]};
     plan.pid_namespace = !configuration_disables(configuration, JITD__PROTO__LAYER__LAYER_PID_NAMESPACE);
     if (!configuration_disables(configuration, JITD__PROTO__LAYER__LAYER_RLIMITS))
         limits_of_runner(&plan, start, configuration);
     memcpy(plan.descriptors, session->shared, sizeof plan.descriptors);
     memcpy(plan.descriptors, session->request.streams, sizeof session->request.streams);
-
-    struct runner_words words[2];
-    plan.arguments = runner_arguments(&words[0], start, configuration, layers_on(configuration, false));
-    plan.arguments_in_namespace = runner_arguments(&words[1], start, configuration, layers_on(configuration, true));
-    plan.environment = (char *[]){start->library_count ? libraries : NULL, NULL};
     int code = child_start(&session->template, session->set->loop, &plan, error);
     session->template_is_open = code == 0;
     return code;
@@ -465,8 +484,8 @@ static int start_linker(struct session *session, int controller, int control, in
 
     struct child_plan plan = {.path = configuration->linker,
                               .arguments = arguments,
-                              .arguments_in_namespace = arguments,
                               .environment = environment,
+                              .environment_in_namespace = environment,
                               .ignores_interrupts = true};
     memcpy(plan.descriptors, session->shared, sizeof plan.descriptors);
     plan.descriptors[STDERR_FILENO] = STDERR_FILENO;

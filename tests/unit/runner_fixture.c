@@ -57,11 +57,11 @@ static void write_startup(struct channel_startup *startup, const struct runner_f
 /* In the child: `fds` become FD_LIFECYCLE and those that follow. */
 static void execute(const int fds[FD_INHERITED_END], const struct runner_fixture_setting *setting)
 {
-    char numbers[ZONE_COUNT + 1][24], *arguments[ZONE_COUNT + 5] = {"jitd-runner", "0", "0"};
+    char settings[512] = "JITD_RUNNER=0 0";
     for (int i = 0; i <= ZONE_COUNT; i++) {
         uint64_t number = i < ZONE_COUNT ? setting->sizes.bytes[i] : setting->least_zeros;
-        snprintf(numbers[i], sizeof numbers[i], "%llu", (unsigned long long)number);
-        arguments[3 + i] = numbers[i];
+        size_t used = strlen(settings);
+        snprintf(settings + used, sizeof settings - used, " %llu", (unsigned long long)number);
     }
     char path[512];
     const char *build = getenv("O");
@@ -72,7 +72,7 @@ static void execute(const int fds[FD_INHERITED_END], const struct runner_fixture
     for (int i = FD_LIFECYCLE; i < FD_INHERITED_END; i++)
         dup2(moved[i], i);
     closefrom(FD_INHERITED_END);
-    execve(path, arguments, (char *[]){NULL});
+    execve(path, (char *[]){"jitd-runner", setting->few_strings ? NULL : "", NULL}, (char *[]){settings, NULL});
     _exit(127);
 }
 

@@ -24,6 +24,7 @@ struct runner_fixture_setting {
     uint32_t profile; /* 0: default */
     struct zone_sizes sizes;
     uint64_t least_zeros; /* 0: ZONE_SIZES, of which nothing may be missing */
+    bool few_strings;     /* it is started with fewer arguments than the program has */
 };
 
 struct runner_fixture {

@@ -162,7 +162,7 @@ Test(control, takes_a_request_within_the_configuration)
 Test(control, refuses_every_number_outside_its_range)
 {
     struct configuration allowed = {.library_count = 2, .arena_bytes = MIB(1024)};
-    struct control_start rows[15];
+    struct control_start rows[17];
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++)
         rows[i] = plain;
     rows[0].kind = CONTROL_STARTED;
@@ -180,6 +180,8 @@ Test(control, refuses_every_number_outside_its_range)
     rows[12].zones.bytes[ZONE_X] = MIB(514), rows[12].zones.bytes[ZONE_Z] = rows[12].zones.bytes[ZONE_D] = MIB(2);
     rows[13].least_zeros = 0;
     rows[14].least_zeros = MIB(258);
+    rows[15].argument_count = LIMIT_STARTUP_STRINGS + 1;
+    rows[16].environment_count = LIMIT_STARTUP_STRINGS + 1;
     struct error error;
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++)
         cr_expect_neq(control_check(&rows[i], &allowed, &error), 0, "row %zu was taken", i);

@@ -58,6 +58,16 @@ Test(runner, names_a_working_directory_that_is_not_there)
     waitpid(runner.process, NULL, 0);
 }
 
+Test(runner, refuses_more_strings_than_it_was_started_with)
+{
+    struct runner_fixture runner = runner_fixture_start(
+        (struct runner_fixture_setting){.unsealed = -1, .working_directory = "", .few_strings = true});
+    struct lifecycle word = runner_fixture_expect_word(&runner, LIFECYCLE_TEMPLATE_FAILED);
+    cr_expect(strstr(word.stage, "more arguments or environment"), "%s", word.stage);
+    close(runner.lifecycle);
+    waitpid(runner.process, NULL, 0);
+}
+
 Test(runner, places_the_arena_within_reach_of_the_libraries)
 {
     struct runner_fixture runner =
