@@ -64,7 +64,8 @@ enum jitd_error_code {
     JITD_ERROR_SETUP = 40,
     JITD_ERROR_CONVENTION = 41,
     JITD_ERROR_DEPENDENTS = 42,
-    JITD_ERROR_ACTION_FAILED = 43
+    JITD_ERROR_ACTION_FAILED = 43,
+    JITD_ERROR_LAYER_MISSING = 44
 };
 
 /* "RELOCATION_RANGE", and a short text; never NULL. */
@@ -256,7 +257,14 @@ enum jitd_layer {
     JITD_LAYER_RLIMITS = 3,
     JITD_LAYER_LANDLOCK = 4,
     JITD_LAYER_PID_NAMESPACE = 5,
-    JITD_LAYER_LINKER_SECCOMP = 6
+    JITD_LAYER_LINKER_SECCOMP = 6,
+    JITD_LAYER_SEALS = 7,
+    JITD_LAYER_CAPABILITIES = 8, /* dropped, all */
+    JITD_LAYER_UID = 9,          /* the runner's and the linker's own */
+    JITD_LAYER_MOUNT_NAMESPACE = 10,
+    JITD_LAYER_PRIVATE_PROC = 11,
+    JITD_LAYER_CGROUP = 12,
+    JITD_LAYER_USER_NAMESPACE = 13
 };
 
 /* What the daemon said of itself. */

@@ -44,6 +44,7 @@
     X(SETUP, 40, "the session could not be set up")                                                                    \
     X(CONVENTION, 41, "no way from one calling convention to the other")                                               \
     X(DEPENDENTS, 42, "others depend on it")                                                                           \
-    X(ACTION_FAILED, 43, "an action failed")
+    X(ACTION_FAILED, 43, "an action failed")                                                                           \
+    X(LAYER_MISSING, 44, "a layer of confinement that the profile promises is missing")
 
 #endif

@@ -6,19 +6,14 @@
 #include "client/jitctl/complain.h"
 #include "common/bytes.h"
 #include "common/log.h"
+#include "proto/layers.h"
 
-/* Named as jitd --disable-layer names them. */
 static const struct {
     enum jitd_layer layer;
-    const char *name;
     bool of_trusted; /* profile `trusted` has it, too */
 } rows[] = {
-    {JITD_LAYER_NO_NEW_PRIVILEGES, "no-new-privileges", true},
-    {JITD_LAYER_SECCOMP, "seccomp", true},
-    {JITD_LAYER_RLIMITS, "rlimits", true},
-    {JITD_LAYER_LANDLOCK, "landlock", false},
-    {JITD_LAYER_PID_NAMESPACE, "pid-namespace", true},
-    {JITD_LAYER_LINKER_SECCOMP, "linker-seccomp", true},
+    {JITD_LAYER_NO_NEW_PRIVILEGES, true}, {JITD_LAYER_SECCOMP, true},       {JITD_LAYER_RLIMITS, true},
+    {JITD_LAYER_LANDLOCK, false},         {JITD_LAYER_PID_NAMESPACE, true}, {JITD_LAYER_LINKER_SECCOMP, true},
 };
 
 void layers_complain(enum jitd_profile profile, uint32_t layers)
@@ -29,7 +24,8 @@ void layers_complain(enum jitd_profile profile, uint32_t layers)
         bool expected = rows[i].of_trusted || profile != JITD_PROFILE_TRUSTED;
         if (!expected || (layers & 1u << rows[i].layer) != 0)
             continue;
-        length += (size_t)snprintf(names + length, sizeof names - length, "%s%s", length ? ", " : "", rows[i].name);
+        length += (size_t)snprintf(names + length, sizeof names - length, "%s%s", length ? ", " : "",
+                                   layer_name(rows[i].layer));
     }
     if (length == 0)
         return;

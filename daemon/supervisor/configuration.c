@@ -14,6 +14,7 @@
 #include "common/bytes.h"
 #include "common/own_path.h"
 #include "daemon/supervisor/usual_arena.h"
+#include "proto/layers.h"
 #include "proto/message.h"
 #include "proto/zones.h"
 
@@ -35,21 +36,10 @@ const char configuration_help[] =
     "7)\n"
     "  --linker PATH         the program jitd-linker\n"
     "  --runner PATH         the program jitd-runner\n"
-    "  --disable-layer NAME  for debugging: leave out seccomp, landlock, pid-namespace, rlimits, linker-seccomp\n"
+    "  --disable-layer NAME  for debugging: leave out a layer of confinement, as seccomp or landlock\n"
     "  --help, --version\n"
     "\n"
     "JITD_LOG=LEVEL[,TAG=LEVEL...] and JITD_TRACE=CLASS[,CLASS...] choose what is written to standard error.\n";
-
-static const struct {
-    const char *name;
-    unsigned layer;
-} layer_names[] = {
-    {"seccomp", JITD__PROTO__LAYER__LAYER_SECCOMP},
-    {"rlimits", JITD__PROTO__LAYER__LAYER_RLIMITS},
-    {"landlock", JITD__PROTO__LAYER__LAYER_LANDLOCK},
-    {"pid-namespace", JITD__PROTO__LAYER__LAYER_PID_NAMESPACE},
-    {"linker-seccomp", JITD__PROTO__LAYER__LAYER_LINKER_SECCOMP},
-};
 
 static int parse_number(const char *text, uint64_t maximum, uint64_t *out, struct error *error)
 {
@@ -180,11 +170,10 @@ static int take_runner(struct configuration *out, const char *text, struct error
 
 static int take_layer(struct configuration *out, const char *text, struct error *error)
 {
-    for (size_t i = 0; i < ARRAY_LENGTH(layer_names); i++) {
-        if (strcmp(text, layer_names[i].name) == 0) {
-            out->disabled |= 1u << layer_names[i].layer;
-            return 0;
-        }
+    unsigned layer;
+    if (layer_by_name(text, &layer) && layer_can_be_disabled(layer)) {
+        out->disabled |= 1u << layer;
+        return 0;
     }
     return error_set(error, ERROR_INVALID, "there is no layer '%s' to disable", text);
 }
